@@ -45,13 +45,19 @@ pub fn run(jars: &[String]) -> Result<(), Error> {
 
 fn messages(jar: &Path) -> Result<Vec<Value>, Error> {
     let names = String::from_utf8(unzip(jar, "-Z1", "common/message/*.json")?)?;
-    names.lines().map(|name| Ok(serde_json::from_str(&without_comments(&String::from_utf8(unzip(jar, "-p", name)?)?))?)).collect()
+    names
+        .lines()
+        .map(|name| Ok(serde_json::from_str(&without_comments(&String::from_utf8(unzip(jar, "-p", name)?)?))?))
+        .collect()
 }
 
 fn unzip(jar: &Path, mode: &str, pattern: &str) -> Result<Vec<u8>, Error> {
-    let output = Command::new("unzip").arg(mode).arg(jar).arg(pattern).output().map_err(|error| format!("unzip: {error}"))?;
+    let output =
+        Command::new("unzip").arg(mode).arg(jar).arg(pattern).output().map_err(|error| format!("unzip: {error}"))?;
     if !output.status.success() {
-        return Err(format!("unzip {mode} {} {pattern}: {}", jar.display(), String::from_utf8_lossy(&output.stderr)).into());
+        return Err(
+            format!("unzip {mode} {} {pattern}: {}", jar.display(), String::from_utf8_lossy(&output.stderr)).into()
+        );
     }
     Ok(output.stdout)
 }

@@ -1,0 +1,193 @@
+//! The one test command: runs every step in order, names what did not run and why, and ends with one line of totals.
+//! With `--complete` (as in `.ci/run`) anything that did not run is a failure.
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::Instant;
+
+use crate::{licences, tidy};
+
+/// The steps in order, with what each shows.
+const STEPS: &[(&str, &str)] = &[
+    ("format", "rustfmt changes nothing"),
+    ("tidy", "floors, banned names"),
+    ("licences", "permissive all"),
+    ("clippy", "no warning"),
+    ("unit", "unit, conformance, oracle and simulation tests"),
+    ("clients", "real clients against the release binary"),
+];
+
+struct Outcome {
+    passed: u64,
+    failed: u64,
+    skipped: u64,
+}
+
+impl Outcome {
+    fn of(result: Result<String, String>) -> Self {
+        match result {
+            Ok(summary) => {
+                println!("{summary}");
+                Self { passed: 1, failed: 0, skipped: 0 }
+            }
+            Err(problem) => {
+                println!("{problem}");
+                Self { passed: 0, failed: 1, skipped: 0 }
+            }
+        }
+    }
+}
+
+pub fn run(root: &Path, arguments: &[String]) -> Result<String, String> {
+    let mut complete = false;
+    let mut only: Option<Vec<String>> = None;
+    let mut rest = arguments.iter();
+    while let Some(argument) = rest.next() {
+        match argument.as_str() {
+            "--complete" => complete = true,
+            "--only" => only = rest.next().map(|steps| steps.split(',').map(str::to_owned).collect()),
+            other => return Err(format!("cargo xtask test: no such flag: {other}\n")),
+        }
+    }
+    for step in only.iter().flatten() {
+        if !STEPS.iter().any(|(name, _)| name == step) {
+            let names: Vec<&str> = STEPS.iter().map(|(name, _)| *name).collect();
+            return Err(format!("cargo xtask test: no such step: {step}; there are {}\n", names.join(", ")));
+        }
+    }
+
+    let mut lines = Vec::new();
+    let mut total = Outcome { passed: 0, failed: 0, skipped: 0 };
+    for (name, shows) in STEPS {
+        if only.as_ref().is_some_and(|only| !only.iter().any(|step| step == name)) {
+            continue;
+        }
+        println!("\n==> {name}: {shows}");
+        let began = Instant::now();
+        let outcome = step(name, root, complete);
+        let Outcome { passed, failed, skipped } = outcome;
+        let seconds = began.elapsed().as_secs();
+        lines.push(format!("{name:<9} {seconds:>4} s   {passed} passed, {failed} failed, {skipped} not run"));
+        total.passed += passed;
+        total.failed += failed;
+        total.skipped += skipped;
+    }
+
+    let Outcome { passed, failed, skipped } = total;
+    let summary = format!("\n{}\n\n{passed} passed, {failed} failed, {skipped} skipped", lines.join("\n"));
+    if failed > 0 || (complete && skipped > 0) { Err(summary + "\n") } else { Ok(summary) }
+}
+
+fn step(name: &str, root: &Path, complete: bool) -> Outcome {
+    match name {
+        "format" => Outcome::of(quiet(root, &["fmt", "--all", "--check"])),
+        "tidy" => Outcome::of(tidy::run(root)),
+        "licences" => Outcome::of(licences::run(root)),
+        "clippy" => {
+            Outcome::of(quiet(root, &["clippy", "--quiet", "--workspace", "--all-targets", "--", "-D", "warnings"]))
+        }
+        "unit" => unit(root, complete),
+        "clients" => clients(root, complete),
+        other => unreachable!("{other} is not in STEPS"),
+    }
+}
+
+fn quiet(root: &Path, arguments: &[&str]) -> Result<String, String> {
+    let status = cargo(root).args(arguments).status().map_err(|error| format!("cargo: {error}"))?;
+    let command = format!("cargo {}", arguments.join(" "));
+    if status.success() { Ok(format!("{command}: clean")) } else { Err(format!("{command}: failed")) }
+}
+
+fn cargo(root: &Path) -> Command {
+    let mut command = Command::new("cargo");
+    command.current_dir(root).stdin(Stdio::null());
+    command
+}
+
+/// Runs all tests of the workspace and counts them by the lines that cargo's test runner closes with. A test that could
+/// not run, for want of a runtime, says `not run: <reason>` on a line of its own.
+fn unit(root: &Path, complete: bool) -> Outcome {
+    let mut command = cargo(root);
+    command.args(["test", "--workspace", "--no-fail-fast", "--", "--nocapture", "--test-threads=2"]);
+    if complete {
+        command.env("OTTLA_TEST_COMPLETE", "1");
+    }
+    let output = match command.stderr(Stdio::inherit()).output() {
+        Ok(output) => output,
+        Err(error) => return Outcome::of(Err(format!("cargo test: {error}"))),
+    };
+    let text = String::from_utf8_lossy(&output.stdout);
+    let mut outcome = Outcome { passed: 0, failed: 0, skipped: 0 };
+    for line in text.lines() {
+        if let Some(counts) = line.strip_prefix("test result: ") {
+            outcome.passed += count(counts, " passed");
+            outcome.failed += count(counts, " failed");
+            outcome.skipped += count(counts, " ignored");
+        } else if line.contains("not run: ") {
+            outcome.skipped += 1;
+            println!("{line}");
+        } else if line.contains("FAILED") || line.contains("panicked at") {
+            println!("{line}");
+        }
+    }
+    if outcome.failed > 0 || !output.status.success() {
+        println!("{text}");
+        outcome.failed = outcome.failed.max(1);
+    }
+    println!("{} passed, {} failed, {} not run", outcome.passed, outcome.failed, outcome.skipped);
+    outcome
+}
+
+/// Builds the release binary and runs every real client against it.
+fn clients(root: &Path, complete: bool) -> Outcome {
+    if let Err(problem) = quiet(root, &["build", "--quiet", "--release", "--package", "ottla"]) {
+        return Outcome::of(Err(problem));
+    }
+    let binary = target_directory(root).join("release/ottla");
+    let mut command = Command::new("python3");
+    command.current_dir(root).stdin(Stdio::null()).arg("tests-clients/run.py");
+    command.args(["--broker", "ottla", "--ottla-binary"]).arg(binary);
+    if complete {
+        command.arg("--complete");
+    }
+    let summary = target_directory(root).join("clients.txt");
+    let output = match command.stderr(Stdio::inherit()).output() {
+        Ok(output) => output,
+        Err(_) => {
+            println!("not run: the real clients, because python3 is missing");
+            return Outcome { passed: 0, failed: 0, skipped: 1 };
+        }
+    };
+    let text = String::from_utf8_lossy(&output.stdout);
+    print!("{text}");
+    let _ = std::fs::write(summary, text.as_bytes());
+    let last = text.lines().rev().find(|line| line.contains(" passed, ")).unwrap_or_default();
+    let mut outcome =
+        Outcome { passed: count(last, " passed"), failed: count(last, " failed"), skipped: count(last, " skipped") };
+    if !output.status.success() && !(outcome.skipped > 0 && complete) {
+        outcome.failed = outcome.failed.max(1);
+    }
+    outcome
+}
+
+fn target_directory(root: &Path) -> PathBuf {
+    std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), PathBuf::from)
+}
+
+/// The number right before `what`: `count("3 passed, 0 failed", " failed")` is 0.
+fn count(text: &str, what: &str) -> u64 {
+    let Some(end) = text.find(what) else { return 0 };
+    let digits = text[..end].bytes().rev().take_while(u8::is_ascii_digit).count();
+    text[end - digits..end].parse().unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::count;
+
+    #[test]
+    fn totals_are_read_from_the_closing_line() {
+        let line = "ok. 12 passed; 3 failed; 4 ignored; 0 measured";
+        assert_eq!((count(line, " passed"), count(line, " failed"), count(line, " ignored")), (12, 3, 4));
+        assert_eq!(count("no such words", " passed"), 0);
+    }
+}
