@@ -1,1 +1,20 @@
-//! record
+//! Bytes of Kafka's record batches and what they mean: headers, records, codecs, control records, and the
+//! nouns (`Offset`, `LeaderEpoch`, `ProducerId`, `TopicId`) that every floor above speaks.
+//! Knows no file, no socket, no clock and no partition: whoever has bytes brings them.
+
+pub mod batch;
+pub mod builder;
+pub mod compression;
+pub mod control;
+pub mod ids;
+pub mod record;
+mod varint;
+
+pub use batch::{BatchError, BatchMut, BatchView, Batches, HEADER_BYTES};
+pub use builder::BatchBuilder;
+pub use compression::{Compression, Decompressor};
+pub use ids::{
+    BrokerId, LeaderEpoch, Offset, ProducerEpoch, ProducerId, Sequence, Timestamp, TimestampType, TopicId,
+    TopicPartition,
+};
+pub use record::{Record, RecordError, Records};

@@ -1,0 +1,173 @@
+//! The lz4 frame as Kafka reads and writes it (`Lz4BlockInputStream`): independent blocks only, header and block
+//! checksums verified, the content's checksum skipped, an end mark required, whatever follows it ignored.
+//! Blocks go straight into the caller's buffer; the frame reader of the crate would hold two more per batch.
+
+use std::io::Write;
+
+use lz4_flex::block::decompress_into;
+use lz4_flex::frame::{BlockMode, BlockSize, FrameEncoder, FrameInfo};
+
+use super::{Compression, CompressionError};
+
+const MAGIC: u32 = 0x184d_2204;
+const BLOCK_IS_RAW: u32 = 1 << 31;
+/// lz4 spends at least a byte on 255 of output.
+const GROWTH_MAX: usize = 255;
+
+/// The descriptor of a frame, as far as blocks depend on it.
+struct Frame {
+    block_bytes_max: usize,
+    block_checksums: bool,
+}
+
+pub(super) fn compress(bytes: &[u8], out: &mut Vec<u8>) {
+    // Kafka's writer makes blocks of 64 KiB, and its reader takes independent ones only.
+    let info = FrameInfo::new().block_size(BlockSize::Max64KB).block_mode(BlockMode::Independent);
+    let mut encoder = FrameEncoder::with_frame_info(info, out);
+    encoder.write_all(bytes).expect("a vector takes every write");
+    encoder.finish().expect("a vector takes every write");
+}
+
+pub(super) fn decompress(mut bytes: &[u8], size_bytes_max: usize, out: &mut Vec<u8>) -> Result<(), CompressionError> {
+    let frame = Frame::take(&mut bytes)?;
+    loop {
+        let header = take_u32(&mut bytes)?;
+        if header == 0 {
+            return Ok(());
+        }
+        let size = (header & !BLOCK_IS_RAW) as usize;
+        if size > frame.block_bytes_max {
+            return Err(corrupt(&format!("Block size {size} exceeded max: {}", frame.block_bytes_max)));
+        }
+        let block = take(&mut bytes, size)?;
+        if frame.block_checksums && take_u32(&mut bytes)? != xxh32(block) {
+            return Err(corrupt("Block checksum mismatch"));
+        }
+        let start = out.len();
+        if header & BLOCK_IS_RAW != 0 {
+            out.extend_from_slice(block);
+        } else {
+            out.resize(start + frame.block_bytes_max.min(size * GROWTH_MAX), 0);
+            let written = decompress_into(block, &mut out[start..]).map_err(|error| corrupt(&error.to_string()))?;
+            out.truncate(start + written);
+        }
+        if out.len() > size_bytes_max {
+            return Err(CompressionError::TooLarge { size_bytes_max });
+        }
+    }
+}
+
+impl Frame {
+    fn take(bytes: &mut &[u8]) -> Result<Frame, CompressionError> {
+        if take_u32(bytes)? != MAGIC {
+            return Err(corrupt("Stream unsupported (invalid magic bytes)"));
+        }
+        let descriptor = *bytes;
+        let &[flags, sizes] = take(bytes, 2)? else { unreachable!("two bytes were taken") };
+        if flags >> 6 != 1 {
+            return Err(corrupt(&format!("Version {} is unsupported", flags >> 6)));
+        }
+        if flags & 0x03 != 0 || sizes & 0x8f != 0 {
+            return Err(corrupt("Reserved bits must be 0"));
+        }
+        if flags & 0x20 == 0 {
+            return Err(corrupt("Dependent block stream is unsupported"));
+        }
+        let size = sizes >> 4;
+        if size < 4 {
+            return Err(corrupt(&format!("Block size value must be between 4 and 7, not {size}")));
+        }
+        if flags & 0x08 != 0 {
+            take(bytes, 8)?; // The content's size is a hint that needs no believing.
+        }
+        let checked = &descriptor[..descriptor.len() - bytes.len()];
+        if take(bytes, 1)?[0] != (xxh32(checked) >> 8) as u8 {
+            return Err(corrupt("Stream frame descriptor corrupted"));
+        }
+        Ok(Frame { block_bytes_max: 1 << (2 * size + 8), block_checksums: flags & 0x10 != 0 })
+    }
+}
+
+fn take<'a>(bytes: &mut &'a [u8], count: usize) -> Result<&'a [u8], CompressionError> {
+    let (taken, rest) = bytes.split_at_checked(count).ok_or_else(|| corrupt("Stream ended prematurely"))?;
+    *bytes = rest;
+    Ok(taken)
+}
+
+fn take_u32(bytes: &mut &[u8]) -> Result<u32, CompressionError> {
+    Ok(u32::from_le_bytes(take(bytes, 4)?.try_into().expect("four bytes were taken")))
+}
+
+fn corrupt(reason: &str) -> CompressionError {
+    CompressionError::Corrupt { compression: Compression::Lz4, reason: reason.to_string() }
+}
+
+/// XXH32 with seed 0, the checksum of the frame format.
+fn xxh32(bytes: &[u8]) -> u32 {
+    const PRIMES: [u32; 5] = [0x9e37_79b1, 0x85eb_ca77, 0xc2b2_ae3d, 0x27d4_eb2f, 0x1656_67b1];
+    let [p1, p2, p3, p4, p5] = PRIMES;
+    let word = |bytes: &[u8]| u32::from_le_bytes(bytes.try_into().expect("words have four bytes"));
+
+    let stripes = bytes.chunks_exact(16);
+    let mut rest = stripes.remainder();
+    let mut hash = if bytes.len() < 16 {
+        p5
+    } else {
+        let mut lanes = [p1.wrapping_add(p2), p2, 0, 0u32.wrapping_sub(p1)];
+        for stripe in stripes {
+            for (lane, bytes) in lanes.iter_mut().zip(stripe.chunks_exact(4)) {
+                *lane = lane.wrapping_add(word(bytes).wrapping_mul(p2)).rotate_left(13).wrapping_mul(p1);
+            }
+        }
+        let [a, b, c, d] = lanes;
+        (a.rotate_left(1).wrapping_add(b.rotate_left(7)))
+            .wrapping_add(c.rotate_left(12))
+            .wrapping_add(d.rotate_left(18))
+    };
+    hash = hash.wrapping_add(bytes.len() as u32);
+    while let Some((bytes, after)) = rest.split_at_checked(4) {
+        hash = hash.wrapping_add(word(bytes).wrapping_mul(p3)).rotate_left(17).wrapping_mul(p4);
+        rest = after;
+    }
+    for byte in rest {
+        hash = hash.wrapping_add(u32::from(*byte).wrapping_mul(p5)).rotate_left(11).wrapping_mul(p1);
+    }
+    hash = (hash ^ hash >> 15).wrapping_mul(p2);
+    hash = (hash ^ hash >> 13).wrapping_mul(p3);
+    hash ^ hash >> 16
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_checksum_is_xxh32() {
+        // Published vectors of xxHash with seed 0.
+        assert_eq!(xxh32(b""), 0x02cc_5d05);
+        assert_eq!(xxh32(b"abc"), 0x32d1_53ff);
+        assert_eq!(xxh32(b"Nobody inspects the spammish repetition"), 0xe229_3b2f);
+    }
+
+    #[test]
+    fn block_checksums_and_content_checksums_and_sizes_are_read_over() {
+        let bytes = vec![b'x'; 200_000];
+        let info = FrameInfo::new()
+            .block_size(BlockSize::Max256KB)
+            .block_mode(BlockMode::Independent)
+            .block_checksums(true)
+            .content_checksum(true)
+            .content_size(Some(bytes.len() as u64));
+        let mut encoder = FrameEncoder::with_frame_info(info, Vec::new());
+        encoder.write_all(&bytes).unwrap();
+        let mut frame = encoder.finish().unwrap();
+        let mut out = Vec::new();
+        decompress(&frame, bytes.len(), &mut out).unwrap();
+        assert_eq!(out, bytes);
+
+        // The last byte of the only block's checksum, before the end mark and the content's checksum.
+        let at = frame.len() - 9;
+        frame[at] ^= 1;
+        assert_eq!(decompress(&frame, bytes.len(), &mut Vec::new()), Err(corrupt("Block checksum mismatch")));
+    }
+}
