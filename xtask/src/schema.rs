@@ -31,7 +31,8 @@ pub fn run(jars: &[String]) -> Result<(), Error> {
     std::fs::create_dir_all(&directory)?;
     for entry in std::fs::read_dir(&directory)? {
         let path = entry?.path();
-        if path.extension().is_some_and(|extension| extension == "txt") {
+        // The error codes are an enum in Java, so theirs is the one file that is kept by hand.
+        if path.extension().is_some_and(|extension| extension == "txt") && !path.ends_with("error_codes.txt") {
             std::fs::remove_file(path)?;
         }
     }

@@ -1,0 +1,98 @@
+//! Record batches inside a message: bytes that this crate passes on unread, or only their length, when the bytes are
+//! still in a file and shall go to the socket without passing through here.
+
+use bytes::Bytes;
+
+/// The value of a `records` field.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Records {
+    Here(Bytes),
+    /// That many bytes, which the sender of the frame puts in itself. See [`Segments`].
+    Elsewhere(usize),
+}
+
+/// An encoded frame with holes in it where records that are [`Records::Elsewhere`] belong, in the order of the fields.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Segments {
+    pub(crate) bytes: Vec<u8>,
+    pub(crate) holes: Vec<Hole>,
+}
+
+/// `length` bytes are missing before the byte at `at`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Hole {
+    pub at: usize,
+    pub length: usize,
+}
+
+/// One piece of a frame, in the order in which it goes to the socket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Segment<'s> {
+    Bytes(&'s [u8]),
+    /// The next of the records that are elsewhere.
+    Records {
+        length: usize,
+    },
+}
+
+impl Records {
+    pub(crate) fn copy_of(bytes: &[u8]) -> Self {
+        Self::Here(Bytes::copy_from_slice(bytes))
+    }
+
+    pub fn len(&self) -> usize {
+        match self {
+            Self::Here(bytes) => bytes.len(),
+            Self::Elsewhere(length) => *length,
+        }
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+impl Default for Records {
+    fn default() -> Self {
+        Self::Here(Bytes::new())
+    }
+}
+
+impl<B: Into<Bytes>> From<B> for Records {
+    fn from(bytes: B) -> Self {
+        Self::Here(bytes.into())
+    }
+}
+
+impl Segments {
+    /// Length of the whole frame, its four bytes of length and the records included.
+    pub fn len(&self) -> usize {
+        self.bytes.len() + self.holes.iter().map(|hole| hole.length).sum::<usize>()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// How many [`Segment::Records`] there are.
+    pub fn records_count(&self) -> usize {
+        self.holes.len()
+    }
+
+    /// All of the frame but the records; [`Segments::iter`] says where they belong.
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = Segment<'_>> {
+        let starts = std::iter::once(0).chain(self.holes.iter().map(|hole| hole.at));
+        let pieces = starts.zip(self.holes.iter().map(Some).chain(std::iter::once(None)));
+        pieces
+            .flat_map(move |(start, hole)| {
+                let bytes = &self.bytes[start..hole.map_or(self.bytes.len(), |hole| hole.at)];
+                [Some(Segment::Bytes(bytes)), hole.map(|hole| Segment::Records { length: hole.length })]
+            })
+            .flatten()
+            .filter(|segment| *segment != Segment::Bytes(&[]))
+    }
+}
