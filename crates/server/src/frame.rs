@@ -45,7 +45,12 @@ const BUFFER_BYTES_MIN: usize = 2 * 1024;
 const PREFIX_BYTES: usize = 4;
 
 impl FrameReader {
-    pub fn new(receiver: Box<dyn Receive>, memory: Arc<FrameMemory>, clock: Arc<dyn Clock>, frame_bytes_max: usize) -> Self {
+    pub fn new(
+        receiver: Box<dyn Receive>,
+        memory: Arc<FrameMemory>,
+        clock: Arc<dyn Clock>,
+        frame_bytes_max: usize,
+    ) -> Self {
         Self { receiver, buffer: BytesMut::new(), charge: None, memory, clock, frame_bytes_max }
     }
 

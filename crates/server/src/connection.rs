@@ -1,0 +1,238 @@
+//! One connection: frames in, replies out, in the order of the requests. Kafka mutes a connection while it serves a
+//! request (`SocketServer`); here a Produce may run ahead of Produces that still wait for the disk, and nothing else may.
+//! Knows no API: what a frame means is the [`Service`]'s.
+use std::collections::VecDeque;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use env::{BoxFuture, Clock, Instant, net};
+use tokio::sync::Semaphore;
+
+use crate::frame::{Frame, FrameError, FrameReader};
+use crate::memory::FrameMemory;
+use crate::reply::Reply;
+
+/// What the frames of a connection mean.
+pub trait Service: Send + Sync + 'static {
+    /// Whether this request may begin while earlier ones like it still wait.
+    fn may_run_ahead(&self, frame: &[u8]) -> bool;
+    /// Begins a request. No other one of this connection begins before this has given its outcome.
+    fn begin(&self, frame: Frame) -> BoxFuture<Outcome>;
+}
+
+/// A request after its first part.
+pub enum Outcome {
+    Done(Handled),
+    /// Its effects are in place, in order; the answer comes when they are safe.
+    Waits(BoxFuture<Handled>),
+}
+
+pub enum Handled {
+    Reply(Reply),
+    /// A Produce with acks=0.
+    Silent,
+    /// As Kafka does for what it cannot read or answer. Earlier answers leave first.
+    Close(String),
+}
+
+/// How a connection is served.
+#[derive(Clone)]
+pub struct Limits {
+    /// `socket.request.max.bytes`
+    pub frame_bytes_max: usize,
+    /// `connections.max.idle.ms`
+    pub idle_max: Duration,
+    pub memory: Arc<FrameMemory>,
+    pub clock: Arc<dyn Clock>,
+    /// Closed when the server shuts down: no further request is read.
+    pub closing: Arc<Semaphore>,
+}
+
+/// How many requests of one connection may wait at a time.
+pub const PENDING_MAX: usize = 16;
+
+/// Serves a connection until either side ends it; says why.
+pub async fn serve(connection: net::Connection, service: &dyn Service, limits: Limits) -> Ended {
+    let net::Connection { receiver, mut sender, .. } = connection;
+    let reader = FrameReader::new(receiver, limits.memory.clone(), limits.clock.clone(), limits.frame_bytes_max);
+    let mut requests = Requests {
+        service,
+        reader,
+        closing: limits.closing.clone(),
+        held: None,
+        begun: None,
+        pending: VecDeque::new(),
+    };
+    let mut idle = Idle::new(&limits);
+    loop {
+        let handled = tokio::select! {
+            biased;
+            handled = requests.next() => handled,
+            () = idle.passed(&limits) => return Ended::Idle,
+        };
+        let (replies, end) = match handled {
+            Ok(handled) => split(handled),
+            Err(ended) => return ended,
+        };
+        idle.active(&limits);
+        let sending = Reply::send_all(replies, &mut *sender);
+        let sent = tokio::select! {
+            biased;
+            sent = sending => sent,
+            () = idle.passed(&limits) => return Ended::Idle,
+        };
+        if let Err(error) = sent {
+            return Ended::Send(error);
+        }
+        if let Some(reason) = end {
+            return Ended::Refused(reason);
+        }
+        idle.active(&limits);
+    }
+}
+
+/// Why a connection ended.
+#[derive(Debug)]
+pub enum Ended {
+    Closing,
+    Idle,
+    Receive(FrameError),
+    Refused(String),
+    Send(std::io::Error),
+}
+
+/// The replies up to the first request that ends the connection, and its reason.
+fn split(handled: Vec<Handled>) -> (Vec<Reply>, Option<String>) {
+    let mut replies = Vec::with_capacity(handled.len());
+    for handled in handled {
+        match handled {
+            Handled::Reply(reply) => replies.push(reply),
+            Handled::Silent => {}
+            Handled::Close(reason) => return (replies, Some(reason)),
+        }
+    }
+    (replies, None)
+}
+
+/// The requests of one connection that have come and have not been answered, oldest first:
+/// `pending`, then `begun`, then `held`.
+struct Requests<'s> {
+    service: &'s dyn Service,
+    reader: FrameReader,
+    closing: Arc<Semaphore>,
+    /// Read, but it may not begin yet.
+    held: Option<Frame>,
+    begun: Option<Begun>,
+    pending: VecDeque<Pending>,
+}
+
+struct Begun {
+    ahead: bool,
+    outcome: BoxFuture<Outcome>,
+}
+
+/// Begun requests that wait for their answer. Only those that may run ahead are ever more than one.
+struct Pending {
+    ahead: bool,
+    handled: BoxFuture<Handled>,
+}
+
+impl Requests<'_> {
+    /// The next answers in order: at least one. May be dropped and called again.
+    async fn next(&mut self) -> Result<Vec<Handled>, Ended> {
+        loop {
+            self.begin_held();
+            let may_read = self.held.is_none() && self.begun.is_none() && self.pending.len() < PENDING_MAX;
+            let may_read = may_read && self.pending.iter().all(|pending| pending.ahead);
+            tokio::select! {
+                biased;
+                handled = ready(&mut self.pending), if !self.pending.is_empty() => return Ok(handled),
+                begun = outcome(&mut self.begun), if self.begun.is_some() => self.pending.push_back(begun),
+                frame = self.reader.next(), if may_read => match frame {
+                    Ok(frame) => self.held = Some(frame),
+                    // What was asked before the peer closed its half is still answered, as in Kafka's processor.
+                    Err(_) if !self.pending.is_empty() => return Ok(ready(&mut self.pending).await),
+                    Err(error) => return Err(Ended::Receive(error)),
+                },
+                _ = self.closing.acquire(), if may_read && self.pending.is_empty() => return Err(Ended::Closing),
+            }
+        }
+    }
+
+    fn begin_held(&mut self) {
+        let Some(frame) = &self.held else { return };
+        let ahead = self.service.may_run_ahead(&frame.bytes);
+        let alone = self.begun.is_none() && self.pending.is_empty();
+        let after_its_like = self.begun.is_none() && ahead && self.pending.iter().all(|pending| pending.ahead);
+        if alone || after_its_like {
+            let frame = self.held.take().expect("looked at above");
+            self.begun = Some(Begun { ahead, outcome: self.service.begin(frame) });
+        }
+    }
+}
+
+/// Waits for the oldest pending request, and takes those right behind it that are ready too.
+async fn ready(pending: &mut VecDeque<Pending>) -> Vec<Handled> {
+    let mut done = Vec::new();
+    std::future::poll_fn(|context| {
+        while let Some(oldest) = pending.front_mut() {
+            match oldest.handled.as_mut().poll(context) {
+                Poll::Ready(handled) => {
+                    done.push(handled);
+                    pending.pop_front();
+                }
+                Poll::Pending => break,
+            }
+        }
+        if done.is_empty() { Poll::Pending } else { Poll::Ready(()) }
+    })
+    .await;
+    done
+}
+
+async fn outcome(begun: &mut Option<Begun>) -> Pending {
+    let Begun { ahead, outcome } = begun.as_mut().expect("asked only if there is one");
+    let ahead = *ahead;
+    let outcome = outcome.await;
+    *begun = None;
+    match outcome {
+        Outcome::Done(handled) => Pending { ahead, handled: Box::pin(std::future::ready(handled)) },
+        Outcome::Waits(handled) => Pending { ahead, handled },
+    }
+}
+
+/// One timer for the whole life of a connection: it looks, when it fires, whether anything has happened since.
+struct Idle {
+    deadline: Instant,
+    sleep: BoxFuture<()>,
+}
+
+impl Idle {
+    fn new(limits: &Limits) -> Self {
+        let deadline = limits.clock.now() + limits.idle_max;
+        Self { deadline, sleep: limits.clock.sleep_until(deadline) }
+    }
+
+    fn active(&mut self, limits: &Limits) {
+        self.deadline = limits.clock.now() + limits.idle_max;
+    }
+
+    async fn passed(&mut self, limits: &Limits) {
+        std::future::poll_fn(|context| self.poll_passed(limits, context)).await;
+    }
+
+    fn poll_passed(&mut self, limits: &Limits, context: &mut Context<'_>) -> Poll<()> {
+        while Pin::new(&mut self.sleep).poll(context).is_ready() {
+            if limits.clock.now() >= self.deadline {
+                return Poll::Ready(());
+            }
+            self.sleep = limits.clock.sleep_until(self.deadline);
+        }
+        Poll::Pending
+    }
+}
+
+#[cfg(test)]
+mod tests;
