@@ -10,7 +10,7 @@ pub mod ids;
 pub mod record;
 mod varint;
 
-pub use batch::{BatchError, BatchMut, BatchView, Batches, HEADER_BYTES};
+pub use batch::{BatchError, BatchHeader, BatchMut, BatchView, Batches, HEADER_BYTES};
 pub use builder::BatchBuilder;
 pub use compression::{Compression, Decompressor};
 pub use ids::{

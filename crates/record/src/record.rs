@@ -11,11 +11,13 @@ use crate::varint::{take_i32, take_i64};
 #[derive(Clone, Copy, Debug)]
 pub struct Record<'a> {
     pub attributes: i8,
+    /// Without the length field, before compression: what `max.decompressed.message.bytes` bounds.
+    pub body_size_bytes: usize,
     pub headers: Headers<'a>,
     pub key: Option<&'a [u8]>,
     pub offset: Offset,
     pub offset_delta: i32,
-    /// With its length field, before compression.
+    /// With the length field.
     pub size_bytes: usize,
     pub timestamp: Timestamp,
     pub value: Option<&'a [u8]>,
@@ -96,6 +98,7 @@ impl<'a> Records<'a> {
 
     fn parse(&self, mut fields: &'a [u8], size_bytes: usize) -> Result<Record<'a>, RecordError> {
         let bad = RecordError::BadStructure { index: self.index };
+        let body_size_bytes = fields.len();
         let (&attributes, rest) = fields.split_first().ok_or(bad)?;
         fields = rest;
         let timestamp_delta = take_i64(&mut fields).ok_or(bad)?;
@@ -110,6 +113,7 @@ impl<'a> Records<'a> {
         let create_time = Timestamp(self.base_timestamp.0.wrapping_add(timestamp_delta));
         Ok(Record {
             attributes: attributes as i8,
+            body_size_bytes,
             headers,
             key,
             offset: self.base_offset + i64::from(offset_delta),

@@ -7,7 +7,7 @@ mod patch;
 use std::fmt;
 
 pub use batches::Batches;
-pub use patch::BatchMut;
+pub use patch::{BatchHeader, BatchMut};
 pub(crate) use patch::{Header, finish};
 
 use crate::compression::{Compression, UnknownCompression};

@@ -20,39 +20,70 @@ impl<'a> BatchMut<'a> {
     }
 
     pub fn set_base_offset(&mut self, offset: Offset) {
-        self.put(0, offset.0.to_be_bytes());
+        put(self.bytes, 0, offset.0.to_be_bytes());
     }
 
     pub fn set_partition_leader_epoch(&mut self, epoch: LeaderEpoch) {
-        self.put(LEADER_EPOCH, epoch.0.to_be_bytes());
+        put(self.bytes, LEADER_EPOCH, epoch.0.to_be_bytes());
     }
 
-    /// Recomputes the CRC if anything changed. As `DefaultRecordBatch.setMaxTimestamp` does, this drops the
-    /// attribute bits that have no meaning yet.
+    /// Recomputes the CRC if anything changed.
     pub fn set_max_timestamp(&mut self, timestamp_type: TimestampType, timestamp: Timestamp) {
-        let view = self.view();
-        if view.timestamp_type() == timestamp_type && view.max_timestamp() == timestamp {
-            return;
-        }
-        let kept = view.attributes() & (COMPRESSION_MASK | TRANSACTIONAL | CONTROL | DELETE_HORIZON);
-        let attributes = match timestamp_type {
-            TimestampType::CreateTime => kept,
-            TimestampType::LogAppendTime => kept | LOG_APPEND_TIME,
-        };
-        self.put(ATTRIBUTES, attributes.to_be_bytes());
-        self.put(MAX_TIMESTAMP, timestamp.0.to_be_bytes());
-        self.seal();
+        let (header, body) = self.bytes.split_at_mut(HEADER_BYTES);
+        stamp(header, body, timestamp_type, timestamp);
     }
 
-    /// Makes the CRC that of the bytes as they are.
-    pub(crate) fn seal(&mut self) {
+    fn seal(&mut self) {
         let crc = self.view().computed_crc();
-        self.put(CRC, crc.to_be_bytes());
+        put(self.bytes, CRC, crc.to_be_bytes());
+    }
+}
+
+/// The header of a batch apart from its body, so that a body in a shared buffer need not be copied to be stamped.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct BatchHeader([u8; HEADER_BYTES]);
+
+impl BatchHeader {
+    pub fn of(batch: &BatchView<'_>) -> BatchHeader {
+        BatchHeader(field(batch.bytes, 0))
     }
 
-    fn put<const N: usize>(&mut self, at: usize, value: [u8; N]) {
-        self.bytes[at..at + N].copy_from_slice(&value);
+    pub fn as_bytes(&self) -> &[u8; HEADER_BYTES] {
+        &self.0
     }
+
+    /// What a leader assigns; no CRC covers it.
+    pub fn assign(&mut self, base_offset: Offset, epoch: LeaderEpoch) {
+        put(&mut self.0, 0, base_offset.0.to_be_bytes());
+        put(&mut self.0, LEADER_EPOCH, epoch.0.to_be_bytes());
+    }
+
+    /// Recomputes the CRC over the new header and `body` if anything changed.
+    pub fn set_max_timestamp(&mut self, body: &[u8], timestamp_type: TimestampType, timestamp: Timestamp) {
+        stamp(&mut self.0, body, timestamp_type, timestamp);
+    }
+}
+
+/// As `DefaultRecordBatch.setMaxTimestamp` does, this drops the attribute bits that have no meaning yet.
+fn stamp(header: &mut [u8], body: &[u8], timestamp_type: TimestampType, timestamp: Timestamp) {
+    let attributes = i16::from_be_bytes(field(header, ATTRIBUTES));
+    let log_append_time = match timestamp_type {
+        TimestampType::CreateTime => 0,
+        TimestampType::LogAppendTime => LOG_APPEND_TIME,
+    };
+    let max_timestamp = i64::from_be_bytes(field(header, MAX_TIMESTAMP));
+    if attributes & LOG_APPEND_TIME == log_append_time && max_timestamp == timestamp.0 {
+        return;
+    }
+    let kept = attributes & (COMPRESSION_MASK | TRANSACTIONAL | CONTROL | DELETE_HORIZON);
+    put(header, ATTRIBUTES, (kept | log_append_time).to_be_bytes());
+    put(header, MAX_TIMESTAMP, timestamp.0.to_be_bytes());
+    let crc = crc32c::crc32c_append(crc32c::crc32c(&header[ATTRIBUTES..]), body);
+    put(header, CRC, crc.to_be_bytes());
+}
+
+fn put<const N: usize>(bytes: &mut [u8], at: usize, value: [u8; N]) {
+    bytes[at..at + N].copy_from_slice(&value);
 }
 
 /// The fields of a new header, in the order of the wire.

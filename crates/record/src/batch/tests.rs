@@ -95,3 +95,20 @@ fn the_crc_finds_every_single_flipped_bit_that_it_covers() {
         }
     }
 }
+
+#[test]
+fn a_header_stamped_apart_from_its_body_is_the_header_stamped_in_place() {
+    let mut bytes = batch();
+    let view = BatchView::parse(&bytes).unwrap();
+    let mut header = BatchHeader::of(&view);
+    header.assign(Offset(7), LeaderEpoch(3));
+    header.set_max_timestamp(view.body(), TimestampType::LogAppendTime, Timestamp(77));
+    let apart = [header.as_bytes(), view.body()].concat();
+
+    let mut patched = BatchMut::parse(&mut bytes).unwrap();
+    patched.set_base_offset(Offset(7));
+    patched.set_partition_leader_epoch(LeaderEpoch(3));
+    patched.set_max_timestamp(TimestampType::LogAppendTime, Timestamp(77));
+    assert!(patched.view().crc_is_valid());
+    assert_eq!(bytes, apart);
+}
