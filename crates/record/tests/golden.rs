@@ -105,13 +105,10 @@ fn records_of_a_log_append_time_batch_all_have_the_broker_s_time() {
     let record = Records::new(&view, view.body()).unwrap().next().unwrap().unwrap();
     assert_eq!((record.timestamp, record.offset), (view.max_timestamp(), Offset(42)));
 
-    let mut ours = BatchBuilder {
-        base_offset: Offset(42),
-        partition_leader_epoch: LeaderEpoch(9),
-        log_append_time: Some(view.max_timestamp()),
-        ..BatchBuilder::default()
-    }
-    .with_producer(ProducerId(4001), ProducerEpoch(7), Sequence(0), true);
+    let mut ours = BatchBuilder::default().with_producer(ProducerId(4001), ProducerEpoch(7), Sequence(0), true);
+    ours.base_offset = Offset(42);
+    ours.partition_leader_epoch = LeaderEpoch(9);
+    ours.log_append_time = Some(view.max_timestamp());
     ours.append(Timestamp(1_700_000_000_000), Some(b"k"), Some(b"v"));
     assert_eq!(ours.build(), bytes);
 }
