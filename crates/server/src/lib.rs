@@ -1,6 +1,7 @@
 //! Kafka's protocol over sockets: listeners, connections, one file per API. Knows nothing of files or journals; what a
 //! partition, a group or the controller decides, it asks them.
 pub mod connection;
+pub mod fetch_session;
 pub mod frame;
 pub mod memory;
 pub mod reply;

@@ -1,0 +1,75 @@
+//! ApiVersions: what this broker serves. Answered at every version, also one that nobody knows (KIP-511).
+use std::ops::RangeInclusive;
+
+use protocol::api_versions_request::ApiVersionsRequestView;
+use protocol::api_versions_response::{ApiVersionsResponse, ApiVersionsResponseApiVersion};
+use protocol::{ApiKey, ErrorCode};
+
+use super::{SERVED, Served};
+use crate::broker::Broker;
+
+/// Kafka advertises Produce from 0, though it refuses 0 to 2: older librdkafka takes a higher minimum for a broker that
+/// cannot read compressed batches (KAFKA-18659).
+const PRODUCE_ADVERTISED_MIN: i16 = 0;
+
+pub fn handle(broker: &Broker, version: i16, request: &ApiVersionsRequestView<'_>) -> ApiVersionsResponse {
+    if version >= 3 && !(is_software_name(request.client_software_name) && is_software_name(request.client_software_version)) {
+        return ApiVersionsResponse { error_code: ErrorCode::InvalidRequest.code(), ..Default::default() };
+    }
+    match misrouted(broker, request) {
+        Some(error) => ApiVersionsResponse { error_code: error.code(), ..Default::default() },
+        None => all(broker, version),
+    }
+}
+
+/// The answer to a version that is not served: always in the form of version 0, naming only ApiVersions itself.
+pub fn unsupported_version() -> ApiVersionsResponse {
+    let served = SERVED.iter().filter(|served| served.key == ApiKey::ApiVersions);
+    ApiVersionsResponse {
+        error_code: ErrorCode::UnsupportedVersion.code(),
+        api_keys: served.map(advertised).collect(),
+        ..Default::default()
+    }
+}
+
+fn all(broker: &Broker, version: i16) -> ApiVersionsResponse {
+    let features = broker.image().features();
+    ApiVersionsResponse {
+        api_keys: SERVED.iter().map(advertised).collect(),
+        supported_features: features.supported(version),
+        finalized_features_epoch: features.epoch(),
+        finalized_features: features.finalized(),
+        ..Default::default()
+    }
+}
+
+fn advertised(served: &Served) -> ApiVersionsResponseApiVersion {
+    let versions: &RangeInclusive<i16> = &served.versions;
+    let min_version = if served.key == ApiKey::Produce { PRODUCE_ADVERTISED_MIN } else { *versions.start() };
+    ApiVersionsResponseApiVersion {
+        api_key: served.key.code(),
+        min_version,
+        max_version: *versions.end(),
+        ..Default::default()
+    }
+}
+
+/// KIP-1242: a client that says which node it meant, and reached another, must start over.
+fn misrouted(broker: &Broker, request: &ApiVersionsRequestView<'_>) -> Option<ErrorCode> {
+    match (request.cluster_id, request.node_id) {
+        (None, -1) => None,
+        (Some(cluster_id), node_id) if node_id >= 0 => {
+            let here = cluster_id == broker.cluster_id && node_id == broker.node_id.0;
+            (!here).then_some(ErrorCode::RebootstrapRequired)
+        }
+        _ => Some(ErrorCode::InvalidRequest),
+    }
+}
+
+/// `ApiVersionsRequest.SOFTWARE_NAME_VERSION_PATTERN`: letters and digits, with dots and dashes between.
+fn is_software_name(name: &str) -> bool {
+    let bytes = name.as_bytes();
+    let ends = [bytes.first(), bytes.last()];
+    ends.iter().all(|end| end.is_some_and(u8::is_ascii_alphanumeric))
+        && bytes.iter().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.'))
+}

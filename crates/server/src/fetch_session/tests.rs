@@ -1,0 +1,177 @@
+//! The life of a session, by the numbers that Kafka's own `FetchSessionTest` cares about.
+use super::*;
+
+struct Counter(std::sync::atomic::AtomicU64);
+
+impl Rng for Counter {
+    fn fill(&self, bytes: &mut [u8]) {
+        let next = self.0.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        bytes.copy_from_slice(&next.to_le_bytes());
+    }
+}
+
+fn rng() -> Counter {
+    Counter(1.into())
+}
+
+fn key(partition: i32) -> PartitionKey {
+    PartitionKey { topic: TopicKey::Name("t".into()), partition }
+}
+
+fn wanted(partitions: &[i32]) -> Vec<(PartitionKey, PartitionRequest)> {
+    let request = PartitionRequest {
+        fetch_offset: 0,
+        bytes_max: 100,
+        current_leader_epoch: -1,
+        last_fetched_epoch: -1,
+        log_start_offset: -1,
+    };
+    partitions.iter().map(|partition| (key(*partition), request)).collect()
+}
+
+fn request(session_id: i32, session_epoch: i32, partitions: &[i32]) -> SessionRequest {
+    SessionRequest {
+        session_id,
+        session_epoch,
+        uses_topic_ids: false,
+        is_follower: false,
+        partitions: wanted(partitions),
+        forgotten: vec![],
+    }
+}
+
+const QUIET: PartitionAnswer =
+    PartitionAnswer { has_records: false, high_watermark: 5, log_start_offset: 0, error: false, must_be_told: false };
+const RECORDS: PartitionAnswer = PartitionAnswer { has_records: true, ..QUIET };
+const ERROR: PartitionAnswer = PartitionAnswer { error: true, high_watermark: -1, log_start_offset: -1, ..QUIET };
+const NOW: Instant = Instant(0);
+
+fn open(sessions: &FetchSessions, partitions: &[i32]) -> i32 {
+    let context = sessions.begin(request(0, 0, partitions), NOW).expect("a full fetch");
+    sessions.finish(&context, &vec![QUIET; partitions.len()], NOW, &rng()).session_id
+}
+
+fn resume(sessions: &FetchSessions, id: i32, epoch: i32, answers: &[PartitionAnswer]) -> Vec<bool> {
+    let context = sessions.begin(request(id, epoch, &[]), NOW).expect("the session goes on");
+    let answer = sessions.finish(&context, answers, NOW, &rng());
+    assert_eq!((answer.error, answer.session_id), (ErrorCode::None, id));
+    answer.told
+}
+
+#[test]
+fn a_session_tells_only_what_is_new() {
+    let sessions = FetchSessions::new(10);
+    let id = open(&sessions, &[0, 1]);
+    assert_eq!(resume(&sessions, id, 1, &[QUIET, QUIET]), [false, false]);
+    assert_eq!(resume(&sessions, id, 2, &[QUIET, PartitionAnswer { high_watermark: 6, ..QUIET }]), [false, true]);
+    assert_eq!(resume(&sessions, id, 3, &[PartitionAnswer { log_start_offset: 1, ..QUIET }, QUIET]), [true, true]);
+    assert_eq!(
+        resume(&sessions, id, 4, &[PartitionAnswer { must_be_told: true, log_start_offset: 1, ..QUIET }, QUIET]),
+        [true, false]
+    );
+}
+
+#[test]
+fn after_an_error_the_next_answer_is_new() {
+    let sessions = FetchSessions::new(10);
+    let id = open(&sessions, &[0]);
+    assert_eq!(resume(&sessions, id, 1, &[ERROR]), [true]);
+    assert_eq!(resume(&sessions, id, 2, &[QUIET]), [true]);
+    assert_eq!(resume(&sessions, id, 3, &[QUIET]), [false]);
+}
+
+#[test]
+fn who_got_records_goes_to_the_end() {
+    let sessions = FetchSessions::new(10);
+    let id = open(&sessions, &[0, 1, 2]);
+    resume(&sessions, id, 1, &[RECORDS, QUIET, QUIET]);
+    let context = sessions.begin(request(id, 2, &[]), NOW).expect("the session goes on");
+    let order: Vec<i32> = context.partitions.iter().map(|(key, _)| key.partition).collect();
+    assert_eq!(order, [1, 2, 0]);
+}
+
+#[test]
+fn partitions_are_added_changed_and_forgotten() {
+    let sessions = FetchSessions::new(10);
+    let id = open(&sessions, &[0, 1]);
+    let mut change = request(id, 1, &[1, 2]);
+    change.partitions[0].1.fetch_offset = 9;
+    change.forgotten = vec![key(0)];
+    let context = sessions.begin(change, NOW).expect("the session goes on");
+    let wanted: Vec<(i32, i64)> =
+        context.partitions.iter().map(|(key, request)| (key.partition, request.fetch_offset)).collect();
+    assert_eq!(wanted, [(1, 9), (2, 0)]);
+}
+
+#[test]
+fn a_session_that_forgets_everything_ends() {
+    let sessions = FetchSessions::new(10);
+    let id = open(&sessions, &[0]);
+    let context =
+        sessions.begin(SessionRequest { forgotten: vec![key(0)], ..request(id, 1, &[]) }, NOW).expect("it ends");
+    assert_eq!(sessions.finish(&context, &[], NOW, &rng()).session_id, 0);
+    assert!(sessions.is_empty());
+}
+
+#[test]
+fn a_wrong_epoch_an_unknown_id_and_a_change_of_naming_are_refused() {
+    let sessions = FetchSessions::new(10);
+    let id = open(&sessions, &[0]);
+    let refused = |request| sessions.begin(request, NOW).err().expect("refused");
+    assert_eq!(refused(request(id, 2, &[])), ErrorCode::InvalidFetchSessionEpoch);
+    assert_eq!(refused(request(id + 1, 1, &[])), ErrorCode::FetchSessionIdNotFound);
+    assert_eq!(
+        refused(SessionRequest { uses_topic_ids: true, ..request(id, 1, &[]) }),
+        ErrorCode::FetchSessionTopicIdError
+    );
+}
+
+#[test]
+fn two_requests_at_once_cannot_both_be_answered() {
+    let sessions = FetchSessions::new(10);
+    let id = open(&sessions, &[0]);
+    let first = sessions.begin(request(id, 1, &[]), NOW).expect("the session goes on");
+    let second = sessions.begin(request(id, 2, &[]), NOW).expect("the session goes on");
+    assert_eq!(sessions.finish(&first, &[QUIET], NOW, &rng()).error, ErrorCode::InvalidFetchSessionEpoch);
+    assert_eq!(sessions.finish(&second, &[QUIET], NOW, &rng()).error, ErrorCode::None);
+}
+
+#[test]
+fn a_full_fetch_closes_the_session_it_names_and_the_final_epoch_opens_none() {
+    let sessions = FetchSessions::new(10);
+    let id = open(&sessions, &[0]);
+    let context = sessions.begin(request(id, -1, &[0]), NOW).expect("closes");
+    assert_eq!(sessions.finish(&context, &[QUIET], NOW, &rng()).session_id, 0);
+    assert!(sessions.is_empty());
+}
+
+#[test]
+fn the_epoch_wraps_to_one() {
+    assert_eq!(next_epoch(i32::MAX), 1);
+}
+
+#[test]
+fn a_full_cache_opens_no_session_until_one_is_stale_or_old_and_smaller() {
+    let sessions = FetchSessions::new(1);
+    let first = open(&sessions, &[0]);
+    assert_ne!(first, 0);
+    assert_eq!(open(&sessions, &[0, 1]), 0);
+    let old = NOW + EVICTION_AGE + Duration::from_secs(1);
+    sessions.begin(request(first, 1, &[]), old).expect("still in use");
+    let later = |partitions: &[i32]| {
+        let context = sessions.begin(request(0, 0, partitions), old).expect("a full fetch");
+        sessions.finish(&context, &vec![QUIET; partitions.len()], old, &rng()).session_id
+    };
+    assert_eq!(later(&[0]), 0, "no larger than the old one");
+    assert_ne!(later(&[0, 1]), 0, "larger than the old one");
+    assert_eq!(sessions.len(), 1);
+}
+
+#[test]
+fn a_follower_takes_the_place_of_a_consumer() {
+    let sessions = FetchSessions::new(1);
+    open(&sessions, &[0, 1, 2]);
+    let context =
+        sessions.begin(SessionRequest { is_follower: true, ..request(0, 0, &[0]) }, NOW).expect("a full fetch");
+    assert_ne!(sessions.finish(&context, &[QUIET], NOW, &rng()).session_id, 0);
+}
