@@ -3,5 +3,6 @@
 pub mod connection;
 pub mod fetch_session;
 pub mod frame;
+pub mod listener;
 pub mod memory;
 pub mod reply;
