@@ -1,0 +1,1 @@
+"""What `run.py` is made of. Standard library only: the harness runs before anything is installed."""

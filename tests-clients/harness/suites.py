@@ -1,0 +1,293 @@
+"""The suites: what each needs, how it is started, how its report is read.
+
+A suite is a class with the facts that the docs show, and `checks(run)`, which runs it against
+`run.broker` and returns a list of `Check`.
+"""
+
+import os
+import shutil
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+from . import results
+from .broker import Broker, port_is_free
+from .cache import HERE, RDKAFKA, Cache, NotHere
+from .results import FAILED, NOT_APPLICABLE, Check, NotApplicable
+
+
+@dataclass
+class Run:
+    """What a suite is given: one broker of its own, and a folder for what it leaves behind."""
+
+    broker: Broker
+    control: str
+    cache: Cache
+    home: Path
+    excused: NotApplicable
+    full: bool
+
+    def environment(self, **more):
+        return os.environ | {
+            "BOOTSTRAP": self.broker.bootstrap,
+            "BROKER": self.broker.name,
+            "CONTROL": self.control,
+            "DATA": str(self.broker.data),
+            "HOME_DIR": str(self.home),
+            "NOT_RUN": ",".join(self.excused.left_out()),
+            "PYTHONPATH": str(HERE / "python"),
+        } | more
+
+    def output(self, command, name="output", seconds_max=300, cwd=None, **environment):
+        """Runs a program, keeps what it prints in `home/NAME.log`; returns the text and the exit code."""
+        log = self.home / f"{name}.log"
+        with open(log, "wb") as out:
+            process = subprocess.Popen([str(part) for part in command], stdin=subprocess.DEVNULL, stdout=out,
+                                       stderr=subprocess.STDOUT, cwd=cwd, env=self.environment(**environment),
+                                       start_new_session=True)
+            try:
+                code = process.wait(seconds_max)
+            except subprocess.TimeoutExpired:
+                os.killpg(process.pid, 9)
+                process.wait()
+                code = f"killed after {seconds_max} s"
+        return log.read_text(errors="replace"), code
+
+
+class Suite:
+    name = client = version = language = exercises = None
+    properties = {}
+    port = None
+    seconds_max = 300
+
+    def prepare(self, cache: Cache):
+        """Fills the cache; raises NotHere when the machine lacks a runtime."""
+
+    def checks(self, run: Run):
+        raise NotImplementedError
+
+
+class OurProgram(Suite):
+    """A program of this folder that prints a line for each check."""
+
+    def command(self, run):
+        raise NotImplementedError
+
+    def checks(self, run):
+        text, code = run.output(self.command(run), seconds_max=self.seconds_max)
+        checks = results.of_our_programs(text)
+        failed = any(check.outcome == FAILED for check in checks)
+        # Ended early, or ended badly without saying which check it was.
+        if "all checks done" not in text or (code != 0 and not failed):
+            checks.append(Check("runs to its end", FAILED, f"exit {code}, see {run.home}"))
+        return checks
+
+
+BEHAVIOUR = ("acks 0, 1 and all; every codec; keys, headers, timestamps, nulls; 900 KiB and empty values; groups with "
+             "members that join and leave; committed offsets across SIGKILL; seek by time; errors")
+
+
+class Kcat(OurProgram):
+    name = client = "kcat"
+    version = "1.7.1 (Debian)"
+    language = "C"
+    exercises = "metadata, produce, consume, keys, headers, nulls, codecs, offsets and timestamps, a balanced group"
+
+    def prepare(self, cache):
+        for command, package in (("kcat", "kcat"), ("curl", "curl")):
+            if shutil.which(command) is None:
+                raise NotHere(f"no `{command}` on this machine (Debian: {package})")
+
+    def command(self, run):
+        return ["bash", HERE / "shell" / "kcat.sh"]
+
+
+class KafkaTools(OurProgram):
+    name = "kafka-tools"
+    client = "Kafka's console tools"
+    version = "4.3.1"
+    language = "Java"
+    exercises = ("topics, console producer and consumer, consumer groups with reset-offsets, get-offsets, "
+                 "delete-records, configs, dump-log of the broker's own segment file")
+    seconds_max = 400
+
+    def prepare(self, cache):
+        cache.with_jars("tools")
+
+    def command(self, run):
+        return ["bash", HERE / "shell" / "kafka-tools.sh", run.cache.jars("tools")]
+
+
+class ConfluentKafka(OurProgram):
+    name = client = "confluent-kafka"
+    version = "2.16.1"
+    language = "Python (librdkafka)"
+    exercises = BEHAVIOUR
+
+    def prepare(self, cache):
+        cache.with_python()
+
+    def command(self, run):
+        return [run.cache.with_python(), HERE / "python" / "confluent_checks.py"]
+
+
+class KafkaPython(OurProgram):
+    name = client = "kafka-python"
+    version = "3.0.12"
+    language = "Python"
+    exercises = BEHAVIOUR
+
+    def prepare(self, cache):
+        cache.with_python()
+
+    def command(self, run):
+        return [run.cache.with_python(), HERE / "python" / "kafka_python_checks.py"]
+
+
+class KafkaPythonOwn(Suite):
+    name = "kafka-python-own"
+    client = "kafka-python"
+    version = "3.0.12"
+    language = "Python"
+    exercises = "its own integration tests, from its source distribution"
+    properties = {"group.min.session.timeout.ms": "1000"}
+    seconds_max = 600
+
+    def prepare(self, cache):
+        cache.with_kafka_python_tests()
+
+    def checks(self, run):
+        source = run.cache.with_kafka_python_tests()
+        report = run.home / "report.xml"
+        left_out = [part for pattern in run.excused.left_out()
+                    for part in ("--deselect", f"test/integration/{pattern.replace('::', '.py::', 1)}")]
+        _, code = run.output(
+            [run.cache.with_python(), "-m", "pytest", "-p", "no:cacheprovider", "-q", "--timeout=120",
+             f"--junit-xml={report}", *left_out,
+             *(f"test/integration/test_{part}_integration.py" for part in ("admin", "consumer", "producer"))],
+            cwd=source, seconds_max=self.seconds_max,
+            KAFKA_VERSION="4.3", KAFKA_URI=f"kafka://{run.broker.bootstrap}", KAFKA_ROOT=str(source),
+            PYTHONPATH=str(source))
+        if not report.exists():
+            return [Check("runs to its end", FAILED, f"exit {code}, see {run.home}")]
+        checks = [self.by_version(check) for check in results.of_pytest(report)]
+        return checks + [Check(pattern, NOT_APPLICABLE, run.excused.reason(pattern, "not run"))
+                         for pattern in run.excused.left_out()]
+
+    @staticmethod
+    def by_version(check):
+        """Tests for brokers older than 4.4 skip themselves."""
+        if "KAFKA_VERSION <" in check.reason:
+            return Check(check.name, NOT_APPLICABLE, "for brokers of an older Kafka, skips itself")
+        return check
+
+
+class KafkaJs(OurProgram):
+    name = client = "kafkajs"
+    version = "2.2.4"
+    language = "JavaScript"
+    exercises = BEHAVIOUR
+
+    def prepare(self, cache):
+        cache.with_node()
+
+    def command(self, run):
+        return ["node", HERE / "node" / "kafkajs_checks.js", run.cache.with_node()]
+
+
+class FranzGo(OurProgram):
+    name = client = "franz-go"
+    version = "1.22.3"
+    language = "Go"
+    exercises = BEHAVIOUR
+    program = "franz"
+
+    def prepare(self, cache):
+        cache.with_go_program(self.program)
+
+    def command(self, run):
+        return [run.cache.with_go_program(self.program)]
+
+
+class Sarama(FranzGo):
+    name = client = "sarama"
+    version = "1.61.1"
+    program = "sarama"
+
+
+class JavaClient(OurProgram):
+    name = "java"
+    client = "kafka-clients"
+    version = "4.4.0"
+    language = "Java"
+    exercises = BEHAVIOUR + "; static members, cooperative-sticky; admin of topics, configs, records, offsets, groups"
+
+    def prepare(self, cache):
+        cache.with_java_programs()
+
+    def command(self, run):
+        log4j = HERE / "java" / "log4j2.properties"
+        return ["java", "-Xmx512m", f"-Dlog4j2.configurationFile={log4j}", "-cp", run.cache.with_java_programs(),
+                "JavaClientChecks"]
+
+
+class RdkafkaOwn(Suite):
+    name = "rdkafka-own"
+    client = "rdkafka"
+    version = RDKAFKA
+    language = "Rust (librdkafka)"
+    exercises = "its own tests, from the published crate"
+    properties = {"num.partitions": "3"}
+    port = 9092  # One of its tests expects the broker on this port.
+    seconds_max = 600
+
+    def prepare(self, cache):
+        cache.with_rdkafka_tests()
+
+    def checks(self, run):
+        checks = []
+        for program, path in sorted(run.cache.with_rdkafka_tests().items()):
+            left_out = [pattern.split("::", 1)[1] for pattern in run.excused.left_out()
+                        if pattern.startswith(f"{program}::")]
+            skip = [part for name in left_out for part in ("--skip", name)]
+            text, code = run.output([path, "--test-threads=2", "--exact", *skip], name=program,
+                                    seconds_max=self.seconds_max, KAFKA_HOST=run.broker.bootstrap)
+            found = results.of_cargo_test(program, text)
+            if not found or (code != 0 and all(check.outcome != FAILED for check in found)):
+                found.append(Check(f"{program} runs to its end", FAILED, f"exit {code}, see {run.home}"))
+            checks += found
+            checks += [Check(f"{program}::{name}", NOT_APPLICABLE, run.excused.reason(f"{program}::{name}", "not run"))
+                       for name in left_out]
+        if run.broker.port != self.port:
+            checks = [Check(check.name, results.NOT_RUN, "port 9092, which it expects, is taken")
+                      if check.name == "test_metadata::test_metadata" else check for check in checks]
+        return checks
+
+
+class Flights(OurProgram):
+    name = "flights"
+    client = "Java, confluent-kafka, kafka-python and kafkajs together"
+    version = "as above"
+    language = "four"
+    exercises = ("real flights through five SIGKILLs of the broker: every record once, in order per key, byte for "
+                 "byte; one group of three kinds of consumers; reads from a time and from committed offsets")
+    seconds_max = 3600
+    slice_records = 60_000
+
+    def prepare(self, cache):
+        cache.with_java_programs()
+        cache.with_node()
+        cache.with_python()
+
+    def command(self, run):
+        size = [] if run.full else ["--slice", str(self.slice_records)]
+        return [run.cache.with_python(), HERE / "flights" / "flights.py", "--work", run.home,
+                "--java", run.cache.with_java_programs(), "--node-modules", run.cache.with_node(), *size]
+
+
+SUITES = [suite() for suite in (Kcat, JavaClient, KafkaTools, ConfluentKafka, RdkafkaOwn, KafkaPython, KafkaPythonOwn,
+                                KafkaJs, FranzGo, Sarama, Flights)]
+
+
+def port_for(suite):
+    return suite.port if suite.port and port_is_free(suite.port) else None
