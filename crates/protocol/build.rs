@@ -27,5 +27,6 @@ fn main() {
     write("api_keys.rs", enums::api_keys(&all));
     write("error_codes.rs", enums::error_codes(&error_codes));
     write("messages.rs", messages::all(&all) + &enums::message_kinds(&all));
-    write("oracle.rs", oracle::all(&all)); // For the tests: random values, and Kafka's JSON of a message.
+    write("oracle_random.rs", oracle::random(&all));
+    write("oracle_json.rs", oracle::json(&all));
 }

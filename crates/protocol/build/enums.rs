@@ -68,10 +68,10 @@ pub fn message_kinds(messages: &[MessageFacts]) -> String {
     );
     per_message(
         &mut out,
-        "/// Decodes to the owned shape and encodes that again.\n\
-        pub fn reencode(self, version: i16, bytes: &[u8]) -> Result<Result<Vec<u8>, EncodeError>, DecodeError>",
-        "MESSAGE::decode(version, bytes).map(|message| { let mut out = Vec::new(); \
-        message.encode(version, &mut out).map(|()| out) })",
+        "/// Decodes to the owned shape and encodes that again, at the same version or another.\n\
+        pub fn reencode(self, from: i16, to: i16, bytes: &[u8]) -> Result<Result<Vec<u8>, EncodeError>, DecodeError>",
+        "MESSAGE::decode(from, bytes).map(|message| { let mut out = Vec::new(); \
+        message.encode(to, &mut out).map(|()| out) })",
     );
     out.push_str("}\n}\n");
     out

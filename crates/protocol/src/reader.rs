@@ -205,7 +205,7 @@ impl<'a> Reader<'a> {
         let tag = self.unsigned_varint();
         let size = self.unsigned_varint() as usize;
         if size > self.rest.len() {
-            self.fail(DecodeErrorKind::Truncated);
+            self.fail(DecodeErrorKind::TagSize);
         }
         section.enter_value(self.rest.len().saturating_sub(size));
         Some(tag)

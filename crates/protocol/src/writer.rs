@@ -28,7 +28,7 @@ pub enum EncodeError {
     Null(&'static str),
     /// The frame was to be encoded into one buffer.
     RecordsElsewhere,
-    /// An unknown tagged field that is a known one, comes twice or is out of order.
+    /// An unknown tagged field that is a known one, comes twice, is out of order or above 31 bits.
     TagOrder(u32),
     /// Strings end at `STRING_BYTES_MAX`, all else at what 31 bits count.
     TooLong,
@@ -269,7 +269,7 @@ impl<'o> Writer<'o> {
     }
 
     fn tag_number(&mut self, tags: &mut TagsInProgress<'_>, tag: u32) {
-        if tag < tags.next_tag || tag == u32::MAX {
+        if tag < tags.next_tag || tag > i32::MAX as u32 {
             self.fail(EncodeError::TagOrder(tag));
         }
         tags.next_tag = tag.saturating_add(1);
