@@ -6,8 +6,8 @@ use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncWrite};
 
-use crate::disk::File;
 use crate::BoxFuture;
+use crate::disk::File;
 
 pub trait Net: Send + Sync {
     /// Binds and listens at once, so that a port in use is an error here. Port 0 takes a free one.

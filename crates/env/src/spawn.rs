@@ -3,8 +3,8 @@
 //! implementation loops it on a thread, the simulator calls it as an event with simulated latency.
 use std::task::Waker;
 
-use crate::clock::Instant;
 use crate::BoxFuture;
+use crate::clock::Instant;
 
 pub trait Spawn: Send + Sync {
     /// Runs a future until it ends or the node does.

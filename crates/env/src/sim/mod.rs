@@ -1,1 +1,7 @@
-//! The simulated world.
+//! The simulated world: a disk that loses what was not synced, a network that delays and cuts, a clock that jumps, and
+//! one thread that runs every node of a cluster. Nothing in it reads the machine: one seed gives one history.
+mod chance;
+pub mod disk;
+
+pub use chance::Chance;
+pub use disk::Disk;

@@ -1,0 +1,693 @@
+//! The file system behind the simulated disk: for each file and each directory what a process sees now, what the medium
+//! surely holds, and the list of changes in between.
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
+use std::ops::Range;
+use std::path::{Component, Path};
+use std::sync::Arc;
+
+use super::effects::{Fate, with_prerequisites};
+use super::faults::{Call, Faults};
+use super::pages::{Content, PAGE, Page, Sectors, sectors, shared, split};
+use super::{Operation, Work};
+use crate::disk::DirEntry;
+use crate::sim::Chance;
+
+pub type InodeId = u64;
+pub const ROOT: InodeId = 0;
+const NAME_BYTES_MAX: usize = 255;
+
+#[derive(Clone)]
+pub struct State {
+    pub power: Power,
+    pub inodes: BTreeMap<InodeId, Arc<Inode>>,
+    next_inode: InodeId,
+    /// Changes that no sync has covered, oldest first.
+    pub pending: Vec<Pending>,
+    /// Counts the mutating calls.
+    pub operations: u64,
+    pub journal: Option<Vec<Operation>>,
+    /// Power fails inside this call.
+    pub crash_at: Option<u64>,
+    pub faults: Faults,
+    pub chance: Chance,
+    pub work: Work,
+    pub wall_ms: i64,
+    locks: BTreeSet<(InodeId, String)>,
+    open: BTreeMap<InodeId, u32>,
+    pub total_bytes: u64,
+    used_bytes: u64,
+    pub file_system_id: u64,
+    /// Counts power losses: what was cached in an earlier boot is cached no more.
+    boot: u64,
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Power {
+    On,
+    /// The machine lost power, or this process was killed: every call fails.
+    Off,
+}
+
+#[derive(Clone)]
+pub enum Inode {
+    Dir(Dir),
+    File(File),
+}
+
+/// `visible` and `durable` are equal unless a pending change names this directory.
+#[derive(Clone, Default)]
+pub struct Dir {
+    pub visible: BTreeMap<String, InodeId>,
+    pub durable: BTreeMap<String, InodeId>,
+}
+
+/// `visible` and `durable` read the same unless a pending change names this file.
+#[derive(Clone, Default)]
+pub struct File {
+    pub visible: Content,
+    pub durable: Content,
+    named: bool,
+    modified_ms: i64,
+    /// The boot in which the page cache below was valid; in any other, nothing is cached.
+    boot: u64,
+    cached: BTreeSet<u64>,
+}
+
+/// One change that may be on the medium or not.
+#[derive(Clone)]
+pub struct Pending {
+    pub operation: u64,
+    pub path: Arc<str>,
+    pub change: Change,
+}
+
+#[derive(Clone)]
+pub enum Change {
+    /// `page` is the whole page as it was after the write. `dropped`: a sync failed and the kernel holds the page for
+    /// clean; no later sync will write it.
+    Page {
+        inode: InodeId,
+        index: u64,
+        page: Arc<Page>,
+        changed: Sectors,
+        dropped: bool,
+    },
+    Length {
+        inode: InodeId,
+        len: u64,
+    },
+    /// All of these names at once, or none: a rename has two.
+    Names(Vec<(InodeId, String, Option<InodeId>)>),
+}
+
+impl State {
+    pub fn new(seed: u64) -> Self {
+        Self {
+            power: Power::On,
+            inodes: BTreeMap::from([(ROOT, Arc::new(Inode::Dir(Dir::default())))]),
+            next_inode: ROOT + 1,
+            pending: Vec::new(),
+            operations: 0,
+            journal: None,
+            crash_at: None,
+            faults: Faults::default(),
+            chance: Chance::new(seed),
+            work: Work::default(),
+            wall_ms: 0,
+            locks: BTreeSet::new(),
+            open: BTreeMap::new(),
+            total_bytes: 1 << 40,
+            used_bytes: 0,
+            file_system_id: 1,
+            boot: 0,
+        }
+    }
+
+    /// What the next process, or the next boot, begins with: no handle, no lock, no planned fault.
+    pub fn forget_process(&mut self) {
+        self.power = Power::On;
+        self.crash_at = None;
+        self.work = Work::default();
+        self.open.clear();
+        self.locks.clear();
+        self.faults.clear_errors();
+        self.sweep();
+        self.used_bytes = self.inodes.values().map(|inode| (inode.pages() * PAGE) as u64).sum();
+    }
+
+    pub fn check_power(&self) -> io::Result<()> {
+        match self.power {
+            Power::On => Ok(()),
+            Power::Off => Err(io::Error::other("the power of the simulated disk is off")),
+        }
+    }
+
+    /// Every mutating call goes through here: it may fail by plan, and power may fail inside it.
+    fn mutate<T>(&mut self, call: Call, path: &str, act: impl FnOnce(&mut Self) -> io::Result<T>) -> io::Result<T> {
+        self.check_power()?;
+        let number = self.operations;
+        self.operations += 1;
+        if let Some(journal) = &mut self.journal {
+            journal.push(Operation { number, call, path: path.to_owned() });
+        }
+        let crash = self.crash_at == Some(number);
+        let result = match call {
+            // Power failed before the sync was done: it has promised nothing, and what it covers may be there or not.
+            Call::SyncData | Call::SyncDir if crash => Err(io::ErrorKind::Other.into()),
+            _ => act(self),
+        };
+        if crash {
+            self.power = Power::Off;
+            return Err(self.check_power().expect_err("just switched off"));
+        }
+        result
+    }
+
+    // Names.
+
+    pub fn create(&mut self, path: &Path, dir: bool) -> io::Result<InodeId> {
+        let text = path_text(path)?;
+        let call = if dir { Call::CreateDir } else { Call::CreateFile };
+        self.mutate(call, &text, |state| {
+            let (parent, name) = state.parent(path)?;
+            if state.dir(parent)?.visible.contains_key(&name) {
+                return Err(errno(libc::EEXIST));
+            }
+            state.faults.strike(call, &text)?;
+            let inode = state.next_inode;
+            state.next_inode += 1;
+            let file = File { named: true, modified_ms: state.wall_ms, boot: state.boot, ..File::default() };
+            let new = if dir { Inode::Dir(Dir::default()) } else { Inode::File(file) };
+            state.inodes.insert(inode, Arc::new(new));
+            state.set_names(&text, vec![(parent, name, Some(inode))]);
+            Ok(inode)
+        })
+    }
+
+    pub fn remove(&mut self, path: &Path, dir: bool) -> io::Result<()> {
+        let text = path_text(path)?;
+        let call = if dir { Call::RemoveDir } else { Call::RemoveFile };
+        self.mutate(call, &text, |state| {
+            let (parent, name) = state.parent(path)?;
+            let inode = state.child(parent, &name)?;
+            state.check_removable(inode, dir)?;
+            state.faults.strike(call, &text)?;
+            state.set_names(&text, vec![(parent, name, None)]);
+            state.unname(inode);
+            Ok(())
+        })
+    }
+
+    pub fn rename(&mut self, from: &Path, to: &Path) -> io::Result<()> {
+        let text = format!("{} -> {}", path_text(from)?, path_text(to)?);
+        self.mutate(Call::Rename, &text, |state| {
+            let (from_dir, from_name) = state.parent(from)?;
+            let (to_dir, to_name) = state.parent(to)?;
+            let inode = state.child(from_dir, &from_name)?;
+            if components(to)?.starts_with(&components(from)?) && from != to {
+                return Err(errno(libc::EINVAL));
+            }
+            let replaced = state.dir(to_dir)?.visible.get(&to_name).copied();
+            if replaced == Some(inode) {
+                return Ok(());
+            }
+            if let Some(replaced) = replaced {
+                let dir = matches!(*state.inodes[&inode], Inode::Dir(_));
+                state.check_removable(replaced, dir)?;
+            }
+            state.faults.strike(Call::Rename, &text)?;
+            state.set_names(&text, vec![(from_dir, from_name, None), (to_dir, to_name, Some(inode))]);
+            if let Some(replaced) = replaced {
+                state.unname(replaced);
+            }
+            Ok(())
+        })
+    }
+
+    pub fn sync_dir(&mut self, path: &Path) -> io::Result<()> {
+        let text = path_text(path)?;
+        self.mutate(Call::SyncDir, &text, |state| {
+            let dir = state.find(path)?;
+            state.dir(dir)?;
+            state.faults.strike(Call::SyncDir, &text)?;
+            state.work.syncs += 1;
+            let touches =
+                |change: &Change| matches!(change, Change::Names(names) if names.iter().any(|name| name.0 == dir));
+            let synced = with_prerequisites(&state.pending, |index| touches(&state.pending[index].change));
+            for index in (0..synced.len()).filter(|&index| synced[index]) {
+                let Change::Names(names) = state.pending[index].change.clone() else { continue };
+                set_durable_names(&mut state.inodes, &names);
+            }
+            let mut synced = synced.into_iter();
+            state.pending.retain(|_| !synced.next().expect("one for each"));
+            state.sweep();
+            Ok(())
+        })
+    }
+
+    fn set_names(&mut self, path: &str, names: Vec<(InodeId, String, Option<InodeId>)>) {
+        for (dir, name, inode) in &names {
+            let Inode::Dir(dir) = self.inode_mut(*dir) else { unreachable!("names stand in directories") };
+            match inode {
+                Some(inode) => dir.visible.insert(name.clone(), *inode),
+                None => dir.visible.remove(name),
+            };
+        }
+        self.push(path.into(), Change::Names(names));
+    }
+
+    fn push(&mut self, path: Arc<str>, change: Change) {
+        // `mutate` has counted this operation already.
+        self.pending.push(Pending { operation: self.operations - 1, path, change });
+    }
+
+    fn check_removable(&self, inode: InodeId, dir: bool) -> io::Result<()> {
+        match (&*self.inodes[&inode], dir) {
+            (Inode::Dir(found), true) if found.visible.is_empty() => Ok(()),
+            (Inode::Dir(_), true) => Err(errno(libc::ENOTEMPTY)),
+            (Inode::File(_), true) => Err(errno(libc::ENOTDIR)),
+            (Inode::Dir(_), false) => Err(errno(libc::EISDIR)),
+            (Inode::File(_), false) => Ok(()),
+        }
+    }
+
+    fn unname(&mut self, inode: InodeId) {
+        if let Inode::File(file) = self.inode_mut(inode) {
+            file.named = false;
+        }
+        self.free_if_unused(inode);
+    }
+
+    /// The space of a file is free once it has neither a name nor a handle, whatever the medium still holds.
+    fn free_if_unused(&mut self, inode: InodeId) {
+        if let Some(Inode::File(file)) = self.inodes.get(&inode).map(|inode| &**inode)
+            && !file.named
+            && !self.open.contains_key(&inode)
+        {
+            self.used_bytes -= (file.visible.pages() * PAGE) as u64;
+            let Inode::File(file) = self.inode_mut(inode) else { unreachable!("looked at above") };
+            file.visible = Content::default();
+        }
+    }
+
+    /// Drops what no name, now, durable or pending, leads to.
+    fn sweep(&mut self) {
+        let mut named = BTreeSet::new();
+        let mut to_visit = vec![ROOT];
+        for pending in &self.pending {
+            if let Change::Names(names) = &pending.change {
+                to_visit.extend(names.iter().filter_map(|name| name.2));
+            }
+        }
+        while let Some(inode) = to_visit.pop() {
+            if named.insert(inode)
+                && let Some(Inode::Dir(dir)) = self.inodes.get(&inode).map(|inode| &**inode)
+            {
+                to_visit.extend(dir.visible.values().chain(dir.durable.values()));
+            }
+        }
+        self.pending.retain(|pending| match &pending.change {
+            Change::Page { inode, .. } | Change::Length { inode, .. } => named.contains(inode),
+            Change::Names(_) => true,
+        });
+        self.inodes.retain(|inode, _| named.contains(inode) || self.open.contains_key(inode));
+    }
+
+    /// Turns this into what a boot after a power loss finds, if of each pending change the given part has survived.
+    pub fn lose_power(&mut self, fates: &[Fate]) {
+        let pending = std::mem::take(&mut self.pending);
+        let applied = with_prerequisites(&pending, |index| fates[index] != Fate::Lost);
+        let mut touched = BTreeSet::new();
+        for ((pending, fate), applied) in pending.iter().zip(fates).zip(applied) {
+            match &pending.change {
+                Change::Page { inode, index, page, .. } => {
+                    touched.insert(*inode);
+                    let sectors = fate.sectors();
+                    if let (Some(Inode::File(file)), true) =
+                        (self.inodes.get_mut(inode).map(Arc::make_mut), sectors != 0)
+                    {
+                        file.durable.set_sectors(*index, page, sectors);
+                    }
+                }
+                Change::Length { inode, len } => {
+                    touched.insert(*inode);
+                    if let (Some(Inode::File(file)), true) = (self.inodes.get_mut(inode).map(Arc::make_mut), applied) {
+                        file.durable.set_len(*len);
+                    }
+                }
+                Change::Names(names) => {
+                    touched.extend(names.iter().map(|name| name.0));
+                    if applied {
+                        set_durable_names(&mut self.inodes, names);
+                    }
+                }
+            }
+        }
+        self.show_only_durable(&touched);
+        self.boot += 1;
+        self.forget_process();
+    }
+
+    fn show_only_durable(&mut self, touched: &BTreeSet<InodeId>) {
+        for (id, inode) in &mut self.inodes {
+            let hidden = matches!(&**inode, Inode::File(file) if !file.named);
+            if !hidden && !touched.contains(id) {
+                continue; // Nothing pending: what is seen is what the medium holds.
+            }
+            match Arc::make_mut(inode) {
+                Inode::Dir(dir) => dir.visible = dir.durable.clone(),
+                Inode::File(file) => {
+                    file.durable.trim();
+                    file.visible = file.durable.clone();
+                    file.named = true; // Or it is swept.
+                }
+            }
+        }
+    }
+
+    // Handles and locks.
+
+    pub fn opened(&mut self, inode: InodeId) {
+        *self.open.entry(inode).or_default() += 1;
+    }
+
+    pub fn closed(&mut self, inode: InodeId) {
+        // A dead process's handles were forgotten with it.
+        let Some(count) = self.open.get_mut(&inode) else { return };
+        *count -= 1;
+        if *count == 0 {
+            self.open.remove(&inode);
+            self.free_if_unused(inode);
+        }
+    }
+
+    pub fn lock(&mut self, path: &Path, name: &str) -> io::Result<(InodeId, String)> {
+        let dir = self.find(path)?;
+        match self.child(dir, name) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                self.create(&path.join(name), false)?;
+            }
+            other => drop(other?),
+        }
+        let key = (dir, name.to_owned());
+        if self.locks.insert(key.clone()) { Ok(key) } else { Err(io::ErrorKind::WouldBlock.into()) }
+    }
+
+    pub fn unlock(&mut self, key: &(InodeId, String)) {
+        self.locks.remove(key);
+    }
+
+    // Content.
+
+    pub fn read(&mut self, inode: InodeId, path: &str, bytes: &mut [u8], at: u64) -> io::Result<usize> {
+        self.check_power()?;
+        self.faults.strike(Call::Read, path)?;
+        let boot = self.boot;
+        let file = self.file_mut(inode);
+        let read = file.visible.read(bytes, at);
+        let mut cold = 0;
+        for (page, ..) in split(at, read) {
+            cold += u64::from(file.cache(boot).insert(page));
+        }
+        self.work.cold_reads += cold;
+        self.faults.apply_rot(inode, &mut bytes[..read], at);
+        Ok(read)
+    }
+
+    pub fn read_cached(&mut self, inode: InodeId, path: &str, bytes: &mut [u8], at: u64) -> io::Result<Option<usize>> {
+        self.check_power()?;
+        if self.faults.cold_probability > 0.0 && self.chance.happens(self.faults.cold_probability) {
+            return Ok(None);
+        }
+        let boot = self.boot;
+        let file = self.file_mut(inode);
+        let within = file.visible.len.saturating_sub(at).min(bytes.len() as u64) as usize;
+        if split(at, within).any(|(page, ..)| !file.cache(boot).contains(&page)) {
+            return Ok(None);
+        }
+        self.read(inode, path, bytes, at).map(Some)
+    }
+
+    pub fn write(&mut self, inode: InodeId, path: &Arc<str>, bytes: &[u8], at: u64) -> io::Result<()> {
+        self.mutate(Call::Write, path, |state| {
+            let (len, error) = match state.faults.strike(Call::Write, path) {
+                Ok(()) => (bytes.len(), None),
+                Err(error) => (state.chance.index(bytes.len().max(1)), Some(error)),
+            };
+            state.work.writes += 1;
+            state.work.written_bytes += len as u64;
+            state.write_pages(inode, path, &bytes[..len], at)?;
+            error.map_or(Ok(()), Err)
+        })
+    }
+
+    fn write_pages(&mut self, inode: InodeId, path: &Arc<str>, bytes: &[u8], at: u64) -> io::Result<()> {
+        let (boot, wall_ms) = (self.boot, self.wall_ms);
+        self.faults.heal(inode, at, bytes.len() as u64);
+        let mut end = at;
+        let mut full = false;
+        for (index, within, part) in split(at, bytes.len()) {
+            let before = self.file(inode).visible.page(index).cloned();
+            if before.is_none() && self.free_bytes() < PAGE as u64 {
+                full = true;
+                break;
+            }
+            if before.is_none() {
+                self.used_bytes += PAGE as u64;
+            }
+            end = at + part.end as u64;
+            let changed = sectors(&within);
+            let mut page = before.map_or([0; PAGE], |page| *page);
+            page[within].copy_from_slice(&bytes[part]);
+            let page = shared(page);
+            let file = self.file_mut(inode);
+            file.visible.set_page(index, Some(page.clone()));
+            file.cache(boot).insert(index);
+            self.push(path.clone(), Change::Page { inode, index, page, changed, dropped: false });
+        }
+        let file = self.file_mut(inode);
+        file.modified_ms = wall_ms;
+        if end > file.visible.len {
+            file.visible.len = end;
+            self.push(path.clone(), Change::Length { inode, len: end });
+        }
+        if full { Err(errno(libc::ENOSPC)) } else { Ok(()) }
+    }
+
+    pub fn set_len(&mut self, inode: InodeId, path: &Arc<str>, len: u64) -> io::Result<()> {
+        self.mutate(Call::SetLen, path, |state| {
+            state.faults.strike(Call::SetLen, path)?;
+            let wall_ms = state.wall_ms;
+            let file = state.file_mut(inode);
+            file.modified_ms = wall_ms;
+            let gone = file.visible.set_len(len);
+            file.cached.split_off(&len.div_ceil(PAGE as u64));
+            state.used_bytes -= (gone * PAGE) as u64;
+            state.push(path.clone(), Change::Length { inode, len });
+            Ok(())
+        })
+    }
+
+    pub fn sync_data(&mut self, inode: InodeId, path: &str) -> io::Result<()> {
+        self.mutate(Call::SyncData, path, |state| {
+            state.work.syncs += 1;
+            if let Err(error) = state.faults.strike(Call::SyncData, path) {
+                for pending in &mut state.pending {
+                    if let Change::Page { inode: of, dropped, .. } = &mut pending.change
+                        && *of == inode
+                    {
+                        *dropped = true;
+                    }
+                }
+                return Err(error);
+            }
+            state.settle(inode);
+            Ok(())
+        })
+    }
+
+    /// Moves the pending content of a file to the medium, except what an earlier failed sync has dropped.
+    fn settle(&mut self, inode: InodeId) {
+        let mut written = BTreeSet::new();
+        let pending = std::mem::take(&mut self.pending);
+        let file = self.file_mut(inode);
+        for pending in &pending {
+            match &pending.change {
+                Change::Page { inode: of, index, page, dropped: false, .. } if *of == inode => {
+                    file.durable.set_page(*index, Some(page.clone()));
+                    written.insert(*index);
+                }
+                Change::Length { inode: of, len } if *of == inode => drop(file.durable.set_len(*len)),
+                _ => {}
+            }
+        }
+        file.durable.trim();
+        let beyond = file.durable.len.div_ceil(PAGE as u64);
+        self.pending = pending;
+        self.pending.retain(|pending| match &pending.change {
+            Change::Page { inode: of, index, dropped, .. } if *of == inode => {
+                *dropped && !written.contains(index) && *index < beyond
+            }
+            Change::Length { inode: of, .. } => *of != inode,
+            _ => true,
+        });
+    }
+
+    /// Clean pages leave the cache. A page that a failed sync has dropped is clean: from now on the medium's content
+    /// is what is read.
+    pub fn forget_cached(&mut self, inode: InodeId, range: Range<u64>) {
+        let pages = range.start.div_ceil(PAGE as u64)..range.end.div_ceil(PAGE as u64);
+        let mut dirty = BTreeSet::new();
+        let mut dropped_pages = BTreeSet::new();
+        for pending in &self.pending {
+            if let Change::Page { inode: of, index, dropped, .. } = &pending.change
+                && *of == inode
+            {
+                if *dropped {
+                    dropped_pages.insert(*index)
+                } else {
+                    dirty.insert(*index)
+                };
+            }
+        }
+        let boot = self.boot;
+        let file = self.file_mut(inode);
+        let cached: Vec<u64> = file.cache(boot).range(pages).copied().filter(|page| !dirty.contains(page)).collect();
+        for page in &cached {
+            file.cached.remove(page);
+            if dropped_pages.contains(page) {
+                let on_medium = file.durable.page(*page).cloned();
+                file.visible.set_page(*page, Some(on_medium.unwrap_or_else(|| shared([0; PAGE]))));
+            }
+        }
+        self.pending.retain(|pending| {
+            !matches!(&pending.change, Change::Page { inode: of, index, .. } if *of == inode && cached.contains(index))
+        });
+    }
+
+    pub fn modified_ms(&self, inode: InodeId) -> i64 {
+        self.file(inode).modified_ms
+    }
+
+    pub fn free_bytes(&self) -> u64 {
+        self.total_bytes.saturating_sub(self.used_bytes)
+    }
+
+    pub fn set_free_bytes(&mut self, free: u64) {
+        self.total_bytes = self.used_bytes + free;
+    }
+
+    // Finding.
+
+    pub fn find(&self, path: &Path) -> io::Result<InodeId> {
+        components(path)?.iter().try_fold(ROOT, |inode, name| self.child(inode, name))
+    }
+
+    fn parent(&self, path: &Path) -> io::Result<(InodeId, String)> {
+        let names = components(path)?;
+        let (name, parents) = names.split_last().ok_or_else(|| errno(libc::EINVAL))?;
+        let parent = parents.iter().try_fold(ROOT, |inode, name| self.child(inode, name))?;
+        Ok((parent, name.to_string()))
+    }
+
+    fn child(&self, inode: InodeId, name: &str) -> io::Result<InodeId> {
+        self.dir(inode)?.visible.get(name).copied().ok_or_else(|| errno(libc::ENOENT))
+    }
+
+    fn dir(&self, inode: InodeId) -> io::Result<&Dir> {
+        match &*self.inodes[&inode] {
+            Inode::Dir(dir) => Ok(dir),
+            Inode::File(_) => Err(errno(libc::ENOTDIR)),
+        }
+    }
+
+    pub fn read_dir(&self, path: &Path) -> io::Result<Vec<DirEntry>> {
+        self.check_power()?;
+        let entry = |(name, inode): (&String, &InodeId)| DirEntry {
+            name: name.clone(),
+            is_dir: matches!(*self.inodes[inode], Inode::Dir(_)),
+        };
+        Ok(self.dir(self.find(path)?)?.visible.iter().map(entry).collect())
+    }
+
+    pub fn is_dir(&self, inode: InodeId) -> bool {
+        matches!(*self.inodes[&inode], Inode::Dir(_))
+    }
+
+    /// The inode of an open or named file.
+    pub fn file(&self, inode: InodeId) -> &File {
+        match &*self.inodes[&inode] {
+            Inode::File(file) => file,
+            Inode::Dir(_) => unreachable!("only files are opened"),
+        }
+    }
+
+    fn file_mut(&mut self, inode: InodeId) -> &mut File {
+        match self.inode_mut(inode) {
+            Inode::File(file) => file,
+            Inode::Dir(_) => unreachable!("only files are opened"),
+        }
+    }
+
+    fn inode_mut(&mut self, inode: InodeId) -> &mut Inode {
+        Arc::make_mut(self.inodes.get_mut(&inode).expect("held by a name or a handle"))
+    }
+}
+
+impl Inode {
+    fn pages(&self) -> usize {
+        match self {
+            Inode::Dir(_) => 0,
+            Inode::File(file) => file.visible.pages(),
+        }
+    }
+}
+
+impl File {
+    fn cache(&mut self, boot: u64) -> &mut BTreeSet<u64> {
+        if self.boot != boot {
+            self.boot = boot;
+            self.cached.clear();
+        }
+        &mut self.cached
+    }
+}
+
+/// A directory that is itself gone from the medium takes no names.
+pub fn set_durable_names(inodes: &mut BTreeMap<InodeId, Arc<Inode>>, names: &[(InodeId, String, Option<InodeId>)]) {
+    for (dir, name, inode) in names {
+        let Some(Inode::Dir(dir)) = inodes.get_mut(dir).map(Arc::make_mut) else { continue };
+        match inode {
+            Some(inode) => dir.durable.insert(name.clone(), *inode),
+            None => dir.durable.remove(name),
+        };
+    }
+}
+
+pub fn path_text(path: &Path) -> io::Result<Arc<str>> {
+    Ok(format!("/{}", components(path)?.join("/")).into())
+}
+
+/// Relative paths begin at the root.
+pub fn components(path: &Path) -> io::Result<Vec<&str>> {
+    let mut names = Vec::new();
+    for component in path.components() {
+        match component {
+            Component::RootDir | Component::CurDir => {}
+            Component::Normal(name) => {
+                let name = name.to_str().filter(|name| !name.contains('\0')).ok_or_else(|| errno(libc::EINVAL))?;
+                if name.len() > NAME_BYTES_MAX {
+                    return Err(errno(libc::ENAMETOOLONG));
+                }
+                names.push(name);
+            }
+            Component::ParentDir | Component::Prefix(_) => return Err(errno(libc::EINVAL)),
+        }
+    }
+    Ok(names)
+}
+
+pub fn errno(number: i32) -> io::Error {
+    io::Error::from_raw_os_error(number)
+}
