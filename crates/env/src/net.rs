@@ -9,14 +9,14 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use crate::BoxFuture;
 use crate::disk::File;
 
-pub trait Net: Send + Sync {
+pub trait Net: std::marker::Send + Sync {
     /// Binds and listens at once, so that a port in use is an error here. Port 0 takes a free one.
     fn listen(&self, address: SocketAddr, backlog: u32) -> io::Result<Box<dyn Listener>>;
     fn connect(&self, address: SocketAddr) -> BoxFuture<io::Result<Connection>>;
     fn resolve(&self, host: &str, port: u16) -> BoxFuture<io::Result<Vec<SocketAddr>>>;
 }
 
-pub trait Listener: Send + Unpin {
+pub trait Listener: std::marker::Send + Unpin {
     fn poll_accept(&mut self, context: &mut Context<'_>) -> Poll<io::Result<Connection>>;
     fn local_address(&self) -> SocketAddr;
 }
