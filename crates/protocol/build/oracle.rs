@@ -48,9 +48,9 @@ fn per_struct(messages: &[MessageFacts], name: &str, body: impl Fn(&mut String, 
     let mut out = String::new();
     for message in messages {
         let module = snake_case(&message.name);
-        writeln!(out, "mod {module} {{ use super::*; use protocol::{module}::*;").unwrap();
+        writeln!(out, "#[allow(unused_variables, unused_mut, clippy::all)]\nmod {module} {{ use super::*; use protocol::{module}::*;").unwrap();
         for part in &message.structs {
-            writeln!(out, "#[allow(unused_variables, unused_mut)]\nimpl {name} for {} {{", part.name).unwrap();
+            writeln!(out, "impl {name} for {} {{", part.name).unwrap();
             body(&mut out, part);
             out.push_str("}\n");
         }

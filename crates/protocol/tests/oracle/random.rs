@@ -8,6 +8,7 @@ use protocol::{Message, MessageKind, Records, TaggedField, Uuid};
 pub struct Rng {
     state: u64,
     depth: u32,
+    pub with_unknown_tags: bool,
 }
 
 pub trait Random: Sized {
@@ -16,7 +17,7 @@ pub trait Random: Sized {
 
 impl Rng {
     pub fn new(seed: u64) -> Self {
-        Self { state: seed, depth: 0 }
+        Self { state: seed, depth: 0, with_unknown_tags: true }
     }
 
     pub fn next(&mut self) -> u64 {
@@ -41,7 +42,7 @@ impl Rng {
 
     /// Set also in versions that are not flexible: `encoded` drops them again there.
     fn unknown_tags(&mut self, known: &[u32]) -> Vec<TaggedField> {
-        if !self.one_in(6) {
+        if !self.with_unknown_tags || !self.one_in(6) {
             return Vec::new();
         }
         let mut tags: Vec<u32> = (0..1 + self.below(3)).map(|_| self.next() as u32 >> (1 + self.below(31))).collect();
