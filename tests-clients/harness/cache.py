@@ -159,7 +159,7 @@ class Cache:
                 if message.get("executable") and message["target"]["kind"] == ["test"]:
                     found[message["target"]["name"]] = message["executable"]
             programs.write_text(json.dumps(found))
-        self.once("rdkafka", [Path(__file__)], make)
+        self.once("rdkafka", [RDKAFKA], make)
         return json.loads(programs.read_text())
 
     def crate(self, cargo, name, version):
@@ -174,8 +174,9 @@ class Cache:
         return Path(found["manifest_path"]).parent
 
     def once(self, name, inputs, make):
-        """Runs `make` unless it has run before with the same content of `inputs`."""
-        digest = hashlib.sha256(b"\0".join(Path(file).read_bytes() for file in inputs)).hexdigest()
+        """Runs `make` unless it has run before with the same `inputs`: the content of files, or a version."""
+        content = (given.read_bytes() if isinstance(given, Path) else given.encode() for given in inputs)
+        digest = hashlib.sha256(b"\0".join(content)).hexdigest()
         stamp = self.root / f"{name}.stamp"
         if stamp.exists() and stamp.read_text() == digest:
             return

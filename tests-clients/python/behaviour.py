@@ -116,8 +116,15 @@ class Behaviour:
     def topic(self, name, **configs):
         name = unique(name)
         self.client.create_topic(name, PARTITIONS, **configs)
-        eventually(lambda: not self.is_unknown(name), "the new topic is in the metadata")
+        # With acks=0 nothing tells that a partition was not led yet.
+        eventually(lambda: self.is_led(name), "the new topic has leaders")
         return name
+
+    def is_led(self, topic):
+        try:
+            return [self.client.latest(topic, p) for p in range(PARTITIONS)] == [0] * PARTITIONS
+        except Exception:
+            return False
 
     def read_all(self, topic, count):
         return self.client.read(topic, {p: 0 for p in range(PARTITIONS)}, count)

@@ -1,0 +1,1 @@
+public final class JavaClientChecks { public static void main(String[] a) {} }
