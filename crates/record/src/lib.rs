@@ -12,7 +12,7 @@ mod varint;
 
 pub use batch::{BatchError, BatchHeader, BatchMut, BatchView, Batches, HEADER_BYTES};
 pub use builder::BatchBuilder;
-pub use compression::{Compression, Decompressor};
+pub use compression::{Compression, CompressionError, Decompressor};
 pub use ids::{
     BrokerId, LeaderEpoch, Offset, ProducerEpoch, ProducerId, Sequence, Timestamp, TimestampType, TopicId,
     TopicPartition,

@@ -1,1 +1,4 @@
 //! storage
+
+pub mod producer_state;
+pub mod validate;

@@ -199,9 +199,9 @@ impl ProducerError {
                 "Out of order sequence number for producer {id} at offset {offset} in partition {partition}: \
                  {sequence} (incoming seq. number), {last} (current end sequence number)"
             ),
-            ProducerError::TransactionOpen { id, offset } => format!(
-                "Expected transactional write from producer {id} at offset {offset} in partition {partition}"
-            ),
+            ProducerError::TransactionOpen { id, offset } => {
+                format!("Expected transactional write from producer {id} at offset {offset} in partition {partition}")
+            }
             ProducerError::Unverified { id, offset, sequence, lowest } => format!(
                 "Out of order sequence number for producer {id} at offset {offset} in partition {partition}: \
                  {sequence} (incoming seq. number), {lowest} (earliest seen sequence)"

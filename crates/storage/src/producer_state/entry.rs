@@ -54,6 +54,10 @@ impl BatchMetadata {
 }
 
 impl ProducerEntry {
+    pub(super) fn in_epoch(epoch: ProducerEpoch) -> ProducerEntry {
+        ProducerEntry { epoch, ..ProducerEntry::default() }
+    }
+
     /// The batches that are still known, the oldest first.
     pub fn batches(&self) -> &[BatchMetadata] {
         &self.batches[..usize::from(self.count)]

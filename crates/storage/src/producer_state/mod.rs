@@ -5,8 +5,6 @@
 mod check;
 mod entry;
 mod snapshot;
-#[cfg(test)]
-mod tests;
 mod transactions;
 
 use std::collections::BTreeMap;

@@ -28,8 +28,8 @@ use std::fmt;
 
 use record::{LeaderEpoch, Offset, ProducerEpoch, ProducerId, Sequence, Timestamp};
 
-use super::entry::{BATCHES_MAX, BatchMetadata, ProducerEntry};
 use super::ProducerState;
+use super::entry::{BATCHES_MAX, BatchMetadata, ProducerEntry};
 
 /// What a snapshot says of itself beside the producers.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -48,12 +48,20 @@ pub struct Snapshot {
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum SnapshotError {
-    Checksum { stored: u32, computed: u32 },
+    Checksum {
+        stored: u32,
+        computed: u32,
+    },
     /// The checksums hold, the content does not: a bug of whoever wrote it.
     Content,
-    Length { stored: usize, bytes: usize },
+    Length {
+        stored: usize,
+        bytes: usize,
+    },
     Magic,
-    Version { version: u16 },
+    Version {
+        version: u16,
+    },
 }
 
 const MAGIC: [u8; 4] = *b"OTPS";
@@ -204,7 +212,7 @@ fn decode_checked(bytes: &[u8]) -> Option<Snapshot> {
 
 fn take_producer(fields: &mut Fields<'_>) -> Option<(ProducerId, ProducerEntry)> {
     let id = ProducerId(fields.i64()?);
-    let mut entry = ProducerEntry { epoch: ProducerEpoch(i16::from_be_bytes(fields.take()?)), ..Default::default() };
+    let mut entry = ProducerEntry::in_epoch(ProducerEpoch(i16::from_be_bytes(fields.take()?)));
     let coordinator_epoch = fields.i32()?;
     let last_timestamp = Timestamp(fields.i64()?);
     let txn_first_offset = Offset(fields.i64()?);

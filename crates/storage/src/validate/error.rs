@@ -2,12 +2,12 @@
 
 use std::fmt;
 
-use record::{BatchError, CompressionError, Offset, ProducerId, RecordError, Sequence, Timestamp, TopicPartition};
 use record::compression::UnknownCompression;
+use record::{BatchError, CompressionError, Offset, ProducerId, RecordError, Sequence, Timestamp, TopicPartition};
 
 /// The error code that Kafka 4.4 answers with is named on each variant.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub enum AppendError {
+pub enum ValidateError {
     /// INVALID_RECORD
     BaseOffset { base_offset: Offset },
     /// UNKNOWN_SERVER_ERROR: Kafka lets the exception of the codec escape. A body beyond our own bound
@@ -66,9 +66,20 @@ pub const RECORD_FAULTS_MAX: usize = 10_000;
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum RecordFault {
     NoKey,
-    Timestamp { timestamp: Timestamp, offset: Offset, earliest: Timestamp, latest: Timestamp },
+    Timestamp {
+        timestamp: Timestamp,
+        offset: Offset,
+        earliest: Timestamp,
+        latest: Timestamp,
+    },
     /// The producer claims the time to be the broker's.
-    TimestampType { offset: Offset, timestamp: Timestamp, key_bytes: i64, value_bytes: i64, skips_bytes: bool },
+    TimestampType {
+        offset: Offset,
+        timestamp: Timestamp,
+        key_bytes: i64,
+        value_bytes: i64,
+        skips_bytes: bool,
+    },
 }
 
 impl RecordFaults {
@@ -134,93 +145,93 @@ impl RecordFault {
     }
 }
 
-impl AppendError {
+impl ValidateError {
     /// The whole story for the broker's own log. Of these words only those of `Records` reach the client, through
     /// `RecordFaults`: for all other errors Kafka leaves `error_message` null.
     pub fn message(&self, partition: &TopicPartition) -> String {
         match self {
-            AppendError::BaseOffset { base_offset } => format!(
+            ValidateError::BaseOffset { base_offset } => format!(
                 "The baseOffset of the record batch in the append to {partition} should be 0, but it is {base_offset}"
             ),
-            AppendError::Compression(error) => format!("{error} in topic partition {partition}"),
-            AppendError::ControlBatch => {
+            ValidateError::Compression(error) => format!("{error} in topic partition {partition}"),
+            ValidateError::ControlBatch => {
                 format!("Clients are not allowed to write control records in topic partition {partition}")
             }
-            AppendError::Corrupt { crc } => {
+            ValidateError::Corrupt { crc } => {
                 format!("Record is corrupt (stored crc = {crc}) in topic partition {partition}.")
             }
-            AppendError::ManyBatches { produce_version } => format!(
+            ValidateError::ManyBatches { produce_version } => format!(
                 "Produce requests with version {produce_version} are only allowed to contain exactly one record \
                  batch per partition"
             ),
-            AppendError::NoBatch { produce_version } => format!(
+            ValidateError::NoBatch { produce_version } => format!(
                 "Produce requests with version {produce_version} must have at least one record batch per partition"
             ),
-            AppendError::NotABatch(error) => format!("Record is corrupt ({error}) in topic partition {partition}."),
-            AppendError::OffsetRange { first, last } => {
+            ValidateError::NotABatch(error) => format!("Record is corrupt ({error}) in topic partition {partition}."),
+            ValidateError::OffsetRange { first, last } => {
                 format!("Batch has an invalid offset range: [{first}, {last}] in topic partition {partition}")
             }
-            AppendError::OffsetsAndCount { first, last, count } => format!(
+            ValidateError::OffsetsAndCount { first, last, count } => format!(
                 "Inconsistent batch offset range [{first}, {last}] and count of records {count} in topic partition \
                  {partition}"
             ),
-            AppendError::OldMagic { produce_version } => format!(
+            ValidateError::OldMagic { produce_version } => format!(
                 "Produce requests with version {produce_version} are only allowed to contain record batches with \
                  magic version 2"
             ),
-            AppendError::RebuiltTooLarge { size_bytes, size_bytes_max } => format!(
+            ValidateError::RebuiltTooLarge { size_bytes, size_bytes_max } => format!(
                 "Message batch size is {size_bytes} bytes in append to partition {partition} which exceeds the \
                  maximum configured size of {size_bytes_max}."
             ),
-            AppendError::Record(error) => format!("{error} in topic partition {partition}"),
-            AppendError::RecordCount { count } => {
+            ValidateError::Record(error) => format!("{error} in topic partition {partition}"),
+            ValidateError::RecordCount { count } => {
                 format!("Invalid reported count for record batch: {count} in topic partition {partition}")
             }
-            AppendError::RecordTooLarge { size_bytes, size_bytes_max } => format!(
+            ValidateError::RecordTooLarge { size_bytes, size_bytes_max } => format!(
                 "Invalid record size: {size_bytes} exceeds the configured maximum record size of {size_bytes_max}."
             ),
-            AppendError::Records(faults) => faults.error_message(partition),
-            AppendError::Sequence { base_sequence, producer_id } => format!(
+            ValidateError::Records(faults) => faults.error_message(partition),
+            ValidateError::Sequence { base_sequence, producer_id } => format!(
                 "Invalid sequence number {base_sequence} in record batch with producerId {producer_id} in topic \
                  partition {partition}"
             ),
-            AppendError::TooLarge { size_bytes, size_bytes_max } => format!(
+            ValidateError::TooLarge { size_bytes, size_bytes_max } => format!(
                 "The record batch size in the append to {partition} is {size_bytes} bytes which exceeds the maximum \
                  configured value of {size_bytes_max})."
             ),
-            AppendError::TooLargeForSegment { size_bytes, size_bytes_max } => format!(
+            ValidateError::TooLargeForSegment { size_bytes, size_bytes_max } => format!(
                 "Message batch size is {size_bytes} bytes in append to partition {partition}, which exceeds the \
                  maximum configured segment size of {size_bytes_max}."
             ),
-            AppendError::ZstdNotAllowed { produce_version } => format!(
-                "Produce requests with version {produce_version} are not allowed to use ZStandard compression"
-            ),
+            ValidateError::ZstdNotAllowed { produce_version } => {
+                format!("Produce requests with version {produce_version} are not allowed to use ZStandard compression")
+            }
         }
     }
 }
 
-impl fmt::Display for AppendError {
+impl fmt::Display for ValidateError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "batch refused: {self:?}")
     }
 }
 
-impl std::error::Error for AppendError {}
+impl std::error::Error for ValidateError {}
 
-impl From<CompressionError> for AppendError {
-    fn from(error: CompressionError) -> AppendError {
-        AppendError::Compression(error)
+impl From<CompressionError> for ValidateError {
+    fn from(error: CompressionError) -> ValidateError {
+        ValidateError::Compression(error)
     }
 }
 
-impl From<RecordError> for AppendError {
-    fn from(error: RecordError) -> AppendError {
-        AppendError::Record(error)
+impl From<RecordError> for ValidateError {
+    fn from(error: RecordError) -> ValidateError {
+        ValidateError::Record(error)
     }
 }
 
-impl From<UnknownCompression> for AppendError {
-    fn from(unknown: UnknownCompression) -> AppendError {
-        AppendError::Compression(CompressionError::Unknown(unknown))
+impl From<UnknownCompression> for ValidateError {
+    fn from(unknown: UnknownCompression) -> ValidateError {
+        ValidateError::Compression(CompressionError::Unknown(unknown))
     }
 }

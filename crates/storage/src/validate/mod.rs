@@ -4,11 +4,9 @@
 
 mod error;
 mod rebuild;
-#[cfg(test)]
-mod tests;
 mod walk;
 
-pub use error::{AppendError, RECORD_FAULTS_MAX, RecordFault, RecordFaults};
+pub use error::{RECORD_FAULTS_MAX, RecordFault, RecordFaults, ValidateError};
 use record::batch::{BatchHeader, MAGIC};
 use record::control::EndTxnMarker;
 use record::{
@@ -91,7 +89,7 @@ pub fn validate(
     origin: Origin,
     now: Timestamp,
     decompressor: &mut Decompressor,
-) -> Result<Validated, AppendError> {
+) -> Result<Validated, ValidateError> {
     let batch = only_batch(bytes, origin)?;
     check_as_a_whole(&batch, rules, origin)?;
     let source = batch.compression()?;
@@ -113,11 +111,11 @@ pub fn validate(
     };
     if rebuilt.is_some() && stored.size_bytes() > rules.message_bytes_max {
         let (size_bytes, size_bytes_max) = (stored.size_bytes(), rules.message_bytes_max);
-        return Err(AppendError::RebuiltTooLarge { size_bytes, size_bytes_max });
+        return Err(ValidateError::RebuiltTooLarge { size_bytes, size_bytes_max });
     }
     if stored.size_bytes() > rules.segment_bytes_max {
         let (size_bytes, size_bytes_max) = (stored.size_bytes(), rules.segment_bytes_max);
-        return Err(AppendError::TooLargeForSegment { size_bytes, size_bytes_max });
+        return Err(ValidateError::TooLargeForSegment { size_bytes, size_bytes_max });
     }
 
     let log_append_time = (rules.timestamp_type == TimestampType::LogAppendTime).then_some(now);
@@ -175,50 +173,50 @@ impl Validated {
 
 /// Exactly one batch of magic 2 (`ProduceRequest.validateRecords`). A cut-off batch behind it is left out, as
 /// `UnifiedLog.trimInvalidBytes` does; a cut-off first one is none at all.
-fn only_batch(bytes: &[u8], origin: Origin) -> Result<BatchView<'_>, AppendError> {
+fn only_batch(bytes: &[u8], origin: Origin) -> Result<BatchView<'_>, ValidateError> {
     let produce_version = match origin {
         Origin::Client { produce_version } => produce_version,
         Origin::Coordinator => i16::MAX,
     };
     let batch = match BatchView::parse(bytes) {
         Ok(batch) => batch,
-        Err(BatchError::Truncated { .. }) => return Err(AppendError::NoBatch { produce_version }),
+        Err(BatchError::Truncated { .. }) => return Err(ValidateError::NoBatch { produce_version }),
         Err(BatchError::UnsupportedMagic { magic }) if (0..MAGIC).contains(&magic) => {
-            return Err(AppendError::OldMagic { produce_version });
+            return Err(ValidateError::OldMagic { produce_version });
         }
-        Err(error) => return Err(AppendError::NotABatch(error)),
+        Err(error) => return Err(ValidateError::NotABatch(error)),
     };
     if produce_version < ZSTD_PRODUCE_VERSION_MIN && batch.compression() == Ok(Compression::Zstd) {
-        return Err(AppendError::ZstdNotAllowed { produce_version });
+        return Err(ValidateError::ZstdNotAllowed { produce_version });
     }
     match BatchView::parse(&bytes[batch.size_bytes()..]) {
         Err(BatchError::Truncated { .. }) => Ok(batch),
-        Ok(_) => Err(AppendError::ManyBatches { produce_version }),
+        Ok(_) => Err(ValidateError::ManyBatches { produce_version }),
         Err(BatchError::UnsupportedMagic { magic }) if (0..MAGIC).contains(&magic) => {
-            Err(AppendError::ManyBatches { produce_version })
+            Err(ValidateError::ManyBatches { produce_version })
         }
-        Err(error) => Err(AppendError::NotABatch(error)),
+        Err(error) => Err(ValidateError::NotABatch(error)),
     }
 }
 
 /// `UnifiedLog.analyzeAndValidateRecords`.
-fn check_as_a_whole(batch: &BatchView<'_>, rules: &Rules, origin: Origin) -> Result<(), AppendError> {
+fn check_as_a_whole(batch: &BatchView<'_>, rules: &Rules, origin: Origin) -> Result<(), ValidateError> {
     let base_offset = batch.base_offset();
     if matches!(origin, Origin::Client { .. }) && base_offset != Offset::ZERO {
-        return Err(AppendError::BaseOffset { base_offset });
+        return Err(ValidateError::BaseOffset { base_offset });
     }
     let (size_bytes, size_bytes_max) = (batch.size_bytes(), rules.message_bytes_max);
     if size_bytes > size_bytes_max {
-        return Err(AppendError::TooLarge { size_bytes, size_bytes_max });
+        return Err(ValidateError::TooLarge { size_bytes, size_bytes_max });
     }
     if !batch.crc_is_valid() {
-        return Err(AppendError::Corrupt { crc: batch.crc() });
+        return Err(ValidateError::Corrupt { crc: batch.crc() });
     }
     Ok(())
 }
 
 /// `LogValidator.validateBatch`.
-fn check_header(batch: &BatchView<'_>, origin: Origin) -> Result<(), AppendError> {
+fn check_header(batch: &BatchView<'_>, origin: Origin) -> Result<(), ValidateError> {
     if origin == Origin::Coordinator {
         return Ok(());
     }
@@ -226,20 +224,20 @@ fn check_header(batch: &BatchView<'_>, origin: Origin) -> Result<(), AppendError
     let count = batch.record_count();
     let counted = last - first + 1;
     if counted <= 0 {
-        return Err(AppendError::OffsetRange { first, last });
+        return Err(ValidateError::OffsetRange { first, last });
     }
     if count <= 0 {
-        return Err(AppendError::RecordCount { count });
+        return Err(ValidateError::RecordCount { count });
     }
     if counted != i64::from(count) {
-        return Err(AppendError::OffsetsAndCount { first, last, count });
+        return Err(ValidateError::OffsetsAndCount { first, last, count });
     }
     if batch.is_control() {
-        return Err(AppendError::ControlBatch);
+        return Err(ValidateError::ControlBatch);
     }
     let base_sequence = batch.base_sequence();
     if batch.has_producer_id() && base_sequence.is_none() {
-        return Err(AppendError::Sequence { base_sequence, producer_id: batch.producer_id() });
+        return Err(ValidateError::Sequence { base_sequence, producer_id: batch.producer_id() });
     }
     Ok(())
 }

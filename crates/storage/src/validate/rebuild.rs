@@ -3,7 +3,7 @@
 
 use record::{BatchBuilder, BatchView, Compression, Records, Timestamp, TimestampType};
 
-use super::error::AppendError;
+use super::error::ValidateError;
 use super::{CompressionPolicy, Rules};
 
 pub(super) fn rebuild(
@@ -12,7 +12,7 @@ pub(super) fn rebuild(
     rules: &Rules,
     target: Compression,
     now: Timestamp,
-) -> Result<Vec<u8>, AppendError> {
+) -> Result<Vec<u8>, ValidateError> {
     let mut builder = BatchBuilder::new(target).with_producer(
         batch.producer_id(),
         batch.producer_epoch(),

@@ -3,8 +3,8 @@
 
 use record::{BatchView, Compression, Record, Records, Timestamp, TimestampType};
 
-use super::error::{AppendError, RecordFault, RecordFaults};
 use super::Rules;
+use super::error::{RecordFault, RecordFaults, ValidateError};
 
 /// What the records told, none of them at fault.
 pub(super) struct Walk {
@@ -23,7 +23,7 @@ pub(super) fn walk(
     now: Timestamp,
     source: Compression,
     target: Compression,
-) -> Result<Walk, AppendError> {
+) -> Result<Walk, ValidateError> {
     let mut walk = Walk { max_timestamp: Timestamp::NONE, max_timestamp_index: -1, offsets_in_sequence: true };
     let mut faults = RecordFaults::default();
     // Kafka reads keys and values of these batches only as lengths, and says so in its messages.
@@ -32,7 +32,7 @@ pub(super) fn walk(
         let record = record?;
         if source != Compression::None && record.body_size_bytes > rules.record_bytes_max {
             let (size_bytes, size_bytes_max) = (record.body_size_bytes, rules.record_bytes_max);
-            return Err(AppendError::RecordTooLarge { size_bytes, size_bytes_max });
+            return Err(ValidateError::RecordTooLarge { size_bytes, size_bytes_max });
         }
         if let Some(fault) = fault(batch, &record, rules, now, skips_bytes) {
             faults.push(index, fault);
@@ -43,7 +43,7 @@ pub(super) fn walk(
         }
         walk.offsets_in_sequence &= record.offset_delta == index;
     }
-    if faults.is_empty() { Ok(walk) } else { Err(AppendError::Records(faults)) }
+    if faults.is_empty() { Ok(walk) } else { Err(ValidateError::Records(faults)) }
 }
 
 fn fault(
