@@ -28,5 +28,6 @@ fn main() {
     write("error_codes.rs", enums::error_codes(&error_codes));
     write("messages.rs", messages::all(&all) + &enums::message_kinds(&all));
     write("oracle_random.rs", oracle::random(&all));
+    write("oracle_shapes.rs", oracle::shapes(&all));
     write("oracle_json.rs", oracle::json(&all));
 }

@@ -75,6 +75,10 @@ impl Versions {
         self.low > self.high
     }
 
+    pub fn contains(self, version: i16) -> bool {
+        (self.low..=self.high).contains(&version)
+    }
+
     pub fn and(self, other: Self) -> Self {
         Self { low: self.low.max(other.low), high: self.high.min(other.high) }
     }

@@ -1,7 +1,8 @@
 // Kafka's own message classes, asked over stdin and stdout by java_oracle.rs. One question at a time:
 //   'T' name version version bytes: decode at one version, encode at the other
 //   'R' name version seed: make a random message first
-//   'E': error codes    'K': API keys
+//   'C' name version bytes: decode only, for large ones
+//   'E': error codes    'K': API keys    'M': all messages
 // Run as a single source file: java -cp 'JARS/*' Oracle.java
 
 import com.fasterxml.jackson.databind.JsonNode;
@@ -9,14 +10,18 @@ import java.io.BufferedInputStream;
 import java.io.BufferedOutputStream;
 import java.io.DataInputStream;
 import java.io.DataOutputStream;
+import java.io.File;
 import java.io.IOException;
 import java.lang.reflect.Method;
 import java.nio.ByteBuffer;
 import java.nio.charset.StandardCharsets;
+import java.util.Collections;
 import java.util.HashMap;
 import java.util.Map;
 import java.util.Random;
 import java.util.TreeMap;
+import java.util.jar.JarEntry;
+import java.util.jar.JarFile;
 import org.apache.kafka.common.Uuid;
 import org.apache.kafka.common.errors.InvalidMetadataException;
 import org.apache.kafka.common.errors.RetriableException;
@@ -35,7 +40,7 @@ import org.apache.kafka.common.protocol.types.Type;
 import org.apache.kafka.common.record.internal.MemoryRecords;
 
 public class Oracle {
-    static final int ABSENT = 0, NOT_DECODED = 1, NOT_ENCODED = 2, TRANSCODED = 3;
+    static final int ABSENT = 0, NOT_DECODED = 1, NOT_ENCODED = 2, TRANSCODED = 3, DECODED = 4;
     static final String[] PACKAGES = {
         "org.apache.kafka.common.message.%sData",
         "org.apache.kafka.common.message.%s",
@@ -65,6 +70,15 @@ public class Oracle {
                     transcode(kind, version, version, bytes, out);
                     break;
                 }
+                case 'C': {
+                    Kind kind = Kind.of(in.readUTF());
+                    short version = in.readShort();
+                    check(kind, version, in.readNBytes(in.readInt()), out);
+                    break;
+                }
+                case 'M':
+                    put(out, messages().getBytes(StandardCharsets.UTF_8));
+                    break;
                 case 'E':
                     put(out, errors().getBytes(StandardCharsets.UTF_8));
                     break;
@@ -114,6 +128,18 @@ public class Oracle {
         put(out, json.toString().getBytes(StandardCharsets.UTF_8));
     }
 
+    static void check(Kind kind, short version, byte[] bytes, DataOutputStream out) throws Exception {
+        ByteBuffer buffer = ByteBuffer.wrap(bytes);
+        try {
+            ((Message) kind.message.getConstructor().newInstance()).read(new ByteBufferAccessor(buffer), version);
+            out.write(DECODED);
+            out.writeInt(buffer.position());
+        } catch (Throwable error) {
+            out.write(NOT_DECODED);
+            put(out, error.toString().getBytes(StandardCharsets.UTF_8));
+        }
+    }
+
     static void put(DataOutputStream out, byte[] bytes) throws IOException {
         out.writeInt(bytes.length);
         out.write(bytes);
@@ -142,6 +168,31 @@ public class Oracle {
                 text.append(' ').append(key.requestHeaderVersion(version)).append('/').append(key.responseHeaderVersion(version));
             }
             text.append('\n');
+        }
+        return text.toString();
+    }
+
+    /** Every message that the jars have a schema of, with the versions of its class; other jars hold other messages. */
+    static String messages() throws Exception {
+        StringBuilder text = new StringBuilder();
+        for (String jar : System.getProperty("java.class.path").split(File.pathSeparator)) {
+            if (!jar.matches(".*/kafka-(clients|(group|share|transaction)-coordinator)-[0-9.]+jar")) {
+                continue;
+            }
+            try (JarFile file = new JarFile(jar)) {
+                for (JarEntry entry : Collections.list(file.entries())) {
+                    if (!entry.getName().matches("common/message/.*[.]json")) {
+                        continue;
+                    }
+                    String name = entry.getName().replaceAll(".*/|[.]json", "");
+                    Kind kind = Kind.of(name);
+                    // The class of a message that has left the protocol has no versions.
+                    if (kind != null && kind.schemas.length > 0) {
+                        text.append(name).append(' ').append(kind.message.getField("LOWEST_SUPPORTED_VERSION").get(null))
+                            .append(' ').append(kind.message.getField("HIGHEST_SUPPORTED_VERSION").get(null)).append('\n');
+                    }
+                }
+            }
         }
         return text.toString();
     }

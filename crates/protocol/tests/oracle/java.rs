@@ -3,6 +3,7 @@
 use std::io::{BufReader, BufWriter, Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::OnceLock;
 
 use protocol::MessageKind;
 use serde_json::Value;
@@ -34,6 +35,22 @@ pub fn ask_transcode(questions: &[Question]) -> Option<Vec<Outcome>> {
         asked.extend(bytes);
     }
     ask(asked, |answers| questions.iter().map(|question| outcome(answers, question.kind)).collect())
+}
+
+/// Whether Kafka's class takes the bytes, and how many of them it reads: for those too large to be printed.
+pub fn ask_check(messages: &[(MessageKind, i16, Vec<u8>)]) -> Option<Vec<Result<usize, String>>> {
+    let mut asked = Vec::new();
+    for (kind, version, bytes) in messages {
+        head(&mut asked, b'C', *kind, *version);
+        asked.extend((bytes.len() as u32).to_be_bytes());
+        asked.extend(bytes);
+    }
+    let checked = |answers: &mut dyn Read| match byte(answers) {
+        1 => Err(text(answers)),
+        4 => Ok(number(answers)),
+        other => panic!("answer {other}"),
+    };
+    ask(asked, |answers| messages.iter().map(|_| checked(answers)).collect())
 }
 
 /// For each message, version and seed: bytes that Kafka's generic serialisation wrote, and what its class made of them.
@@ -104,7 +121,7 @@ fn ask<T>(asked: Vec<u8>, read: impl FnOnce(&mut dyn Read) -> T) -> Option<T> {
     };
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/oracle/Oracle.java");
     let mut java = Command::new("java")
-        .args(["-Xmx512m", "-Dorg.slf4j.simpleLogger.defaultLogLevel=off", "-cp"])
+        .args(["-Xmx512m", "-cp"])
         .arg(jars.join("*"))
         .arg(source)
         .stdin(Stdio::piped())
@@ -120,21 +137,46 @@ fn ask<T>(asked: Vec<u8>, read: impl FnOnce(&mut dyn Read) -> T) -> Option<T> {
     Some(answer)
 }
 
-/// The folder of jars, if there is one with Kafka's clients in it and a JDK to run them.
+/// The folder of Kafka's jars, fetched by maven into `target/cache` when a test asks for the first time. The reason why
+/// there is none is that something is missing on this machine.
 fn find_jars() -> Result<PathBuf, String> {
-    let version = Command::new("java").arg("-version").output().map_err(|error| format!("no java: {error}"))?;
-    if !version.status.success() {
-        return Err("java does not run".into());
+    static JARS: OnceLock<Result<PathBuf, String>> = OnceLock::new();
+    JARS.get_or_init(|| {
+        run(Command::new("java").arg("-version"))?;
+        let pom = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/oracle/pom.xml");
+        let cache = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/cache/protocol-oracle");
+        let jars = cache.join("jars");
+        if !is_made_from(&jars, &pom) {
+            fetch_jars(&pom, &jars, &cache.join(format!("jars.{}", std::process::id())))?;
+        }
+        Ok(jars)
+    })
+    .clone()
+}
+
+/// The folder has a copy of what it was made from, put there last.
+fn is_made_from(jars: &Path, pom: &Path) -> bool {
+    let wanted = std::fs::read(pom).expect("the pom is beside the test");
+    std::fs::read(jars.join("pom.xml")).is_ok_and(|made_from| made_from == wanted)
+}
+
+/// Into a folder of this process, which then takes its place, so that another process sees all jars or none.
+fn fetch_jars(pom: &Path, jars: &Path, fresh: &Path) -> Result<(), String> {
+    println!("fetching Kafka's jars to {}", jars.display());
+    let output = format!("-DoutputDirectory={}", fresh.display());
+    run(Command::new("mvn").args(["-q", "-B", "-f"]).arg(pom).arg("dependency:copy-dependencies").arg(output))?;
+    std::fs::copy(pom, fresh.join("pom.xml")).expect("target/cache can be written");
+    let _ = std::fs::remove_dir_all(jars); // May not be there.
+    if std::fs::rename(fresh, jars).is_err() {
+        assert!(is_made_from(jars, pom), "neither we nor another test could put jars to {}", jars.display());
+        std::fs::remove_dir_all(fresh).expect("target/cache can be written");
     }
-    if let Some(jar) = std::env::var_os("OTTLA_KAFKA_CLIENTS_JAR") {
-        let jar = PathBuf::from(jar);
-        let folder = jar.parent().filter(|_| jar.is_file());
-        return folder
-            .map(Path::to_owned)
-            .ok_or_else(|| format!("OTTLA_KAFKA_CLIENTS_JAR is no file: {}", jar.display()));
-    }
-    let cache = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/cache");
-    let folders = [cache.join("kafka/broker"), cache.join("protocol-oracle/jars")];
-    let has_clients = |folder: &&PathBuf| folder.join("kafka-clients-4.4.0.jar").is_file();
-    folders.iter().find(has_clients).cloned().ok_or_else(|| format!("no kafka-clients-4.4.0.jar in {folders:?}"))
+    Ok(())
+}
+
+fn run(command: &mut Command) -> Result<(), String> {
+    let name = command.get_program().to_string_lossy().into_owned();
+    let output = command.output().map_err(|error| format!("no {name} on this machine: {error}"))?;
+    let said = || [output.stdout.as_slice(), &output.stderr].map(String::from_utf8_lossy).concat();
+    if output.status.success() { Ok(()) } else { Err(format!("{name} fails: {}", said().trim().replace('\n', "; "))) }
 }
