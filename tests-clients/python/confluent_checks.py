@@ -72,7 +72,8 @@ class ConfluentKafka:
 
     def offset(self, topic, partition, spec):
         asked = TopicPartition(topic, partition)
-        return self.admin.list_offsets({asked: spec})[asked].result(30).offset
+        # A short patience: librdkafka sometimes waits for a new topic until the time is up, and is right when asked again.
+        return self.admin.list_offsets({asked: spec}, request_timeout=5)[asked].result(30).offset
 
     def at_time(self, topic, partition, timestamp):
         found = self.reader.offsets_for_times([TopicPartition(topic, partition, timestamp)], timeout=10)[0]
