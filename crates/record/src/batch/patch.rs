@@ -48,6 +48,43 @@ impl BatchHeader {
         BatchHeader(field(batch.bytes, 0))
     }
 
+    /// The header at the front of `bytes`, of which no more need be there: a walk through a file reads no bodies.
+    /// `Truncated` only if the header itself is cut off.
+    pub fn parse(bytes: &[u8]) -> Result<BatchHeader, BatchError> {
+        match batch_bytes(bytes) {
+            Ok(_) => {}
+            Err(BatchError::Truncated { .. }) if bytes.len() >= HEADER_BYTES => {}
+            Err(error) => return Err(error),
+        }
+        Ok(BatchHeader(field(bytes, 0)))
+    }
+
+    /// Header and records, as the length field says.
+    pub fn size_bytes(&self) -> usize {
+        // `parse` and `of` have checked the sign.
+        LOG_OVERHEAD_BYTES + i32::from_be_bytes(field(&self.0, LENGTH)) as usize
+    }
+
+    pub fn base_offset(&self) -> Offset {
+        Offset(i64::from_be_bytes(field(&self.0, 0)))
+    }
+
+    pub fn last_offset(&self) -> Offset {
+        self.base_offset() + i64::from(i32::from_be_bytes(field(&self.0, LAST_OFFSET_DELTA)))
+    }
+
+    pub fn next_offset(&self) -> Offset {
+        self.last_offset().next()
+    }
+
+    pub fn partition_leader_epoch(&self) -> LeaderEpoch {
+        LeaderEpoch(i32::from_be_bytes(field(&self.0, LEADER_EPOCH)))
+    }
+
+    pub fn max_timestamp(&self) -> Timestamp {
+        Timestamp(i64::from_be_bytes(field(&self.0, MAX_TIMESTAMP)))
+    }
+
     pub fn as_bytes(&self) -> &[u8; HEADER_BYTES] {
         &self.0
     }

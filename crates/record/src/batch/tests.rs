@@ -112,3 +112,23 @@ fn a_header_stamped_apart_from_its_body_is_the_header_stamped_in_place() {
     assert!(patched.view().crc_is_valid());
     assert_eq!(bytes, apart);
 }
+
+#[test]
+fn a_header_is_read_without_its_body() {
+    let mut builder = BatchBuilder::default();
+    builder.base_offset = Offset(70);
+    builder.append(Timestamp(5), None, Some(&[1; 100]));
+    builder.append(Timestamp(9), None, None);
+    let bytes = builder.build();
+    let header = BatchHeader::parse(&bytes[..HEADER_BYTES]).unwrap();
+    assert_eq!(header, BatchHeader::of(&BatchView::parse(&bytes).unwrap()));
+    assert_eq!(
+        (header.size_bytes(), header.base_offset(), header.last_offset()),
+        (bytes.len(), Offset(70), Offset(71))
+    );
+    assert_eq!((header.next_offset(), header.max_timestamp()), (Offset(72), Timestamp(9)));
+    assert!(matches!(BatchHeader::parse(&bytes[..HEADER_BYTES - 1]), Err(BatchError::Truncated { .. })));
+    let mut short = bytes.clone();
+    short[LENGTH..LENGTH + 4].copy_from_slice(&(HEADER_BYTES as i32 - 13).to_be_bytes());
+    assert_eq!(BatchHeader::parse(&short), Err(BatchError::TooSmall { length: HEADER_BYTES as i32 - 13 }));
+}
