@@ -133,7 +133,8 @@ fn a_rename_is_whole_and_may_vanish_until_its_directory_is_synced() {
     old.sync_data().unwrap();
     disk.sync_dir(path("/")).unwrap();
     disk.rename(path("/new"), path("/a")).unwrap();
-    let outcomes: BTreeSet<(Option<Vec<u8>>, Option<Vec<u8>>)> = disk
+    type Content = Option<Vec<u8>>;
+    let outcomes: BTreeSet<(Content, Content)> = disk
         .crash_fates(Tearing::At512, 100, &mut Chance::new(0))
         .iter()
         .map(|fates| disk.restart_with(fates))

@@ -40,6 +40,12 @@ impl Chance {
         ((self.next_u64() >> 11) as f64) < probability * (1u64 << 53) as f64
     }
 
+    /// A span of time: of the usual kind, or, with this probability, of the rare one added.
+    pub(crate) fn span(&mut self, usual: &Range<u64>, probability: f64, rare: &Range<u64>) -> u64 {
+        let usual = self.in_range(usual.clone());
+        if self.happens(probability) { usual + self.in_range(rare.clone()) } else { usual }
+    }
+
     pub fn pick<'a, T>(&mut self, from: &'a [T]) -> &'a T {
         &from[self.index(from.len())]
     }

@@ -187,7 +187,8 @@ fn connected_names(pending: &[Pending], names: &[usize]) -> Vec<Vec<usize>> {
         Change::Names(changed) => changed.iter().map(|(dir, name, _)| (*dir, name.clone())).collect(),
         _ => BTreeSet::new(),
     };
-    let mut groups: Vec<(BTreeSet<(u64, String)>, Vec<usize>)> = Vec::new();
+    type Group = (BTreeSet<(u64, String)>, Vec<usize>);
+    let mut groups: Vec<Group> = Vec::new();
     for &index in names {
         let mut joined = (keys(index), Vec::new());
         let (touched, apart): (Vec<_>, Vec<_>) = groups.into_iter().partition(|group| !group.0.is_disjoint(&joined.0));

@@ -243,6 +243,13 @@ impl Disk {
     pub fn take_work(&self) -> Work {
         std::mem::take(&mut self.state().work)
     }
+
+    /// What a step has done, and whether the power failed in it.
+    pub(super) fn step_ended(&self, wall_ms: i64) -> (Work, bool) {
+        let mut state = self.state();
+        state.wall_ms = wall_ms;
+        (std::mem::take(&mut state.work), state.power == Power::Off)
+    }
 }
 
 impl crate::disk::Disk for Disk {
