@@ -5,3 +5,4 @@ pub mod producer_state;
 pub mod retention;
 pub mod roll;
 pub mod validate;
+pub mod segment;
