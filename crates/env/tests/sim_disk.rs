@@ -385,3 +385,39 @@ fn torn_fates_keep_exactly_their_sectors() {
     let sectors: Vec<u8> = torn.chunks(512).map(|sector| sector[0]).collect();
     assert_eq!(sectors, [2, 1, 1, 1, 1, 1, 1, 2]);
 }
+
+#[test]
+fn a_mark_is_durable_once_its_bytes_and_its_name_are() {
+    let disk = Disk::new(1);
+    disk.watch_marks(*b"marked::");
+    let mark = |number: u64| [b"marked::".as_slice(), &number.to_be_bytes()].concat();
+    let file = disk.open(path("/a"), OpenOptions::CREATE_NEW).unwrap();
+    write(&*file, &mark(1), 100);
+    write(&*file, &mark(2)[..9], BLOCK as u64 - 9);
+    file.sync_data().unwrap();
+    assert!(!disk.is_mark_durable(1), "its name is not");
+    disk.sync_dir(path("/")).unwrap();
+    assert!(disk.is_mark_durable(1) && !disk.is_mark_durable(2));
+    write(&*file, &mark(2)[9..], BLOCK as u64);
+    write(&*file, &mark(3), 3 * BLOCK as u64 - 16);
+    assert!(!disk.is_mark_durable(2), "its second half is not synced");
+    file.sync_data().unwrap();
+    assert!(disk.is_mark_durable(2) && disk.is_mark_durable(3) && !disk.is_mark_durable(4));
+    let disk = disk.power_loss(&mut Chance::new(0));
+    assert!(disk.is_mark_durable(2));
+}
+
+#[test]
+fn an_observer_is_told_of_what_succeeds() {
+    let (disk, file) = with_file("/a");
+    let seen = std::sync::Arc::<std::sync::Mutex<Vec<String>>>::default();
+    let notes = seen.clone();
+    disk.observe(move |call, path| notes.lock().unwrap().push(format!("{call:?} {path}")));
+    disk.inject(Fault::input_output(Call::SyncData));
+    assert!(file.sync_data().is_err());
+    file.sync_data().unwrap();
+    disk.fork().remove_file(path("/a")).unwrap();
+    let disk = disk.kill();
+    disk.remove_file(path("/a")).unwrap();
+    assert_eq!(*seen.lock().unwrap(), ["SyncData /a", "RemoveFile /a"]);
+}

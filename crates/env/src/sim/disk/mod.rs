@@ -17,7 +17,7 @@ pub use effects::{Effect, EffectKind, Fate, Tearing};
 pub use faults::{Call, Fault};
 pub use pages::{PAGE, SECTOR};
 
-use self::state::{Inode, InodeId, Power, State};
+use self::state::{Inode, InodeId, Marks, Power, State};
 use super::Chance;
 use crate::buffer::BLOCK;
 use crate::disk::{DirEntry, File, Lock, OpenOptions, Space};
@@ -72,6 +72,7 @@ impl Disk {
     pub fn fork(&self) -> Disk {
         let mut state = self.state().clone();
         let faults = state.faults.clone();
+        state.observer = None;
         state.forget_process();
         state.faults = faults;
         Self::of(state)
@@ -93,7 +94,7 @@ impl Disk {
     /// The power is gone: every further call of this view fails, the answer holds what was synced and a legal part, by
     /// chance, of what was not.
     pub fn power_loss(&self, chance: &mut Chance) -> Disk {
-        let fates = effects::fates_by_chance(&self.state().pending, Tearing::At512, chance);
+        let fates = effects::fates_by_chance(&self.state().pending(), Tearing::At512, chance);
         self.power_off();
         self.restart_with(&fates)
     }
@@ -131,20 +132,20 @@ impl Disk {
 
     /// What no sync has covered, oldest first.
     pub fn unsynced_effects(&self) -> Vec<Effect> {
-        self.state().pending.iter().map(Effect::from).collect()
+        self.state().pending().iter().map(Effect::from).collect()
     }
 
     /// All sets of fates of [`Disk::unsynced_effects`] that leave different images, or `max` of them by chance if there
     /// are more. The first is that all is lost.
     pub fn crash_fates(&self, tearing: Tearing, max: usize, chance: &mut Chance) -> Vec<Vec<Fate>> {
-        effects::distinct_fates(&self.state().pending, tearing, max, chance)
+        effects::distinct_fates(&self.state().pending(), tearing, max, chance)
     }
 
     /// The disk after a power loss now in which each of [`Disk::unsynced_effects`] has this fate. This one is left as it
     /// is, so that many can be made of it.
     pub fn restart_with(&self, fates: &[Fate]) -> Disk {
         let mut state = self.state().clone();
-        assert_eq!(fates.len(), state.pending.len(), "one fate for each unsynced effect");
+        assert_eq!(fates.len(), state.pending_count(), "one fate for each unsynced effect");
         state.lose_power(fates);
         Self::of(state)
     }
@@ -157,7 +158,7 @@ impl Disk {
 
     /// The least that a power loss now leaves.
     pub fn durable_image(&self) -> Disk {
-        let effects = self.state().pending.len();
+        let effects = self.state().pending_count();
         self.restart_with(&vec![Fate::Lost; effects])
     }
 
@@ -196,6 +197,21 @@ impl Disk {
             Inode::Dir(_) => None,
             Inode::File(file) => Some(read(&file.durable)),
         }
+    }
+
+    /// From now on every mark that becomes durable is taken note of: this prefix, and eight bytes that number it.
+    pub fn watch_marks(&self, prefix: [u8; 8]) {
+        self.state().marks = Some(Arc::new(Marks::new(prefix)));
+    }
+
+    /// Whether the mark of this number has become durable, in a file whose name is durable.
+    pub fn is_mark_durable(&self, number: u64) -> bool {
+        self.state().is_mark_durable(number)
+    }
+
+    /// Tells of each mutating call that has succeeded, in this view and those that continue it.
+    pub fn observe(&self, observer: impl Fn(Call, &str) + Send + Sync + 'static) {
+        self.state().observer = Some(Arc::new(observer));
     }
 
     // Faults.

@@ -22,11 +22,12 @@ pub struct State {
     pub power: Power,
     pub inodes: BTreeMap<InodeId, Arc<Inode>>,
     next_inode: InodeId,
-    /// Changes that no sync has covered, oldest first.
-    pub pending: Vec<Pending>,
+    pending: PendingChanges,
     /// Counts the mutating calls.
     pub operations: u64,
     pub journal: Option<Vec<Operation>>,
+    pub observer: Option<Observer>,
+    pub marks: Option<Arc<Marks>>,
     /// Power fails inside this call.
     pub crash_at: Option<u64>,
     pub faults: Faults,
@@ -74,9 +75,19 @@ pub struct File {
     cached: BTreeSet<u64>,
 }
 
+/// Changes that no sync has covered, each list oldest first: of the content of each file, and of names.
+#[derive(Clone, Default)]
+struct PendingChanges {
+    next_number: u64,
+    content: BTreeMap<InodeId, Vec<Pending>>,
+    names: Vec<Pending>,
+}
+
 /// One change that may be on the medium or not.
 #[derive(Clone)]
 pub struct Pending {
+    /// Orders the changes of different files.
+    number: u64,
     pub operation: u64,
     pub path: Arc<str>,
     pub change: Change,
@@ -101,15 +112,49 @@ pub enum Change {
     Names(Vec<(InodeId, String, Option<InodeId>)>),
 }
 
+/// Is told of each mutating call that has succeeded. It must not call the disk.
+pub type Observer = Arc<dyn Fn(Call, &str) + Send + Sync>;
+
+/// What a mark is made of: a prefix, and the number that tells marks apart (big-endian).
+pub const MARK_BYTES: usize = 16;
+
+/// The marks seen in what became durable, each with the file it stands in.
+#[derive(Clone)]
+pub struct Marks {
+    prefix: [u8; 8],
+    found: BTreeSet<(u64, InodeId)>,
+}
+
+impl Marks {
+    pub fn new(prefix: [u8; 8]) -> Self {
+        Self { prefix, found: BTreeSet::new() }
+    }
+
+    fn look(&mut self, inode: InodeId, bytes: &[u8]) {
+        let mut at = 0;
+        while let Some(found) = bytes[at..].iter().position(|byte| *byte == self.prefix[0]) {
+            at += found;
+            let Some(mark) = bytes.get(at..at + MARK_BYTES) else { return };
+            if let Some(number) = mark.strip_prefix(&self.prefix) {
+                let number = u64::from_be_bytes(number.try_into().expect("the other eight bytes"));
+                self.found.insert((number, inode));
+            }
+            at += 1;
+        }
+    }
+}
+
 impl State {
     pub fn new(seed: u64) -> Self {
         Self {
             power: Power::On,
             inodes: BTreeMap::from([(ROOT, Arc::new(Inode::Dir(Dir::default())))]),
             next_inode: ROOT + 1,
-            pending: Vec::new(),
+            pending: PendingChanges::default(),
             operations: 0,
             journal: None,
+            observer: None,
+            marks: None,
             crash_at: None,
             faults: Faults::default(),
             chance: Chance::new(seed),
@@ -157,6 +202,9 @@ impl State {
             Call::SyncData | Call::SyncDir if crash => Err(io::ErrorKind::Other.into()),
             _ => act(self),
         };
+        if let (Some(observer), Ok(_)) = (&self.observer, &result) {
+            observer(call, path);
+        }
         if crash {
             self.power = Power::Off;
             return Err(self.check_power().expect_err("just switched off"));
@@ -234,13 +282,14 @@ impl State {
             state.work.syncs += 1;
             let touches =
                 |change: &Change| matches!(change, Change::Names(names) if names.iter().any(|name| name.0 == dir));
-            let synced = with_prerequisites(&state.pending, |index| touches(&state.pending[index].change));
-            for index in (0..synced.len()).filter(|&index| synced[index]) {
-                let Change::Names(names) = state.pending[index].change.clone() else { continue };
-                set_durable_names(&mut state.inodes, &names);
+            let pending = std::mem::take(&mut state.pending.names);
+            let synced = with_prerequisites(&pending, |index| touches(&pending[index].change));
+            for (pending, synced) in pending.into_iter().zip(synced) {
+                match &pending.change {
+                    Change::Names(names) if synced => set_durable_names(&mut state.inodes, names),
+                    _ => state.pending.names.push(pending),
+                }
             }
-            let mut synced = synced.into_iter();
-            state.pending.retain(|_| !synced.next().expect("one for each"));
             state.sweep();
             Ok(())
         })
@@ -259,7 +308,26 @@ impl State {
 
     fn push(&mut self, path: Arc<str>, change: Change) {
         // `mutate` has counted this operation already.
-        self.pending.push(Pending { operation: self.operations - 1, path, change });
+        let pending = Pending { number: self.pending.next_number, operation: self.operations - 1, path, change };
+        self.pending.next_number += 1;
+        match &pending.change {
+            Change::Page { inode, .. } | Change::Length { inode, .. } => {
+                self.pending.content.entry(*inode).or_default().push(pending);
+            }
+            Change::Names(_) => self.pending.names.push(pending),
+        }
+    }
+
+    /// Changes that no sync has covered, oldest first.
+    pub fn pending(&self) -> Vec<Pending> {
+        let content = self.pending.content.values().flatten();
+        let mut all: Vec<Pending> = content.chain(&self.pending.names).cloned().collect();
+        all.sort_unstable_by_key(|pending| pending.number);
+        all
+    }
+
+    pub fn pending_count(&self) -> usize {
+        self.pending.content.values().map(Vec::len).sum::<usize>() + self.pending.names.len()
     }
 
     fn check_removable(&self, inode: InodeId, dir: bool) -> io::Result<()> {
@@ -295,7 +363,7 @@ impl State {
     fn sweep(&mut self) {
         let mut named = BTreeSet::new();
         let mut to_visit = vec![ROOT];
-        for pending in &self.pending {
+        for pending in &self.pending.names {
             if let Change::Names(names) = &pending.change {
                 to_visit.extend(names.iter().filter_map(|name| name.2));
             }
@@ -307,16 +375,14 @@ impl State {
                 to_visit.extend(dir.visible.values().chain(dir.durable.values()));
             }
         }
-        self.pending.retain(|pending| match &pending.change {
-            Change::Page { inode, .. } | Change::Length { inode, .. } => named.contains(inode),
-            Change::Names(_) => true,
-        });
+        self.pending.content.retain(|inode, _| named.contains(inode));
         self.inodes.retain(|inode, _| named.contains(inode) || self.open.contains_key(inode));
     }
 
     /// Turns this into what a boot after a power loss finds, if of each pending change the given part has survived.
     pub fn lose_power(&mut self, fates: &[Fate]) {
-        let pending = std::mem::take(&mut self.pending);
+        let pending = self.pending();
+        (self.pending.content, self.pending.names) = Default::default();
         let applied = with_prerequisites(&pending, |index| fates[index] != Fate::Lost);
         let mut touched = BTreeSet::new();
         for ((pending, fate), applied) in pending.iter().zip(fates).zip(applied) {
@@ -493,10 +559,8 @@ impl State {
         self.mutate(Call::SyncData, path, |state| {
             state.work.syncs += 1;
             if let Err(error) = state.faults.strike(Call::SyncData, path) {
-                for pending in &mut state.pending {
-                    if let Change::Page { inode: of, dropped, .. } = &mut pending.change
-                        && *of == inode
-                    {
+                for pending in state.pending.content.entry(inode).or_default() {
+                    if let Change::Page { dropped, .. } = &mut pending.change {
                         *dropped = true;
                     }
                 }
@@ -509,29 +573,30 @@ impl State {
 
     /// Moves the pending content of a file to the medium, except what an earlier failed sync has dropped.
     fn settle(&mut self, inode: InodeId) {
+        let Some(pending) = self.pending.content.remove(&inode) else { return };
         let mut written = BTreeSet::new();
-        let pending = std::mem::take(&mut self.pending);
         let file = self.file_mut(inode);
         for pending in &pending {
             match &pending.change {
-                Change::Page { inode: of, index, page, dropped: false, .. } if *of == inode => {
+                Change::Page { index, page, dropped: false, .. } => {
                     file.durable.set_page(*index, Some(page.clone()));
                     written.insert(*index);
                 }
-                Change::Length { inode: of, len } if *of == inode => drop(file.durable.set_len(*len)),
+                Change::Length { len, .. } => drop(file.durable.set_len(*len)),
                 _ => {}
             }
         }
         file.durable.trim();
         let beyond = file.durable.len.div_ceil(PAGE as u64);
-        self.pending = pending;
-        self.pending.retain(|pending| match &pending.change {
-            Change::Page { inode: of, index, dropped, .. } if *of == inode => {
-                *dropped && !written.contains(index) && *index < beyond
-            }
-            Change::Length { inode: of, .. } => *of != inode,
-            _ => true,
-        });
+        let left = |pending: &Pending| match &pending.change {
+            Change::Page { index, dropped, .. } => *dropped && !written.contains(index) && *index < beyond,
+            _ => false,
+        };
+        let left: Vec<Pending> = pending.into_iter().filter(left).collect();
+        if !left.is_empty() {
+            self.pending.content.insert(inode, left);
+        }
+        self.look_for_marks(inode, &written);
     }
 
     /// Clean pages leave the cache. A page that a failed sync has dropped is clean: from now on the medium's content
@@ -540,10 +605,8 @@ impl State {
         let pages = range.start.div_ceil(PAGE as u64)..range.end.div_ceil(PAGE as u64);
         let mut dirty = BTreeSet::new();
         let mut dropped_pages = BTreeSet::new();
-        for pending in &self.pending {
-            if let Change::Page { inode: of, index, dropped, .. } = &pending.change
-                && *of == inode
-            {
+        for pending in self.pending.content.get(&inode).into_iter().flatten() {
+            if let Change::Page { index, dropped, .. } = &pending.change {
                 if *dropped {
                     dropped_pages.insert(*index)
                 } else {
@@ -561,9 +624,57 @@ impl State {
                 file.visible.set_page(*page, Some(on_medium.unwrap_or_else(|| shared([0; PAGE]))));
             }
         }
-        self.pending.retain(|pending| {
-            !matches!(&pending.change, Change::Page { inode: of, index, .. } if *of == inode && cached.contains(index))
-        });
+        let gone = |pending: &Pending| matches!(&pending.change, Change::Page { index, .. } if cached.binary_search(index).is_ok());
+        if let Some(pending) = self.pending.content.get_mut(&inode) {
+            pending.retain(|pending| !gone(pending));
+        }
+    }
+
+    /// Takes note of the marks in pages that have just become durable.
+    fn look_for_marks(&mut self, inode: InodeId, pages: &BTreeSet<u64>) {
+        let Some(mut marks) = self.marks.take() else { return };
+        let content = &self.file(inode).durable;
+        let mut bytes = Vec::new();
+        let mut end = None;
+        for &page in pages {
+            if end != Some(page) {
+                Arc::make_mut(&mut marks).look(inode, &bytes);
+                bytes.clear();
+                if let Some(before) = page.checked_sub(1).and_then(|before| content.page(before)) {
+                    bytes.extend_from_slice(&before[PAGE - MARK_BYTES..]); // One may lie across the border.
+                }
+            }
+            if let Some(page) = content.page(page) {
+                bytes.extend_from_slice(&page[..]);
+            }
+            end = Some(page + 1);
+        }
+        // The rest of one that begins in the last page may have become durable earlier.
+        if let Some(after) = end.and_then(|end| content.page(end)) {
+            bytes.extend_from_slice(&after[..MARK_BYTES]);
+        }
+        Arc::make_mut(&mut marks).look(inode, &bytes);
+        self.marks = Some(marks);
+    }
+
+    /// Whether this mark stands in a file that a power loss now would leave, under its name.
+    pub fn is_mark_durable(&mut self, mark: u64) -> bool {
+        let Some(marks) = &self.marks else { return false };
+        let inodes: Vec<InodeId> = marks.found.range((mark, 0)..=(mark, u64::MAX)).map(|(_, inode)| *inode).collect();
+        inodes.into_iter().any(|inode| self.is_name_durable(inode))
+    }
+
+    fn is_name_durable(&self, wanted: InodeId) -> bool {
+        let mut to_visit = vec![ROOT];
+        while let Some(inode) = to_visit.pop() {
+            if inode == wanted {
+                return true;
+            }
+            if let Some(Inode::Dir(dir)) = self.inodes.get(&inode).map(|inode| &**inode) {
+                to_visit.extend(dir.durable.values());
+            }
+        }
+        false
     }
 
     pub fn modified_ms(&self, inode: InodeId) -> i64 {
