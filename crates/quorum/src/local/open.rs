@@ -1,0 +1,143 @@
+//! Opening: what recovery accepted is made durable for certain, the old file is closed, a new term and a new file
+//! begin. Each step leaves what the next start recovers to the same, so a second crash in here does no harm.
+
+use std::io::{self, IoSlice};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use env::{Disk, Env, File, OpenOptions};
+use tokio::sync::mpsc;
+
+use super::format::{FileHeader, GroupBuilder, Place, Vote};
+use super::recover::{End, LogFile, OpenError, Recovered, VOTE, file_name, recover};
+use super::worker::{CommitWorker, Head};
+use super::{LocalLog, Queue, Queued, Settings, Shared};
+use crate::metadata_log::{Committed, Event, Payload, Role, Unread};
+
+impl LocalLog {
+    /// Reads the directory back, or makes it, and begins a term. Blocks while it reads.
+    pub fn open(env: &Env, directory: &Path, settings: Settings) -> Result<(LocalLog, Committed), OpenError> {
+        let disk = &*env.disk;
+        let failed = |error| OpenError::Io { path: directory.to_owned(), error };
+        env::disk::create_dir_all(disk, directory).map_err(failed)?;
+        let recovered = recover(disk, directory)?;
+        let term = recovered.vote.map_or(0, |vote| vote.term).max(recovered.end.last.term) + 1;
+        let begun = Start { disk, directory, recovered: &recovered, run: env.rng.next_u64() }.begin(term, settings);
+        let (head, files) = begun.map_err(failed)?;
+
+        let (events_in, events) = mpsc::unbounded_channel();
+        let snapshot = recovered.snapshot.map(Event::Snapshot);
+        for event in snapshot.into_iter().chain(recovered.entries.into_iter().map(Event::Entry)) {
+            events_in.send(event).expect("the receiver is right here");
+        }
+        let unread = Arc::new(Unread::default());
+        unread.proposed(&Payload::TermStart);
+        let mut queue = Queue { log_bytes: files.iter().map(|file| file.bytes).sum(), ..Queue::default() };
+        queue.log_files = files.len();
+        queue.entries.push_back(Queued { payload: Payload::TermStart, committed: None });
+        let shared = Arc::new(Shared { queue: queue.into(), unread: unread.clone() });
+        let worker = CommitWorker::new(env, directory, settings, shared.clone(), events_in, term, head, files);
+        let worker = env.spawn.worker("metadata log", Box::new(worker));
+        let role = Role { term, leader: Some(settings.node_id), is_me: true };
+        Ok((LocalLog { shared, worker, role, settings }, Committed { events, unread }))
+    }
+}
+
+struct Start<'a> {
+    disk: &'a dyn Disk,
+    directory: &'a Path,
+    recovered: &'a Recovered,
+    run: u64,
+}
+
+impl Start<'_> {
+    fn begin(&self, term: u64, settings: Settings) -> io::Result<(Head, Vec<LogFile>)> {
+        self.remove_superfluous()?;
+        let end = &self.recovered.end;
+        if self.recovered.files.last().is_some() {
+            self.settle_last_file(end)?;
+        }
+        let number = self.recovered.files.last().map_or(0, |file| file.number) + 1;
+        let header = header_after(end, number, self.run);
+        let path = self.path_of(number);
+        // A making that a crash cut short; recovery has seen that nothing follows it.
+        remove_if_there(self.disk, &path)?;
+        let file = make_file(self.disk, &path, &header)?;
+        self.disk.sync_dir(self.directory)?;
+        let mut files = self.recovered.files.clone();
+        if let Some(last) = files.last_mut() {
+            let old = self.disk.open(&self.path_of(last.number), OpenOptions::WRITE)?;
+            // Its run is that of its header.
+            let mut block = vec![0; super::format::BLOCK as usize];
+            old.read_at(&mut block, 0)?;
+            let run = FileHeader::decode(&block).map_err(|_| io::Error::from(io::ErrorKind::InvalidData))?.run;
+            let closing = last_group(end, run);
+            old.write_all_at(&[IoSlice::new(&closing)], end.position)?;
+            old.sync_data()?;
+            last.bytes = end.position + closing.len() as u64;
+        }
+        // After the file: a vote without any file would mean that the log is lost.
+        let vote = Vote { term, voted_for: settings.node_id.value() };
+        env::disk::replace_file(self.disk, &self.directory.join(VOTE), &vote.encode())?;
+        let head = Head { file, end: End { position: super::format::BLOCK, ..end.clone() }, run: self.run };
+        files.push(LogFile { number, last_index: end.last.index, bytes: super::format::BLOCK });
+        Ok((head, files))
+    }
+
+    fn remove_superfluous(&self) -> io::Result<()> {
+        self.recovered.superfluous.iter().try_for_each(|path| remove_if_there(self.disk, path))
+    }
+
+    /// The last group is written again before it is synced: a page cache may hold clean what a failed write-back never
+    /// brought to the disk.
+    fn settle_last_file(&self, end: &End) -> io::Result<()> {
+        if end.unproven.is_none() && !end.is_torn {
+            return Ok(());
+        }
+        let number = self.recovered.files.last().expect("the caller has looked").number;
+        let file = self.disk.open(&self.path_of(number), OpenOptions::WRITE)?;
+        if let Some((at, bytes)) = &end.unproven {
+            file.write_all_at(&[IoSlice::new(bytes)], *at)?;
+        }
+        if end.is_torn {
+            file.set_len(end.position)?;
+        }
+        file.sync_data()
+    }
+
+    fn path_of(&self, number: u64) -> PathBuf {
+        self.directory.join(file_name(number))
+    }
+}
+
+pub fn header_after(end: &End, number: u64, run: u64) -> FileHeader {
+    FileHeader { number, run, previous_group: end.group, previous_chain: end.chain, previous: end.last }
+}
+
+/// The group that says that the next file exists.
+pub fn last_group(end: &End, run: u64) -> Vec<u8> {
+    let place = Place {
+        run,
+        number: end.group + 1,
+        durable: end.group,
+        first_index: end.last.index + 1,
+        previous_chain: end.chain,
+        is_last_of_file: true,
+    };
+    GroupBuilder::default().finish(place).0
+}
+
+/// The name is the caller's to make durable.
+pub fn make_file(disk: &dyn Disk, path: &Path, header: &FileHeader) -> io::Result<Arc<dyn File>> {
+    let file = disk.open(path, OpenOptions::CREATE_NEW)?;
+    file.write_all_at(&[IoSlice::new(&header.encode())], 0)?;
+    file.sync_data()?;
+    Ok(file)
+}
+
+pub fn remove_if_there(disk: &dyn Disk, path: &Path) -> io::Result<()> {
+    match disk.remove_file(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        other => other,
+    }
+}
