@@ -34,7 +34,7 @@ def read_log(bootstrap, topic, time_ms):
     consumer.assign([TopicPartition(topic, p, 0) for p in partitions])
     left = sum(ends.values())
     while left:
-        messages = consumer.consume(5000, 30)
+        messages = consumer.consume(min(left, 5000), 30)  # Waits for that many.
         assert messages, f"the log ends {left} records early"
         for message in messages:
             if message.error():

@@ -1,4 +1,4 @@
-"""Real flights through four clients while the broker is killed five times; then the log and every
+"""Real flights through four clients while the broker is killed again and again; then the log and every
 consumer are checked record by record. Run by `../run.py`, or alone with BOOTSTRAP and CONTROL set.
 """
 
@@ -22,9 +22,14 @@ from client import digest
 BOOTSTRAP = os.environ["BOOTSTRAP"]
 TOPIC, PARTITIONS = "flights", 12
 TOPIC_JS, PARTITIONS_JS = "flights-js", 4
-KILLS = 5
+KILLS, KILLS_OF_SLICE = 5, 2
 # A slice is produced at a rate that leaves time for the kills.
-SLICE_SECONDS = 25
+SLICE_SECONDS = 15
+# Record times are the flights' times of 2001, the order kept, pressed into the last hour before the run. Kafka
+# forgets an idempotent producer by the time of its last record (producer.id.expiration.ms, a day): with
+# records of 2001 it has forgotten all of them after a kill, takes a repeated batch for a new one, and the
+# flights are in its log twice. (ProducerStateManager.isProducerExpired compares with batch.maxTimestamp.)
+RECORDS_SPAN_MS = 3_600_000
 GIVE_UP_SECONDS = 1500
 # Which part of the flights each producer has; a key belongs to one of them.
 SHARES = {"java": 0.40, "confluent": 0.30, "kafka_python": 0.15, "kafkajs": 0.15}
@@ -47,16 +52,16 @@ class Flights:
         table = pq.read_table(parquet).slice(0, limit)
         owner = self.owners(compute.value_counts(table["origin"]).to_pylist())
         out = {name: open(file, "wb") for name, file in self.files.items()}
-        times = table["date"].cast("int64")
-        self.middle_time = compute.quantile(times, 0.5).to_pylist()[0] // 1000
+        times = self.pressed(table["date"])
+        self.middle_time = compute.quantile(times, 0.5, interpolation="nearest")[0].as_py()
         flight = 0
         for batch in table.append_column("time", times).to_batches(max_chunksize=65_536):
             columns = [batch[name].to_pylist() for name in
                        ("date", "delay", "distance", "origin", "destination", "time")]
-            for date, delay, distance, origin, destination, time_us in zip(*columns):
+            for date, delay, distance, origin, destination, timestamp in zip(*columns):
                 value = json.dumps({"id": flight, "date": date.isoformat(), "delay": delay, "distance": distance,
                                     "origin": origin, "destination": destination}, separators=(",", ":")).encode()
-                key, timestamp = origin.encode(), time_us // 1000
+                key = origin.encode()
                 out[owner[origin]].write(b"%d\t%b\t%d\t%b\n" % (flight, key, timestamp, value))
                 self.digests.append(int(digest(key, timestamp, value), 16))
                 self.keys.append(sys.intern(origin))
@@ -64,6 +69,16 @@ class Flights:
                 flight += 1
         for file in out.values():
             file.close()
+
+    @staticmethod
+    def pressed(dates):
+        import pyarrow as arrow
+        import pyarrow.compute as compute
+        times = dates.cast(arrow.timestamp("ms")).cast("int64")
+        first, last = (bound.as_py() for bound in compute.min_max(times).values())
+        run_began = time.time_ns() // 1_000_000
+        since_first = compute.divide(compute.multiply(compute.subtract(times, first), RECORDS_SPAN_MS), last - first)
+        return compute.add(since_first, run_began - RECORDS_SPAN_MS)
 
     @staticmethod
     def owners(counts):
@@ -134,10 +149,10 @@ def arguments():
 
 def create_topics():
     from confluent_kafka.admin import AdminClient, NewTopic
-    # The flights are of 2001: no retention by time may touch them.
     config = {"retention.ms": "-1"}
     wanted = [NewTopic(TOPIC, PARTITIONS, 1, config=config), NewTopic(TOPIC_JS, PARTITIONS_JS, 1, config=config)]
-    for created in AdminClient({"bootstrap.servers": BOOTSTRAP}).create_topics(wanted).values():
+    admin = AdminClient({"bootstrap.servers": BOOTSTRAP})
+    for created in admin.create_topics(wanted).values():
         created.result(30)
 
 
@@ -186,17 +201,19 @@ def produce_and_consume(flights, clients, given):
                 if process.poll() not in (None, 0) or (what == "consumer" and process.poll() is not None):
                     return f"the {what} of {name} exits with {process.returncode}"
     try:
-        for kill in range(1, KILLS + 1):
-            wait_for(lambda: sum(clients.acked.values()) >= flights.count() * kill // (KILLS + 1),
+        for kill in range(1, given.kills + 1):
+            wait_for(lambda: sum(clients.acked.values()) >= flights.count() * kill // (given.kills + 1),
                      f"kill {kill}", died)
+            killed_at = time.monotonic()
             kill_and_restart_broker()
-            print(f"# kill {kill} at {clients.acked}", flush=True)
+            remark(f"kill {kill} at {clients.acked}, ready again after {time.monotonic() - killed_at:.1f} s")
         wait_for(lambda: all(process.poll() == 0 for process in producers.values()), "all is produced", died)
-        print(f"# produced {clients.acked}", flush=True)
+        remark(f"produced {clients.acked}")
         for group, topic, partitions in (("flights-group", TOPIC, PARTITIONS),
                                          ("flights-js-group", TOPIC_JS, PARTITIONS_JS)):
             wanted = ends(topic, partitions)
             wait_for(lambda: committed(group, topic, partitions) == wanted, f"{group} has committed {wanted}", died)
+        remark("consumed and committed")
         stop.touch()
         for name, process in consumers.items():
             assert process.wait(60) == 0, f"the consumer of {name} exits with {process.returncode}"
@@ -207,6 +224,13 @@ def produce_and_consume(flights, clients, given):
     return [journals[name] for name in SHARES if name != "kafkajs"], [journals["kafkajs"]]
 
 
+STARTED = time.monotonic()
+
+
+def remark(text):
+    print(f"# {time.monotonic() - STARTED:5.1f} s: {text}", flush=True)
+
+
 class Report:
     """One line a check, as `../python/checks.py` prints them."""
 
@@ -215,10 +239,10 @@ class Report:
 
     def check(self, name, function, *arguments):
         try:
-            remark = function(*arguments)
+            found = function(*arguments)
             print(f"ok - {name}", flush=True)
-            if remark is not None:
-                print(f"# {name}: {remark}", flush=True)
+            if found is not None:
+                print(f"# {name}: {found}", flush=True)
         except Exception as error:
             self.failed = True
             print(f"not ok - {name}: {type(error).__name__}: {error}", flush=True)
@@ -248,17 +272,17 @@ def second_reads(clients, flights, topic, log, work):
 
 def main():
     given = arguments()
-    started = time.monotonic()
+    given.kills = KILLS_OF_SLICE if given.slice else KILLS
     parquet = given.node_modules / "vega-datasets/data/flights-3m.parquet"
     flights = Flights(parquet, given.work, given.slice)
-    print(f"# {flights.count()} flights: { {name: len(ids) for name, ids in flights.ids.items()} }", flush=True)
+    remark(f"{flights.count()} flights: { {name: len(ids) for name, ids in flights.ids.items()} }")
     clients, report = Clients(given), Report()
     create_topics()
     journals = {}
 
     def live():
         journals[TOPIC], journals[TOPIC_JS] = produce_and_consume(flights, clients, given)
-    report.check(f"produced and consumed through {KILLS} kills", live)
+    report.check(f"produced and consumed through {given.kills} kills", live)
     if not report.failed:
         for topic, partitions in ((TOPIC, PARTITIONS), (TOPIC_JS, PARTITIONS_JS)):
             log, keys_at = check.read_log(BOOTSTRAP, topic, flights.middle_time)
@@ -271,7 +295,7 @@ def main():
                          lambda: f"{check.group_saw_everything(journals[topic], log)} deliveries again")
             report.check(f"{topic}: a read from a point in time agrees", from_time)
             report.check(f"{topic}: a read from offsets committed half-way agrees", from_committed)
-    print(f"# {time.monotonic() - started:.0f} s in all")
+    remark("checked")
     print("all checks done", flush=True)
     if not report.failed:
         for file in [*given.work.glob("*.tsv"), *given.work.glob("*.journal")]:

@@ -269,7 +269,7 @@ class Flights(OurProgram):
     client = "Java, confluent-kafka, kafka-python and kafkajs together"
     version = "as above"
     language = "four"
-    exercises = ("real flights through five SIGKILLs of the broker: every record once, in order per key, byte for "
+    exercises = ("real flights through SIGKILLs of the broker: every record once, in order per key, byte for "
                  "byte; one group of three kinds of consumers; reads from a time and from committed offsets")
     seconds_max = 3600
     slice_records = 60_000
