@@ -28,6 +28,11 @@ pub fn id() -> u32 {
     std::process::id()
 }
 
+/// What this machine calls itself.
+pub fn host_name() -> String {
+    rustix::system::uname().nodename().to_string_lossy().into_owned()
+}
+
 pub fn exit(code: u8) -> ! {
     std::process::exit(code.into())
 }
@@ -163,7 +168,7 @@ mod tests {
 
     #[test]
     fn this_process_has_memory_files_and_a_past() {
-        assert!(memory_bytes() > 64 << 20);
+        assert!(memory_bytes() > 64 << 20 && !host_name().is_empty());
         let limit = raise_open_files_limit().unwrap();
         assert_eq!(getrlimit(Resource::Nofile).current, limit);
         let before = usage().unwrap();
