@@ -21,16 +21,28 @@ impl Segment {
         if to >= before.end_offset {
             return Ok(before);
         }
-        let limit = if to >= written.offset { written.position } else { self.position_reaching(to, written)? };
-        let mut left = if limit == 0 {
-            Summary::empty(self.base_offset, before.created)
+        let kept = if to >= written.offset {
+            written
         } else {
-            self.summary_of(&*self.file()?, limit, before.created)?
+            let first_gone = self.place_reaching(to, written)?;
+            first_gone.map_or(written, |place| Written { position: place.position, offset: place.base_offset })
         };
+        let mut left = self.keep(&before, kept)?;
         if to >= written.offset {
             tail.take_while(|place| place.last_offset < to).for_each(|place| left.add(&place));
         }
         Ok(left)
+    }
+
+    /// The summary of what lies below `kept`. Reads the headers again only if the greatest timestamp goes.
+    fn keep(&self, before: &Summary, kept: Written) -> Result<Summary, SegmentError> {
+        if kept.position == 0 {
+            return Ok(Summary::empty(self.base_offset, before.created));
+        }
+        if before.max_timestamp_offset >= kept.offset {
+            return self.summary_of(&*self.file()?, kept.position, before.created);
+        }
+        Ok(Summary { end_offset: kept.offset, size_bytes: kept.position, ..*before })
     }
 
     /// Forgets what is not in `left`. Touches no file: until `cut_files` they hold more than the segment does.
@@ -83,15 +95,15 @@ impl Segment {
         Ok(())
     }
 
-    fn position_reaching(&self, offset: Offset, written: Written) -> Result<u32, SegmentError> {
+    fn place_reaching(&self, offset: Offset, written: Written) -> Result<Option<BatchPlace>, SegmentError> {
         let file = self.file()?;
         for _ in 0..2 {
             match self.first_reaching(&*file, offset, written, Access::Blocking)? {
-                Search::Done(place) => return Ok(place.map_or(written.position, |place| place.position)),
+                Search::Done(place) => return Ok(place),
                 Search::Cold | Search::Doubt => self.doubt(written)?,
             }
         }
         // Without any index, then.
-        Ok(self.walk_to(&*file, offset, written)?.map_or(written.position, |place| place.position))
+        self.walk_to(&*file, offset, written)
     }
 }

@@ -18,10 +18,17 @@ pub enum Fault {
     /// Not a batch, where one must begin.
     Batch(BatchError),
     Compression(CompressionError),
-    Crc { stored: u32, computed: u32 },
+    Crc {
+        stored: u32,
+        computed: u32,
+    },
     Io(io::Error),
     /// The batch does not follow on the one before it.
-    Offsets { expected_min: Offset, base: Offset, last: Offset },
+    Offsets {
+        expected_min: Offset,
+        base: Offset,
+        last: Offset,
+    },
     Records(RecordError),
 }
 

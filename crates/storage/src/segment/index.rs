@@ -147,7 +147,7 @@ impl<E: Entry> Stored<E> {
     }
 
     fn add(&mut self, entry: E) {
-        if self.count as usize % Self::PER_PAGE == 0 {
+        if (self.count as usize).is_multiple_of(Self::PER_PAGE) {
             self.firsts.push(entry);
         }
         self.count += 1;

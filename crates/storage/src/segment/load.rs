@@ -127,13 +127,7 @@ impl Segment {
 
     /// Entries for the batches between `from` and `limit`. Ends early where the log cannot be read: whoever reads
     /// there will say so.
-    fn rebuild(
-        &self,
-        log: &dyn File,
-        from: Option<OffsetEntry>,
-        limit: Written,
-        interval_bytes: u32,
-    ) -> Rebuilt {
+    fn rebuild(&self, log: &dyn File, from: Option<OffsetEntry>, limit: Written, interval_bytes: u32) -> Rebuilt {
         let start = from.map_or(0, |entry| entry.position);
         let mut walk = Walk::new(log, Access::Blocking, start, limit.position, REBUILD_STEP_BYTES);
         let mut indexer = Indexer::new(interval_bytes, record::Timestamp::NONE, record::Offset::NONE);

@@ -65,7 +65,9 @@ mod tests {
 
     #[test]
     fn other_names_are_nobody_s() {
-        for name in ["", "42.log", "00000000000000000042.log.deleted", "+0000000000000000042.log", "99999999999999999999.log"] {
+        for name in
+            ["", "42.log", "00000000000000000042.log.deleted", "+0000000000000000042.log", "99999999999999999999.log"]
+        {
             assert_eq!(parse_file_name(name), None, "{name}");
         }
         assert_eq!(parse_file_name("ä0000000000000000042.log"), None);

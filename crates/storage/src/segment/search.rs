@@ -71,9 +71,8 @@ impl Segment {
             let position = walk.position();
             match walk.next() {
                 Step::Batch(place) if place.max_timestamp >= target && place.last_offset >= from => {
-                    let found = self.with_batch(&*file, &place, |batch| {
-                        TimestampOffset::find(batch, target, from, decompressor)
-                    })?;
+                    let found = self
+                        .with_batch(&*file, &place, |batch| TimestampOffset::find(batch, target, from, decompressor))?;
                     if found.is_some() {
                         return Ok(found);
                     }
@@ -146,11 +145,7 @@ impl Segment {
     }
 
     /// The last entry that is not newer than `target`. The outer `None` is doubt.
-    fn find_time_entry(
-        &self,
-        target: Timestamp,
-        written: Written,
-    ) -> Result<Option<Option<TimeEntry>>, SegmentError> {
+    fn find_time_entry(&self, target: Timestamp, written: Written) -> Result<Option<Option<TimeEntry>>, SegmentError> {
         self.load(written)?;
         let reached = |entry: &TimeEntry| entry.offset < written.offset && entry.timestamp <= target;
         let place = self.state.lock().times.find(reached);
