@@ -152,7 +152,7 @@ impl<T> Groups<T> {
 
     pub fn turn<'a>(&'a mut self, group_id: &str, now: Now, step: &'a mut Step<Self>) -> Option<Turn<'a, T>> {
         let group = self.groups.get_mut(group_id)?;
-        Some(Turn { config: &self.config, group, timers: &mut self.timers, now, step })
+        Some(Turn { config: &self.config, group, now, rng: &*self.rng, step, timers: &mut self.timers })
     }
 
     pub fn decide(&mut self, caller: &Caller, request: Request, ticket: T, now: Now, step: &mut Step<Self>) {
@@ -226,9 +226,8 @@ impl<T> Groups<T> {
             step.record(group.to_record(&Default::default()));
             self.groups.insert(group.id.clone(), group);
         }
-        let unique = self.unique();
         let mut turn = self.turn(&group_id, now, step).expect("it was there, or has been made");
-        turn.join_group(caller, request, ticket, &unique);
+        turn.join_group(caller, request, ticket);
     }
 
     fn sync_group(&mut self, request: SyncGroupRequest, ticket: T, now: Now, step: &mut Step<Self>) {
@@ -339,15 +338,5 @@ impl<T> Groups<T> {
             Some(_) => Err(DeleteGroupError::NonEmptyGroup),
             None => Err(DeleteGroupError::GroupIdNotFound),
         }
-    }
-
-    /// A random UUID (version 4), as Kafka makes member ids unique with.
-    fn unique(&self) -> String {
-        let mut bytes = [0; 16];
-        self.rng.fill(&mut bytes);
-        bytes[6] = bytes[6] & 0x0f | 0x40;
-        bytes[8] = bytes[8] & 0x3f | 0x80;
-        let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
-        [&hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..]].join("-")
     }
 }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use env::Rng;
 use protocol::ErrorCode;
 use protocol::join_group_request::{JoinGroupRequest, JoinGroupRequestProtocol};
 use protocol::join_group_response::JoinGroupResponse;
@@ -45,12 +46,11 @@ impl JoinError {
 }
 
 impl<T> Turn<'_, T> {
-    /// `unique` makes the id of a new member one that nobody else has.
-    pub fn join_group(&mut self, caller: &Caller, request: JoinGroupRequest, ticket: T, unique: &str) {
+    pub fn join_group(&mut self, caller: &Caller, request: JoinGroupRequest, ticket: T) {
         let echoed = request.member_id.clone();
         let checked = self.check_join(&request);
         let (error, member_id) = match checked {
-            Ok(()) if request.member_id.is_empty() => return self.join_new_member(caller, request, ticket, unique),
+            Ok(()) if request.member_id.is_empty() => return self.join_new_member(caller, request, ticket),
             Ok(()) => return self.join_known_member(caller, request, ticket),
             Err(JoinError::GroupFull) => {
                 self.remove_member(&request.member_id);
@@ -94,9 +94,9 @@ impl<T> Turn<'_, T> {
         }
     }
 
-    fn join_new_member(&mut self, caller: &Caller, request: JoinGroupRequest, ticket: T, unique: &str) {
+    fn join_new_member(&mut self, caller: &Caller, request: JoinGroupRequest, ticket: T) {
         let instance_id = request.group_instance_id.as_deref();
-        let member_id = format!("{}-{unique}", instance_id.unwrap_or(&caller.client_id));
+        let member_id = format!("{}-{}", instance_id.unwrap_or(&caller.client_id), random_uuid(self.rng));
         if member_id.len() > protocol::STRING_BYTES_MAX {
             return self.answer_join_error(ticket, "", JoinError::MemberIdTooLong.error_code());
         }
@@ -270,4 +270,14 @@ fn protocols_of(protocols: Vec<JoinGroupRequestProtocol>) -> Vec<Protocol> {
 
 fn reason_of(request: &JoinGroupRequest) -> &str {
     request.reason.as_deref().filter(|reason| !reason.is_empty()).unwrap_or("not provided")
+}
+
+/// Of version 4, as Kafka makes member ids unique with.
+fn random_uuid(rng: &dyn Rng) -> String {
+    let mut bytes = [0; 16];
+    rng.fill(&mut bytes);
+    bytes[6] = bytes[6] & 0x0f | 0x40;
+    bytes[8] = bytes[8] & 0x3f | 0x80;
+    let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+    [&hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..]].join("-")
 }

@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use env::Rng;
 use machine::{Now, Step, Timers};
 use protocol::ErrorCode;
 use protocol::join_group_response::JoinGroupResponse;
@@ -15,9 +16,10 @@ use crate::group::{Answer, GroupConfig, Groups, Timer};
 pub(crate) struct Turn<'a, T> {
     pub config: &'a GroupConfig,
     pub group: &'a mut Group<T>,
-    pub timers: &'a mut Timers<Timer>,
     pub now: Now,
+    pub rng: &'a dyn Rng,
     pub step: &'a mut Step<Groups<T>>,
+    pub timers: &'a mut Timers<Timer>,
 }
 
 impl<T> Turn<'_, T> {
