@@ -1,0 +1,224 @@
+//! Kafka's own DumpLogSegments reads what `Segment` writes: every record of the log, and both indexes without a
+//! complaint. It needs Java and Kafka's tools (fetched by Maven into `target/cache` if they are not there); where they
+//! cannot be had the test prints `not run: reason`, and fails if `OTTLA_TEST_COMPLETE` is 1.
+
+use std::io::IoSlice;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::Arc;
+
+use record::control::EndTxnMarker;
+use record::{
+    BatchBuilder, BatchMut, Compression, LeaderEpoch, Offset, ProducerEpoch, ProducerId, Sequence, Timestamp, builder,
+};
+use storage::segment::{BatchPlace, FileKind, IndexSettings, Segment, Summary};
+
+const BASE: Offset = Offset(4_000_000_000);
+
+#[test]
+fn kafka_s_tool_reads_log_and_indexes() {
+    let Some(tools) = tools() else { return };
+    let directory = Directory::new("sound");
+    let segment = segment(&directory.0);
+    let mut records = 0;
+    for round in 0..60 {
+        for batch in batches(round) {
+            records += record_count(&batch);
+            append(&segment, batch);
+        }
+        // Entries go to the files in several writes, as in a broker.
+        if round % 20 == 19 {
+            segment.write_indexes(segment.summary().end()).unwrap();
+        }
+    }
+    segment.seal().unwrap();
+    let [log, index, time_index] =
+        [FileKind::Log, FileKind::OffsetIndex, FileKind::TimeIndex].map(|kind| segment.path(kind));
+
+    let dumped = dump(&tools, &["--deep-iteration", "--print-data-log"], &[&log]);
+    let offsets: Vec<&str> = dumped.lines().filter_map(|line| line.strip_prefix("| offset: ")).collect();
+    assert_eq!(offsets.len(), records, "{dumped}");
+    let first = format!("{BASE} ");
+    assert!(offsets[0].starts_with(&first), "{}", offsets[0]);
+    let last = format!("{} ", segment.summary().end_offset - 1);
+    assert!(offsets[records - 1].starts_with(&last), "{}", offsets[records - 1]);
+    let batch_lines = dumped.lines().filter(|line| line.starts_with("baseOffset: ")).count();
+    assert_eq!(batch_lines, 60 * 8);
+    assert_eq!(dumped.matches("isvalid: true").count(), batch_lines);
+    for codec in ["none", "gzip", "snappy", "lz4", "zstd"] {
+        assert!(dumped.contains(&format!("compresscodec: {codec} ")), "{codec}");
+    }
+    assert!(dumped.contains("endTxnMarker: COMMIT coordinatorEpoch: 9"), "{dumped}");
+    assert!(dumped.contains("payload: value-59-3"), "{dumped}");
+
+    for path in [&index, &time_index] {
+        let entries = path.metadata().unwrap().len() / if *path == index { 8 } else { 12 };
+        assert!(entries > 40, "{entries} entries are too few to say anything");
+        let checked = dump(&tools, &["--index-sanity-check"], &[path]);
+        assert!(checked.contains("passed sanity check"), "{checked}");
+    }
+    let verified = dump(&tools, &["--verify-index-only", "--deep-iteration"], &[&index, &time_index]);
+    assert!(!complains(&verified), "{verified}");
+    let printed = dump(&tools, &["--deep-iteration"], &[&time_index]);
+    let newest = format!("timestamp: {} offset: ", segment.summary().max_timestamp);
+    assert!(printed.lines().last().is_some_and(|line| line.starts_with(&newest)), "{printed}");
+}
+
+#[test]
+fn kafka_s_tool_would_have_complained() {
+    let Some(tools) = tools() else { return };
+    let directory = Directory::new("tampered");
+    let segment = segment(&directory.0);
+    (0..20).flat_map(batches).for_each(|batch| append(&segment, batch));
+    segment.seal().unwrap();
+    // One entry of the offset index names another offset than the batch has that it points to.
+    let index = segment.path(FileKind::OffsetIndex);
+    let mut bytes = std::fs::read(&index).unwrap();
+    bytes[19] ^= 1;
+    std::fs::write(&index, bytes).unwrap();
+    let time_index = segment.path(FileKind::TimeIndex);
+    let mut bytes = std::fs::read(&time_index).unwrap();
+    bytes[6] ^= 1;
+    std::fs::write(&time_index, bytes).unwrap();
+    for path in [&index, &time_index] {
+        let verified = dump(&tools, &["--verify-index-only", "--deep-iteration"], &[path]);
+        assert!(complains(&verified), "{verified}");
+    }
+}
+
+/// One batch of each codec, one stamped by a broker, one of a transaction and its marker.
+fn batches(round: i64) -> Vec<Vec<u8>> {
+    let now = 1_700_000_000_000 + round * 1000;
+    let fill = |mut builder: BatchBuilder| {
+        for record in 0..6 {
+            let (key, value) = (format!("key-{record}"), format!("value-{round}-{record}"));
+            let headers: [(&[u8], Option<&[u8]>); 2] = [(b"trace", Some(b"abc")), (b"none", None)];
+            let key = (record != 1).then_some(key.as_bytes());
+            let value = (record != 2).then_some(value.as_bytes());
+            builder.append_with_headers(Timestamp(now + record), key, value, &headers);
+        }
+        builder.append(Timestamp(now), None, Some(&vec![b'x'; 900 * (round as usize % 3)]));
+        builder.build()
+    };
+    let mut batches: Vec<Vec<u8>> =
+        Compression::ALL.into_iter().map(|compression| fill(BatchBuilder::new(compression))).collect();
+    let mut stamped = BatchBuilder::default();
+    stamped.log_append_time = Some(Timestamp(now + 50));
+    batches.push(fill(stamped));
+    let (id, epoch) = (ProducerId(77), ProducerEpoch(2));
+    batches.push(fill(BatchBuilder::default().with_producer(id, epoch, Sequence(round as i32 * 7), true)));
+    let marker = EndTxnMarker { committed: true, coordinator_epoch: 9 };
+    batches.push(builder::end_txn_marker(Timestamp(now + 60), id, epoch, marker));
+    batches
+}
+
+fn record_count(batch: &[u8]) -> usize {
+    record::BatchView::parse(batch).unwrap().record_count() as usize
+}
+
+fn segment(directory: &Path) -> Segment {
+    let disk = Arc::new(env::real::Disk);
+    let segment = Segment::new(disk, directory.into(), Summary::empty(BASE, Timestamp(0)), IndexSettings::default());
+    segment.create().unwrap();
+    segment
+}
+
+fn append(segment: &Segment, mut bytes: Vec<u8>) {
+    let end = segment.summary().end();
+    let mut batch = BatchMut::parse(&mut bytes).unwrap();
+    batch.set_base_offset(end.offset);
+    batch.set_partition_leader_epoch(LeaderEpoch(5));
+    segment.note(&BatchPlace::of(&batch.view(), end.position));
+    segment.write_at(&[IoSlice::new(&bytes)], end.position).unwrap();
+}
+
+/// What the tool prints where index and log disagree.
+fn complains(output: &str) -> bool {
+    ["Mismatches in", "out of order", "Non-consecutive", "not found in", "Index entry", "Found timestamp mismatch"]
+        .iter()
+        .any(|complaint| output.contains(complaint))
+}
+
+fn dump(tools: &Path, options: &[&str], files: &[&Path]) -> String {
+    let files: Vec<&str> = files.iter().map(|file| file.to_str().unwrap()).collect();
+    let output = Command::new("java")
+        .args(["-Xmx256m", "-cp"])
+        .arg(tools.join("*"))
+        .arg("org.apache.kafka.tools.DumpLogSegments")
+        .args(options)
+        .args(["--files", &files.join(",")])
+        .output()
+        .unwrap();
+    // Complaints go to stderr.
+    let text = [output.stdout, output.stderr].map(|bytes| String::from_utf8(bytes).unwrap()).concat();
+    assert!(output.status.success(), "{text}");
+    text
+}
+
+fn tools() -> Option<PathBuf> {
+    match find_tools() {
+        Ok(tools) => Some(tools),
+        Err(reason) => {
+            assert!(std::env::var("OTTLA_TEST_COMPLETE").as_deref() != Ok("1"), "not run: {reason}");
+            println!("not run: {reason}");
+            None
+        }
+    }
+}
+
+/// The folder of the tools' jars: that of the client suites, else one of our own.
+fn find_tools() -> Result<PathBuf, String> {
+    let works = |command: &mut Command| command.output().is_ok_and(|output| output.status.success());
+    if !works(Command::new("java").arg("-version")) {
+        return Err("no `java` on this machine (Debian: openjdk-17-jdk-headless)".to_string());
+    }
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let cache = root.join("target/cache");
+    let has_tool = |folder: &Path| {
+        let names = std::fs::read_dir(folder).into_iter().flatten().flatten();
+        names.filter(|entry| entry.file_name().to_string_lossy().starts_with("kafka-tools-4.")).count() == 1
+    };
+    // The suites leave their stamp once the folder is whole.
+    let suites = cache.join("kafka/tools");
+    if cache.join("kafka-tools.stamp").exists() && has_tool(&suites) {
+        return Ok(suites);
+    }
+    let own = cache.join("dump-log-segments");
+    if has_tool(&own) {
+        return Ok(own);
+    }
+    let beside = cache.join(format!("dump-log-segments.{}", std::process::id()));
+    let fetched = works(
+        Command::new("mvn")
+            .args(["-q", "-B", "-f"])
+            .arg(root.join("tests-clients/java/poms/kafka-tools.xml"))
+            .arg("dependency:copy-dependencies")
+            .arg(format!("-DoutputDirectory={}", beside.display())),
+    );
+    if !fetched {
+        return Err("Kafka's tools cannot be fetched (Debian: maven)".to_string());
+    }
+    // Another test of this process may have been faster.
+    if std::fs::rename(&beside, &own).is_err() {
+        let _ = std::fs::remove_dir_all(&beside);
+    }
+    if has_tool(&own) { Ok(own) } else { Err(format!("{} is not whole", own.display())) }
+}
+
+/// Removed when dropped.
+struct Directory(PathBuf);
+
+impl Directory {
+    fn new(name: &str) -> Directory {
+        let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("dump-{name}-{}", std::process::id()));
+        let _ = std::fs::remove_dir_all(&path);
+        std::fs::create_dir_all(&path).unwrap();
+        Directory(path)
+    }
+}
+
+impl Drop for Directory {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
