@@ -64,16 +64,20 @@ pub fn message_kinds(messages: &[MessageFacts]) -> String {
         &mut out,
         "/// Validates as a server would, and says what follows the message.\n\
         pub fn check(self, version: i16, bytes: &[u8]) -> Result<&[u8], DecodeError>",
-        "Ok(MESSAGEView::decode_prefix(version, bytes)?.1)",
+        "check::<MESSAGE>(version, bytes)",
     );
     per_message(
         &mut out,
         "/// Decodes to the owned shape and encodes that again, at the same version or another.\n\
         pub fn reencode(self, from: i16, to: i16, bytes: &[u8]) -> Result<Result<Vec<u8>, EncodeError>, DecodeError>",
-        "MESSAGE::decode(from, bytes).map(|message| { let mut out = Vec::new(); \
-        message.encode(to, &mut out).map(|()| out) })",
+        "reencode::<MESSAGE>(from, to, bytes)",
     );
-    out.push_str("}\n}\n");
+    out.push_str(
+        "}\nfn check<M: Message>(version: i16, bytes: &[u8]) -> Result<&[u8], DecodeError> {\n\
+        Ok(M::View::decode_prefix(version, bytes)?.1)\n}\n\
+        fn reencode<M: Message>(from: i16, to: i16, bytes: &[u8]) -> Result<Result<Vec<u8>, EncodeError>, DecodeError> {\n\
+        let message = M::decode(from, bytes)?;\nlet mut out = Vec::new();\nOk(message.encode(to, &mut out).map(|()| out))\n}\n}\n",
+    );
     out
 }
 

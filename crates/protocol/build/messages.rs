@@ -166,7 +166,7 @@ fn read(part: &StructFacts) -> String {
     for field in &part.fields {
         let mutable = if field.tagged.is_empty() { "" } else { "mut " };
         let read = field.read_in_place(part.versions);
-        writeln!(out, "let {mutable}{}: {} = {read};", field.rust_name(), field.view_type()).unwrap();
+        writeln!(out, "let {mutable}{} = {read};", field.rust_name()).unwrap(); // Without its type: it compiles faster.
     }
     let tagged: Vec<_> = part.fields.iter().filter(|field| !field.tagged.is_empty()).collect();
     if tagged.is_empty() {

@@ -17,9 +17,12 @@ pub fn random(messages: &[MessageFacts]) -> String {
         let known: Vec<String> = fields(part).filter_map(|field| Some(field.tag?.to_string() + ", ")).collect();
         writeln!(out, "unknown_tagged_fields: rng.unknown_tags(&[{}]),\n}} }}", known.concat()).unwrap();
     });
-    per_message(&mut out, messages, "random_message(kind: MessageKind, rng: &mut Rng, version: i16) -> Vec<u8>", |path| {
-        format!("encoded::<{path}>(rng, version)")
-    });
+    per_message(
+        &mut out,
+        messages,
+        "random_message(kind: MessageKind, rng: &mut Rng, version: i16) -> Vec<u8>",
+        |path| format!("encoded::<{path}>(rng, version)"),
+    );
     out
 }
 
@@ -47,9 +50,12 @@ pub fn shapes(messages: &[MessageFacts]) -> String {
         out.push_str("],\n");
     }
     out.push_str("} }\n");
-    per_message(&mut out, messages, "look_at(kind: MessageKind, version: i16, bytes: &[u8], seen: &mut Seen)", |path| {
-        format!("walk_through::<{path}>(version, bytes, seen)")
-    });
+    per_message(
+        &mut out,
+        messages,
+        "look_at(kind: MessageKind, version: i16, bytes: &[u8], seen: &mut Seen)",
+        |path| format!("walk_through::<{path}>(version, bytes, seen)"),
+    );
     out
 }
 
@@ -117,9 +123,12 @@ pub fn json(messages: &[MessageFacts]) -> String {
         }
         out.push_str("Value::Object(object) }\n");
     });
-    per_message(&mut out, messages, "json_of_message(kind: MessageKind, version: i16, bytes: &[u8]) -> Value", |path| {
-        format!("decoded::<{path}>(version, bytes)")
-    });
+    per_message(
+        &mut out,
+        messages,
+        "json_of_message(kind: MessageKind, version: i16, bytes: &[u8]) -> Value",
+        |path| format!("decoded::<{path}>(version, bytes)"),
+    );
     out
 }
 

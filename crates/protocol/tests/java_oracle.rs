@@ -45,9 +45,8 @@ fn messages_of_every_shape(kind: MessageKind, version: i16, rng: &mut Rng) -> Ve
 }
 
 fn what_they_cover() -> String {
-    let shapes = every_version().map(|(kind, version)| {
-        expected(kind).iter().filter(|expected| expected.versions.contains(&version)).count()
-    });
+    let shapes = every_version()
+        .map(|(kind, version)| expected(kind).iter().filter(|expected| expected.versions.contains(&version)).count());
     let shapes: usize = shapes.sum();
     format!("{} kinds, {} versions of them, {shapes} shapes", MessageKind::ALL.len(), every_version().count())
 }

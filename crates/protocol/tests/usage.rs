@@ -43,7 +43,8 @@ fn metadata_goes_from_client_to_server_and_back() {
 
 #[test]
 fn a_fetch_response_leaves_holes_for_records_that_are_elsewhere() {
-    let partition = FetchPartition { partition: 3, fetch_offset: 40, partition_max_bytes: 1 << 20, ..Default::default() };
+    let partition =
+        FetchPartition { partition: 3, fetch_offset: 40, partition_max_bytes: 1 << 20, ..Default::default() };
     let topic = FetchTopic { topic: "orders".into(), partitions: vec![partition], ..Default::default() };
     let request = FetchRequest { max_wait_ms: 500, min_bytes: 1, topics: vec![topic], ..Default::default() };
     let frame = encode_request(&request, 12, 8, None).expect("version 12 can hold it");

@@ -10,7 +10,12 @@ pub struct Rng {
     depth: u32,
     flexible: bool,
     pub with_unknown_tags: bool,
+    /// Messages of as little as the version allows, but for the array with this number: it has `THIN_ELEMENTS`.
+    pub thin: Option<usize>,
+    arrays: usize,
 }
+
+const THIN_ELEMENTS: usize = 4000;
 
 pub trait Random: Sized {
     fn random(rng: &mut Rng, version: i16) -> Self;
@@ -18,7 +23,7 @@ pub trait Random: Sized {
 
 impl Rng {
     pub fn new(seed: u64) -> Self {
-        Self { state: seed, depth: 0, flexible: false, with_unknown_tags: true }
+        Self { state: seed, depth: 0, flexible: false, with_unknown_tags: true, thin: None, arrays: 0 }
     }
 
     pub fn next(&mut self) -> u64 {
@@ -54,6 +59,7 @@ impl Rng {
 
     fn length(&mut self) -> usize {
         match self.below(24) {
+            _ if self.thin.is_some() => 0,
             0..6 => 0,
             6..23 => 1 + self.below(20),
             _ => 120 + self.below(200), // Around and above what one byte of varint counts.
@@ -63,7 +69,7 @@ impl Rng {
 
 /// A random message as bytes.
 fn encoded<M: Message + Random>(rng: &mut Rng, version: i16) -> Vec<u8> {
-    rng.flexible = M::is_flexible(version);
+    (rng.flexible, rng.arrays) = (M::is_flexible(version), 0);
     let message = M::random(rng, version);
     let mut out = Vec::new();
     message.encode(version, &mut out).unwrap_or_else(|error| panic!("{} v{version}: {error}: {message:?}", M::NAME));
@@ -131,7 +137,13 @@ impl<T: Random> Random for Vec<T> {
         rng.depth += 1;
         // Large arrays only where few other arrays are around, so that a message stays small.
         let large = rng.depth == 1 && rng.one_in(12);
-        let length = if large { 100 + rng.below(200) } else { rng.below(4) };
+        rng.arrays += 1;
+        let length = match rng.thin {
+            Some(array) if array + 1 == rng.arrays => THIN_ELEMENTS,
+            Some(_) => 0,
+            None if large => 100 + rng.below(200),
+            None => rng.below(4),
+        };
         rng.depth += u32::from(large);
         let elements = (0..length).map(|_| T::random(rng, version)).collect();
         rng.depth -= 1 + u32::from(large);
