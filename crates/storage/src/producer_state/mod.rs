@@ -5,6 +5,8 @@
 mod check;
 mod entry;
 mod snapshot;
+#[cfg(test)]
+mod tests;
 mod transactions;
 
 use std::collections::BTreeMap;

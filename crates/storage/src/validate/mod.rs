@@ -4,6 +4,9 @@
 
 mod error;
 mod rebuild;
+mod replicated;
+#[cfg(test)]
+mod tests;
 mod walk;
 
 pub use error::{RECORD_FAULTS_MAX, RecordFault, RecordFaults, ValidateError};
@@ -13,6 +16,8 @@ use record::{
     BatchError, BatchView, Compression, Decompressor, HEADER_BYTES, LeaderEpoch, Offset, Records, Timestamp,
     TimestampType,
 };
+
+pub use replicated::{ReplicatedError, replicated};
 
 use crate::producer_state::ProducerBatch;
 
@@ -37,6 +42,23 @@ pub struct Rules {
     pub timestamp_before_max_ms: i64,
     /// `message.timestamp.type`.
     pub timestamp_type: TimestampType,
+}
+
+/// As Kafka 4.4 has them; our own bound is far beyond what a batch of `message_bytes_max` holds in practice.
+impl Default for Rules {
+    fn default() -> Rules {
+        Rules {
+            compacted: false,
+            compression: CompressionPolicy::Producer,
+            decompressed_bytes_max: 256 << 20,
+            message_bytes_max: (1 << 20) + 12,
+            record_bytes_max: i32::MAX as usize - 8,
+            segment_bytes_max: 1 << 30,
+            timestamp_after_max_ms: 3_600_000,
+            timestamp_before_max_ms: i64::MAX,
+            timestamp_type: TimestampType::CreateTime,
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
