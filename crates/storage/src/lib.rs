@@ -1,8 +1,38 @@
-//! storage
-
+//! The log engine: one journal for all logs of a directory makes appends durable in groups, segments hold them for
+//! readers, checkpoints let the journal begin anew (docs/format.md). Also the rules of Kafka that go with a log: what a
+//! batch must be, what a producer may send, what retention takes. Knows no replica but its own, no request, no topic's
+//! configuration but as plain values.
+mod budget;
+mod checkpoint;
+mod committer;
+mod flusher;
+mod journal;
+mod layout;
 pub mod leader_epochs;
+mod log;
+mod log_dir;
+mod meta;
+pub mod offsets_compaction;
 pub mod producer_state;
+mod reader;
+mod recovery;
+mod registry;
 pub mod retention;
 pub mod roll;
-pub mod validate;
 pub mod segment;
+mod settings;
+mod shared;
+mod tail;
+pub mod validate;
+
+pub use log::{
+    AppendError, Appended, Ends, FileSlice, Log, LogListener, LogStartError, Read, ReadError, Slice, TruncateError,
+};
+pub use log_dir::{CreateError, LogDir};
+pub use meta::{Facts, MetaError};
+pub use recovery::OpenError;
+pub use segment::TimestampOffset;
+#[cfg(feature = "mutants")]
+pub use settings::Mutant;
+pub use settings::{Durability, Identity, LogConfig, Settings};
+pub use shared::{Counters, Offline, Ticket};

@@ -1,0 +1,320 @@
+//! The one thread that makes appends durable. It gathers what all logs have into a group, writes it, syncs, and tells
+//! each log how far it is durable now. A group starts as soon as the last one's sync has returned: no timer makes anyone
+//! wait. What a step does is at most one write or one sync.
+use std::sync::Arc;
+use std::sync::Weak;
+
+use env::{Instant, Next, Worker};
+use record::Offset;
+
+use crate::flusher::Job;
+use crate::journal::record::{Body, SegmentPlace};
+use crate::journal::{GroupBuilder, GroupKind, Lane};
+use crate::log::state::{Control, Gate, Reach, State};
+use crate::log::{Log, LogListener};
+use crate::shared::{Shared, count};
+
+pub(crate) struct Committer {
+    shared: Arc<Shared>,
+    lane: Lane,
+    builder: GroupBuilder,
+    stage: Stage,
+    /// Touched logs that wait for a group, in the order in which they were touched.
+    backlog: Vec<Weak<Log>>,
+    captured: Vec<Captured>,
+    told: Vec<(Arc<dyn LogListener>, Offset)>,
+    seal: Seal,
+}
+
+enum Stage {
+    Gather,
+    /// The group is complete and has no place yet.
+    Place { kind: GroupKind },
+    Write { kind: GroupKind },
+    Sync,
+}
+
+/// The newest group is known to be durable only once another says so.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Seal {
+    Needed { at: Instant },
+    Done,
+}
+
+/// A log's share of a group.
+struct Captured {
+    log: Arc<Log>,
+    /// Everything below is in this group or an earlier one. The acknowledgement covers that and no more.
+    end: Offset,
+    controls: Vec<Control>,
+}
+
+impl Committer {
+    pub fn new(shared: Arc<Shared>, lane: Lane) -> Self {
+        let builder = GroupBuilder::new(lane.run, shared.settings.group_bytes_max);
+        Self {
+            shared,
+            lane,
+            builder,
+            stage: Stage::Gather,
+            backlog: Vec::new(),
+            captured: Vec::new(),
+            told: Vec::new(),
+            seal: Seal::Done,
+        }
+    }
+
+    fn gather(&mut self) -> Next {
+        {
+            let mut queue = self.shared.queue.lock();
+            self.backlog.append(&mut queue.touched);
+            if self.backlog.is_empty() && queue.stops && self.seal == Seal::Done {
+                drop(queue);
+                self.shared.set_committer_stopped();
+                return Next::Stop;
+            }
+        }
+        self.builder.clear();
+        let mut taken = 0;
+        for log in &self.backlog {
+            if self.builder.size_bytes() >= self.shared.settings.group_bytes_max {
+                break;
+            }
+            taken += 1;
+            // A log that is gone has nobody who waits.
+            let Some(log) = log.upgrade() else { continue };
+            capture(&log, &mut self.builder, self.shared.settings.group_bytes_max, &mut self.captured);
+        }
+        self.backlog.drain(..taken);
+        if !self.builder.is_empty() {
+            self.stage = Stage::Place { kind: GroupKind::Data };
+            return self.place();
+        }
+        if !self.backlog.is_empty() {
+            return Next::Again;
+        }
+        match self.seal {
+            Seal::Done => Next::Idle,
+            Seal::Needed { at } => {
+                let stops = self.shared.queue.lock().stops;
+                if stops || self.shared.env.clock.now() >= at {
+                    self.stage = Stage::Place { kind: GroupKind::Seal };
+                    self.place()
+                } else {
+                    Next::At(at)
+                }
+            }
+        }
+    }
+
+    /// Finds the group its place. Without one, commits wait for a checkpoint or a new file.
+    fn place(&mut self) -> Next {
+        let Stage::Place { kind } = self.stage else { unreachable!("only a complete group is placed") };
+        let bytes = (self.builder.size_bytes() as u64).next_multiple_of(crate::journal::BLOCK as u64);
+        let placed = self.lane.make_room(&mut self.shared.lane.lock(), bytes);
+        if !placed {
+            self.shared.wake_flusher();
+            return Next::Idle;
+        }
+        self.stage = Stage::Write { kind };
+        self.write()
+    }
+
+    fn write(&mut self) -> Next {
+        let Stage::Write { kind } = self.stage else { unreachable!("only a placed group is written") };
+        let (header, place) = self.lane.next_header(kind);
+        let header = self.builder.header(header, place);
+        let (bytes, crc) = self.builder.finish(header);
+        count(&self.shared.counters.lane_bytes, bytes.len() as u64);
+        if let Err(error) = self.lane.write(bytes, crc) {
+            // The lane was written in advance: there is no honest reason for this to fail.
+            self.shared.go_offline("a write to the lane failed", &error);
+            return Next::Stop;
+        }
+        self.seal = if kind == GroupKind::Seal { Seal::Done } else { self.seal };
+        self.stage = Stage::Sync;
+        Next::Again
+    }
+
+    fn sync(&mut self) -> Next {
+        if let Err(error) = self.lane.file().sync_data() {
+            self.shared.go_offline("a sync of the lane failed", &error);
+            return Next::Stop;
+        }
+        let number = self.lane.next_number() - 1;
+        self.lane.durable_group = number;
+        count(&self.shared.counters.groups, 1);
+        self.publish(number);
+        if !self.captured.is_empty() {
+            let at = self.shared.env.clock.now() + self.shared.settings.seal_after;
+            self.seal = Seal::Needed { at };
+            self.captured.clear();
+        }
+        self.stage = Stage::Gather;
+        Next::Again
+    }
+
+    fn publish(&mut self, number: u64) {
+        let mut ready = false;
+        for captured in &mut self.captured {
+            let mut state = captured.log.state();
+            state.lsn = number;
+            let before = state.durable_end;
+            state.durable_end = before.max(captured.end);
+            for control in captured.controls.drain(..) {
+                apply(&captured.log, &mut state, control);
+            }
+            if state.durable_end > before
+                && let Some(listener) = &state.listener
+            {
+                self.told.push((listener.clone(), state.durable_end));
+            }
+            ready |= captured.log.offer_pieces(&mut state);
+        }
+        {
+            let mut lane = self.shared.lane.lock();
+            lane.published = self.lane.point();
+            lane.written_bytes += (self.builder.size_bytes() as u64).next_multiple_of(crate::journal::BLOCK as u64);
+            ready |= lane.written_bytes >= lane.checkpoint_at_bytes;
+        }
+        if ready {
+            self.shared.wake_flusher();
+        }
+        for (listener, durable_end) in self.told.drain(..) {
+            listener.durable_end_advanced(durable_end);
+        }
+    }
+}
+
+impl Worker for Committer {
+    fn step(&mut self) -> Next {
+        if self.shared.is_offline() {
+            return Next::Stop;
+        }
+        match self.stage {
+            Stage::Gather => self.gather(),
+            Stage::Place { .. } => self.place(),
+            Stage::Write { .. } => self.write(),
+            Stage::Sync => self.sync(),
+        }
+    }
+}
+
+/// Puts what a log has into the group: its data, as far as there is room, then its controls if all of its data is in.
+fn capture(log: &Arc<Log>, builder: &mut GroupBuilder, group_bytes_max: usize, captured: &mut Vec<Captured>) {
+    let mut state = log.state();
+    state.is_queued = false;
+    let mut controls = std::mem::take(&mut state.controls);
+    let later = controls.split_off(usize::from(matches!(controls.first(), Some(Control::Create))));
+    let records_before = builder.records();
+    for control in &controls {
+        push_control(log, &state, builder, control);
+    }
+    if state.gate != Gate::Deleted {
+        capture_data(log, &mut state, builder, group_bytes_max);
+    }
+    if state.captured_end == state.tail_end() || state.gate == Gate::Deleted {
+        for control in &later {
+            push_control(log, &state, builder, control);
+        }
+        controls.extend(later);
+    } else {
+        state.controls = later;
+        log.enqueue(&mut state);
+    }
+    if builder.records() > records_before {
+        let end = state.captured_end;
+        drop(state);
+        captured.push(Captured { log: log.clone(), end, controls });
+    }
+}
+
+/// One record for each run of batches that lie one behind the other in a segment.
+fn capture_data(log: &Log, state: &mut State, builder: &mut GroupBuilder, group_bytes_max: usize) {
+    loop {
+        let mut batches = state.tail.from(state.captured_end).peekable();
+        let Some(first) = batches.peek() else { return };
+        let room = group_bytes_max.saturating_sub(builder.size_bytes());
+        let place = first.place;
+        let (mut count, mut size_bytes, mut end) = (0, 0, state.captured_end);
+        for batch in batches {
+            let continues = batch.place.segment == place.segment;
+            // A group takes at least one batch, however large.
+            let fits = GroupBuilder::data_record_bytes(size_bytes + batch.bytes.len()) <= room;
+            if !continues || !(fits || (builder.is_empty() && count == 0)) {
+                break;
+            }
+            count += 1;
+            size_bytes += batch.bytes.len();
+            end = batch.next;
+        }
+        if count == 0 {
+            return;
+        }
+        let head = Body::Data { end, place, batches: &[] };
+        let parts = state.tail.from(state.captured_end).take(count).map(|batch| &batch.bytes);
+        builder.push_data(log.log_id(), state.captured_end, &head, parts, size_bytes);
+        state.captured_end = end;
+    }
+}
+
+fn push_control(log: &Log, state: &State, builder: &mut GroupBuilder, control: &Control) {
+    let body = match control {
+        Control::Create => Body::Create {
+            topic_id: log.topic_id(),
+            partition: log.name().partition,
+            durability: state.durability,
+            log_start: state.log_start,
+            topic: &log.name().topic,
+        },
+        Control::Delete { .. } => Body::Delete,
+        Control::LogStart { to } => Body::LogStart { to: *to },
+        Control::Synced { end, durability } => {
+            Body::Synced { end: end.offset, place: end.place, durability: *durability }
+        }
+        Control::Truncate { to, epoch } => Body::Truncate { to: *to, epoch: *epoch },
+    };
+    builder.push(log.log_id(), state.captured_end, &body);
+}
+
+/// What a control means once it is durable.
+fn apply(log: &Arc<Log>, state: &mut State, control: Control) {
+    match control {
+        Control::Create => {}
+        Control::Delete { answer } => {
+            crate::log::answer_now(answer, Ok(()));
+            log.shared.give(Job::RemoveLog { log: log.clone() });
+        }
+        Control::LogStart { to } => {
+            state.move_log_start(to);
+            log.shared.give(Job::DropSegments { log: log.clone() });
+        }
+        Control::Synced { end, durability } => synced(log, state, end, durability),
+        // Everything below it is durable, and everything else is to go.
+        Control::Truncate { to, .. } => {
+            state.durable_end = state.durable_end.min(to);
+            state.is_cutting = true;
+            log.shared.give(Job::Cut { log: log.clone(), to });
+        }
+    }
+}
+
+fn synced(log: &Arc<Log>, state: &mut State, end: Reach, durability: crate::Durability) {
+    state.durable_end = state.durable_end.max(end.offset);
+    state.captured_end = state.captured_end.max(end.offset);
+    if state.synced.offset < end.offset {
+        state.synced = end;
+    }
+    if durability != state.durability {
+        state.durability = durability;
+        state.gate = if state.gate == Gate::Paused { Gate::Open } else { state.gate };
+        log.shared.budget.room.notify_waiters();
+        log.begin_switch(state);
+    }
+}
+
+impl SegmentPlace {
+    pub(crate) fn after(self, size_bytes: u32) -> SegmentPlace {
+        SegmentPlace { position: self.position + size_bytes, ..self }
+    }
+}

@@ -1,0 +1,315 @@
+//! A checkpoint: what the lane held at its beginning is brought into synced segments, each log's entry is captured, and
+//! the older of the two checkpoint files is overwritten. What only groups before both files' starts need is then free.
+use std::collections::VecDeque;
+use std::io::IoSlice;
+use std::path::Path;
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use env::File;
+use record::Offset;
+
+use super::{Did, Flusher, Step, Trouble, fatal, io_trouble};
+use crate::checkpoint::{Builder, EntryView, Header};
+use crate::journal::LanePoint;
+use crate::log::state::Gate;
+use crate::log::Log;
+use crate::segment::{Segment, Summary};
+use crate::settings::Durability;
+use crate::shared::count;
+
+/// The two files, and what each holds.
+pub(crate) struct Checkpoints {
+    pub files: [Arc<dyn File>; 2],
+    /// The first group that each needs; 0 where it holds nothing sound.
+    pub starts: [u64; 2],
+    /// The one to be overwritten next.
+    pub older: usize,
+    pub sequence: u64,
+}
+
+pub(super) struct Checkpointing {
+    plan: Plan,
+    stage: Stage,
+}
+
+struct Plan {
+    /// Groups before it will not be needed.
+    start: LanePoint,
+    is_clean: bool,
+}
+
+enum Stage {
+    /// Tails that had something durable at the beginning are written.
+    WriteOut { logs: VecDeque<Weak<Log>> },
+    Sync { segments: VecDeque<((u64, Offset), Weak<Log>, Arc<Segment>)> },
+    SyncNames { directories: Vec<Arc<Path>> },
+    /// Entries are taken log by log. Those in `waits` speak of an end that is not durable yet.
+    Capture { after: Option<u64>, builder: Builder, waits: VecDeque<(Weak<Log>, Offset)> },
+    Wait { builder: Builder, waits: VecDeque<(Weak<Log>, Offset)> },
+    Write { bytes: Vec<u8> },
+    SyncFile,
+}
+
+/// Entries captured in one step.
+const CAPTURED_MAX: usize = 512;
+const WAIT: Duration = Duration::from_micros(500);
+
+impl Flusher {
+    pub(super) fn step_checkpoint(&mut self) -> Step {
+        if self.is_waiting_for_space() {
+            return Ok(Did::Nothing);
+        }
+        match self.checkpointing.take() {
+            Some(checkpointing) => self.advance_checkpoint(checkpointing),
+            None if self.is_checkpoint_due() => {
+                self.begin_checkpoint(false);
+                Ok(Did::Something)
+            }
+            None => Ok(Did::Nothing),
+        }
+    }
+
+    fn is_checkpoint_due(&self) -> bool {
+        let lane = self.shared.lane.lock();
+        let would_help = lane.published.number > self.checkpoints.starts.iter().copied().min().unwrap_or(0);
+        let is_full = lane.wanted_bytes.is_some() && lane.free.is_empty();
+        let many_files = self.dirty.len() >= DIRTY_FILES_MAX;
+        (lane.written_bytes >= lane.checkpoint_at_bytes || is_full || many_files) && would_help
+    }
+
+    pub(super) fn begin_checkpoint(&mut self, is_clean: bool) {
+        let start = {
+            let mut lane = self.shared.lane.lock();
+            lane.checkpoint_at_bytes = lane.written_bytes + self.shared.settings.checkpoint_bytes;
+            lane.published
+        };
+        // Every log with something durable and unwritten is in one of these, or at hand.
+        let mut logs: VecDeque<Weak<Log>> = self.writing.iter().map(Arc::downgrade).collect();
+        {
+            let work = self.shared.work.lock();
+            logs.extend(work.ready.iter().cloned());
+            logs.extend(work.aging.iter().map(|(_, log)| log.clone()));
+        }
+        let stage = Stage::WriteOut { logs };
+        self.checkpointing = Some(Checkpointing { plan: Plan { start, is_clean }, stage });
+    }
+
+    fn advance_checkpoint(&mut self, checkpointing: Checkpointing) -> Step {
+        let mut did = Did::Something;
+        let Checkpointing { plan, stage } = checkpointing;
+        let stage = match stage {
+            Stage::WriteOut { mut logs } => {
+                let written = match logs.front().map(Weak::upgrade) {
+                    None => Ok(None),
+                    Some(None) => Ok(Some(Did::Nothing)),
+                    Some(Some(log)) => self.write_piece(&log).map(Some),
+                };
+                match written {
+                    Ok(None) => Stage::Sync { segments: self.segments_to_sync() },
+                    Ok(Some(Did::Nothing)) => {
+                        logs.pop_front();
+                        Stage::WriteOut { logs }
+                    }
+                    Ok(Some(_)) => Stage::WriteOut { logs },
+                    Err(trouble) => {
+                        self.checkpointing = Some(Checkpointing { plan, stage: Stage::WriteOut { logs } });
+                        return Err(trouble);
+                    }
+                }
+            }
+            Stage::Sync { mut segments } => match segments.pop_front() {
+                Some((key, log, segment)) => {
+                    self.sync_segment(key, &log, &segment)?;
+                    Stage::Sync { segments }
+                }
+                None => Stage::SyncNames { directories: self.dirty_directories.iter().cloned().collect() },
+            },
+            Stage::SyncNames { mut directories } => match directories.pop() {
+                Some(directory) => {
+                    if self.dirty_directories.remove(&directory) {
+                        let synced = self.shared.env.disk.sync_dir(&directory);
+                        synced.map_err(|error| fatal("a sync of a directory failed", &error))?;
+                    }
+                    Stage::SyncNames { directories }
+                }
+                None => Stage::Capture { after: None, builder: Builder::new(), waits: VecDeque::new() },
+            },
+            Stage::Capture { after, mut builder, mut waits } => {
+                match self.capture(after, &mut builder, &mut waits) {
+                    Captured::All => Stage::Wait { builder, waits },
+                    Captured::UpTo(after) => Stage::Capture { after: Some(after), builder, waits },
+                    Captured::Not { after } => {
+                        did = Did::Later(self.now() + WAIT);
+                        Stage::Capture { after, builder, waits }
+                    }
+                }
+            }
+            Stage::Wait { builder, mut waits } => {
+                while waits.front().is_some_and(|(log, end)| is_durable(log, *end)) {
+                    waits.pop_front();
+                }
+                if waits.is_empty() {
+                    Stage::Write { bytes: self.finish(builder, &plan) }
+                } else {
+                    did = Did::Later(self.now() + WAIT);
+                    Stage::Wait { builder, waits }
+                }
+            }
+            Stage::Write { bytes } => {
+                let file = &self.checkpoints.files[self.checkpoints.older];
+                if let Err(error) = file.write_all_at(&[IoSlice::new(&bytes)], 0) {
+                    self.checkpointing = Some(Checkpointing { plan, stage: Stage::Write { bytes } });
+                    return Err(io_trouble("a checkpoint cannot be written", &error));
+                }
+                Stage::SyncFile
+            }
+            Stage::SyncFile => {
+                let file = &self.checkpoints.files[self.checkpoints.older];
+                file.sync_data().map_err(|error| fatal("a sync of a checkpoint failed", &error))?;
+                self.complete_checkpoint(&plan);
+                return Ok(Did::Something);
+            }
+        };
+        self.checkpointing = Some(Checkpointing { plan, stage });
+        Ok(did)
+    }
+
+    fn segments_to_sync(&self) -> VecDeque<((u64, Offset), Weak<Log>, Arc<Segment>)> {
+        let log = |log_id: u64| self.registry.after(log_id.checked_sub(1), 1).first().map(Arc::downgrade);
+        let entry = |(key, segment): (&(u64, Offset), &Arc<Segment>)| {
+            (*key, log(key.0).unwrap_or_default(), segment.clone())
+        };
+        self.dirty.iter().map(entry).collect()
+    }
+
+    /// What is written before the sync is what the sync makes durable.
+    fn sync_segment(&mut self, key: (u64, Offset), log: &Weak<Log>, segment: &Arc<Segment>) -> Result<(), Trouble> {
+        if self.dirty.remove(&key).is_none() {
+            return Ok(()); // Cut, dropped or deleted meanwhile.
+        }
+        let Some(log) = log.upgrade().filter(|log| log.log_id() == key.0) else { return Ok(()) };
+        let before = {
+            let state = log.state();
+            (state.written.place.segment == key.1 || state.written.place.segment > key.1).then_some(state.written)
+        };
+        segment.sync().map_err(|error| fatal("a sync of a segment failed", &error))?;
+        count(&self.shared.counters.segment_syncs, 1);
+        let Some(mut reach) = before else { return Ok(()) };
+        let mut state = log.state();
+        if reach.place.segment > key.1 {
+            // All of this segment, and no more: the next one has a sync of its own.
+            let Some(index) = state.segments.iter().position(|segment| segment.base_offset() > key.1) else {
+                return Ok(());
+            };
+            let next = state.segments[index].base_offset();
+            if state.segments.get(index - 1).is_none_or(|segment| segment.base_offset() != key.1) {
+                return Ok(());
+            }
+            reach.offset = next;
+            reach.place = crate::journal::record::SegmentPlace { segment: next, position: 0 };
+        }
+        if state.synced.offset < reach.offset || state.synced.place.segment < reach.place.segment {
+            state.synced = reach;
+        }
+        Ok(())
+    }
+
+    fn capture(
+        &mut self,
+        after: Option<u64>,
+        builder: &mut Builder,
+        waits: &mut VecDeque<(Weak<Log>, Offset)>,
+    ) -> Captured {
+        let logs = self.registry.after(after, CAPTURED_MAX);
+        let Some(last) = logs.last().map(|log| log.log_id()) else { return Captured::All };
+        let mut done = after;
+        for log in logs {
+            let state = log.state();
+            // Between a record and what it asks for, memory is neither here nor there.
+            if state.is_cutting {
+                return Captured::Not { after: done };
+            }
+            done = Some(log.log_id());
+            let summaries: Vec<Summary> = state.segments.iter().map(|segment| segment.summary()).collect();
+            builder.push(&EntryView {
+                log_id: log.log_id(),
+                topic_id: log.topic_id(),
+                name: log.name(),
+                durability: state.durability,
+                end: state.log_end,
+                synced: state.synced,
+                log_start: state.log_start,
+                high_watermark: log.high_watermark_learned(),
+                lsn: state.lsn,
+                segments: &summaries,
+                epochs: &state.epochs,
+                faulty: &state.faulty,
+                producers: &state.producers,
+            });
+            if state.durable_end < state.log_end {
+                waits.push_back((Arc::downgrade(&log), state.log_end));
+                if state.durability == Durability::Relaxed {
+                    // Its window is closed early; the flusher does that beside this.
+                    drop(state);
+                    self.close_window(&log);
+                }
+            }
+        }
+        Captured::UpTo(last)
+    }
+
+    fn close_window(&self, log: &Arc<Log>) {
+        self.shared.work.lock().relaxed.push_front((self.now(), Arc::downgrade(log)));
+    }
+
+    fn finish(&self, builder: Builder, plan: &Plan) -> Vec<u8> {
+        builder.finish(&Header {
+            sequence: self.checkpoints.sequence + 1,
+            next_log_id: self.registry.next_log_id(),
+            lane_start: plan.start,
+            durable_group: plan.start.number.saturating_sub(1),
+            is_clean: plan.is_clean,
+            entries: 0,
+        })
+    }
+
+    fn complete_checkpoint(&mut self, plan: &Plan) {
+        let checkpoints = &mut self.checkpoints;
+        checkpoints.sequence += 1;
+        checkpoints.starts[checkpoints.older] = plan.start.number;
+        checkpoints.older = 1 - checkpoints.older;
+        count(&self.shared.counters.checkpoints, 1);
+        // Should the newer file rot, the older one still finds its lane.
+        let oldest = checkpoints.starts[0].min(checkpoints.starts[1]);
+        let (recycled, is_waited_for) = {
+            let mut lane = self.shared.lane.lock();
+            (lane.recycle(oldest), lane.wanted_bytes.is_some())
+        };
+        count(&self.shared.counters.recycled_files, recycled as u64);
+        if is_waited_for {
+            self.shared.wake_committer();
+        }
+    }
+
+    /// The entries wait for groups; the lane may have to grow for them.
+    pub(super) fn checkpoint_waits_for_groups(&self) -> bool {
+        matches!(&self.checkpointing, Some(Checkpointing { stage: Stage::Wait { .. }, .. }))
+    }
+}
+
+/// A checkpoint comes early when so many files wait for a sync: each is open until then.
+const DIRTY_FILES_MAX: usize = 8192;
+
+enum Captured {
+    All,
+    UpTo(u64),
+    Not { after: Option<u64> },
+}
+
+fn is_durable(log: &Weak<Log>, end: Offset) -> bool {
+    let Some(log) = log.upgrade() else { return true };
+    let state = log.state();
+    // What was cut since has a record behind this entry's.
+    state.durable_end >= end || state.log_end < end || state.gate == Gate::Deleted
+}

@@ -1,0 +1,231 @@
+//! The one thread that touches segment files, beside direct pieces and relaxed appends: it writes tails in pieces, cuts
+//! and removes, makes lane files, and takes checkpoints. One thing after the other, and at most one write or sync a step,
+//! so that nothing it does needs a lock against itself.
+mod changes;
+mod checkpointing;
+mod closing;
+mod lane_files;
+mod pieces;
+mod retaining;
+mod syncing;
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::path::Path;
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use env::{Instant, Next, Worker};
+use record::Offset;
+
+use crate::log::{Log, TruncateError};
+use crate::registry::Registry;
+use crate::segment::{Segment, SegmentError};
+use crate::shared::{Answer, Offline, Shared};
+use changes::Change;
+use checkpointing::Checkpointing;
+pub(crate) use checkpointing::Checkpoints;
+use closing::Closing;
+use lane_files::NewLaneFile;
+use syncing::LogSync;
+
+/// What the flusher is asked to do.
+#[derive(Default)]
+pub(crate) struct Work {
+    /// Tails with enough for a piece. Each log at most once.
+    pub ready: VecDeque<Weak<Log>>,
+    /// Tails with something to write, and when it is time. Each log at most once.
+    pub aging: VecDeque<(Instant, Weak<Log>)>,
+    /// Relaxed logs with something to sync, and when it is time. Each log at most once.
+    pub relaxed: VecDeque<(Instant, Weak<Log>)>,
+    pub jobs: VecDeque<Job>,
+    pub closing: Option<Answer<Result<(), Offline>>>,
+}
+
+pub(crate) enum Job {
+    /// The truncation is durable: cut.
+    Cut { log: Arc<Log>, to: Offset },
+    DropSegments { log: Arc<Log> },
+    /// Where exactly would a truncation cut?
+    PlanCut { log: Arc<Log>, to: Offset, answer: Answer<Result<Offset, TruncateError>> },
+    RemoveLog { log: Arc<Log> },
+    Switch { log: Arc<Log> },
+}
+
+impl Shared {
+    pub fn give(&self, job: Job) {
+        self.work.lock().jobs.push_back(job);
+        self.wake_flusher();
+    }
+}
+
+pub(crate) struct Flusher {
+    shared: Arc<Shared>,
+    registry: Arc<Registry>,
+    /// The log whose pieces are being written.
+    writing: Option<Arc<Log>>,
+    change: Option<Change>,
+    /// Cuts that wait for their record, by the log's identity.
+    planned: BTreeMap<u64, changes::Planned>,
+    log_sync: Option<LogSync>,
+    lane_file: Option<NewLaneFile>,
+    checkpoints: Checkpoints,
+    checkpointing: Option<Checkpointing>,
+    /// Segments with bytes that no sync has covered.
+    dirty: BTreeMap<(u64, Offset), Arc<Segment>>,
+    /// Directories that got or lost names since their last sync.
+    dirty_directories: BTreeSet<Arc<Path>>,
+    /// While a file system is full, pieces wait until then.
+    full_until: Option<Instant>,
+    retention_at: Instant,
+    /// A checkpoint's step and a piece take turns.
+    turn: bool,
+    closing: Option<Closing>,
+}
+
+/// What a part of the flusher has to say after its turn.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Did {
+    Something,
+    Nothing,
+    /// Nothing now, something then.
+    Later(Instant),
+}
+
+/// Why the flusher cannot go on with something.
+#[derive(Debug)]
+enum Trouble {
+    /// A write found no space: it waits.
+    Full,
+    /// The directory cannot keep its promises any more.
+    Fatal { what: &'static str, error: String },
+}
+
+type Step = Result<Did, Trouble>;
+
+const FULL_RETRY: Duration = Duration::from_secs(1);
+
+impl Flusher {
+    pub fn new(shared: Arc<Shared>, registry: Arc<Registry>, checkpoints: Checkpoints) -> Self {
+        let retention_at = shared.env.clock.now() + shared.settings.retention_check;
+        Self {
+            shared,
+            registry,
+            writing: None,
+            change: None,
+            planned: BTreeMap::new(),
+            log_sync: None,
+            lane_file: None,
+            checkpoints,
+            checkpointing: None,
+            dirty: BTreeMap::new(),
+            dirty_directories: BTreeSet::new(),
+            full_until: None,
+            retention_at,
+            turn: false,
+            closing: None,
+        }
+    }
+
+    fn now(&self) -> Instant {
+        self.shared.env.clock.now()
+    }
+
+    /// The parts in the order of their urgency; the first that does something ends the step.
+    fn advance(&mut self) -> Step {
+        self.turn = !self.turn;
+        let parts: [fn(&mut Self) -> Step; 8] = if self.turn {
+            [
+                Self::step_changes,
+                Self::step_lane_file,
+                Self::step_log_sync,
+                Self::step_pieces,
+                Self::step_checkpoint,
+                Self::step_aging,
+                Self::step_retention,
+                Self::step_closing,
+            ]
+        } else {
+            [
+                Self::step_changes,
+                Self::step_checkpoint,
+                Self::step_log_sync,
+                Self::step_pieces,
+                Self::step_lane_file,
+                Self::step_aging,
+                Self::step_retention,
+                Self::step_closing,
+            ]
+        };
+        let mut soonest = None::<Instant>;
+        for part in parts {
+            match part(self) {
+                Ok(Did::Nothing) => {}
+                Ok(Did::Something) => return Ok(Did::Something),
+                Ok(Did::Later(at)) => soonest = Some(soonest.map_or(at, |soonest| soonest.min(at))),
+                Err(Trouble::Full) => {
+                    let at = self.now() + FULL_RETRY;
+                    self.full_until = Some(at);
+                    self.shared.set_full(true);
+                    soonest = Some(soonest.map_or(at, |soonest| soonest.min(at)));
+                }
+                Err(fatal) => return Err(fatal),
+            }
+        }
+        Ok(soonest.map_or(Did::Nothing, Did::Later))
+    }
+
+    /// Nobody is told anything by this directory any more, except that.
+    fn leave(&mut self) {
+        for log in self.registry.after(None, usize::MAX) {
+            let listener = {
+                let mut state = log.state();
+                state.controls.clear();
+                state.log_start_waiters.clear();
+                state.listener.take()
+            };
+            if let Some(listener) = listener {
+                listener.went_offline();
+            }
+        }
+        *self.shared.work.lock() = Work::default();
+        self.planned.clear();
+        self.change = None;
+    }
+}
+
+impl Worker for Flusher {
+    fn step(&mut self) -> Next {
+        if self.shared.is_offline() {
+            self.leave();
+            return Next::Stop;
+        }
+        if self.closing.as_ref().is_some_and(Closing::is_done) {
+            return Next::Stop;
+        }
+        match self.advance() {
+            Ok(Did::Something) => Next::Again,
+            Ok(Did::Later(at)) => Next::At(at),
+            Ok(Did::Nothing) => Next::Idle,
+            Err(Trouble::Fatal { what, error }) => {
+                self.shared.go_offline(what, &error);
+                Next::Again
+            }
+            Err(Trouble::Full) => unreachable!("handled where it came up"),
+        }
+    }
+}
+
+/// A sync that fails ends the directory; a write without space waits; any other write that fails ends it too, since what
+/// was acknowledged could not be kept.
+fn trouble(what: &'static str, error: &SegmentError) -> Trouble {
+    if error.is_out_of_space() { Trouble::Full } else { fatal(what, error) }
+}
+
+fn fatal(what: &'static str, error: &dyn std::fmt::Display) -> Trouble {
+    Trouble::Fatal { what, error: error.to_string() }
+}
+
+fn io_trouble(what: &'static str, error: &std::io::Error) -> Trouble {
+    use std::io::ErrorKind::{QuotaExceeded, StorageFull};
+    if matches!(error.kind(), StorageFull | QuotaExceeded) { Trouble::Full } else { fatal(what, error) }
+}

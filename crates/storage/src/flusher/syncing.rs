@@ -1,0 +1,154 @@
+//! Making one relaxed log durable outside the lane: everything written so far is synced, and the lane is told that it is.
+//! The same makes a switch of durability, in either direction (rule 7).
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use record::Offset;
+
+use super::{Did, Flusher, Step, fatal};
+use crate::log::Log;
+use crate::log::state::{Control, Gate, Reach};
+use crate::segment::Segment;
+use crate::settings::Durability;
+use crate::shared::count;
+
+pub(super) struct LogSync {
+    log: Arc<Log>,
+    purpose: Purpose,
+    stage: Stage,
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Purpose {
+    /// The window of what a power loss may take is full.
+    Window,
+    Switch,
+}
+
+enum Stage {
+    /// Until all that was appended is durable in the lane, and written.
+    WriteOut,
+    Sync { end: Reach, segments: VecDeque<Arc<Segment>> },
+    SyncNames { end: Reach, root: bool },
+}
+
+impl LogSync {
+    pub fn new(log: Arc<Log>, purpose: Purpose) -> Self {
+        Self { log, purpose, stage: Stage::WriteOut }
+    }
+}
+
+impl Flusher {
+    pub(super) fn step_log_sync(&mut self) -> Step {
+        if self.log_sync.is_none() {
+            let later = self.next_window()?;
+            if self.log_sync.is_none() {
+                return Ok(later);
+            }
+        }
+        let Some(LogSync { log, purpose, stage }) = self.log_sync.take() else { return Ok(Did::Nothing) };
+        if log.state().gate == Gate::Deleted {
+            return Ok(Did::Something);
+        }
+        let stage = match stage {
+            Stage::WriteOut => {
+                let is_behind = {
+                    let state = log.state();
+                    state.durability == Durability::Flush && state.durable_end < state.log_end
+                };
+                let did = if is_behind { Did::Nothing } else { self.write_piece(&log)? };
+                if is_behind || did != Did::Nothing {
+                    self.log_sync = Some(LogSync { log, purpose, stage: Stage::WriteOut });
+                    // The committer is about to make it durable; it does not know that we wait.
+                    let soon = self.now() + std::time::Duration::from_micros(200);
+                    return Ok(if is_behind { Did::Later(soon) } else { Did::Something });
+                }
+                self.begin_sync(&log)
+            }
+            Stage::Sync { end, mut segments } => match segments.pop_front() {
+                Some(segment) => {
+                    segment.sync().map_err(|error| fatal("a sync of a segment failed", &error))?;
+                    count(&self.shared.counters.segment_syncs, 1);
+                    Stage::Sync { end, segments }
+                }
+                None => Stage::SyncNames { end, root: false },
+            },
+            Stage::SyncNames { end, root: false } => {
+                if self.dirty_directories.remove(&log.directory()) {
+                    let synced = self.shared.env.disk.sync_dir(&log.directory());
+                    synced.map_err(|error| fatal("a sync of a directory failed", &error))?;
+                }
+                Stage::SyncNames { end, root: true }
+            }
+            Stage::SyncNames { end, root: true } => {
+                let root = self.shared.path.clone();
+                if self.dirty_directories.remove(&root) {
+                    let synced = self.shared.env.disk.sync_dir(&root);
+                    synced.map_err(|error| fatal("a sync of a directory failed", &error))?;
+                }
+                self.record_sync(&log, purpose, end);
+                return Ok(Did::Something);
+            }
+        };
+        self.log_sync = Some(LogSync { log, purpose, stage });
+        Ok(Did::Something)
+    }
+
+    /// What is written now, before the syncs that make it durable.
+    fn begin_sync(&mut self, log: &Arc<Log>) -> Stage {
+        let end = {
+            let mut state = log.state();
+            let unsynced = std::mem::take(&mut state.unsynced_bytes);
+            self.shared.relaxed_bytes.fetch_sub(unsynced, Ordering::Relaxed);
+            if std::mem::take(&mut state.made_names) {
+                self.dirty_directories.insert(log.directory());
+                self.dirty_directories.insert(self.shared.path.clone());
+            }
+            state.written
+        };
+        let keys: Vec<(u64, Offset)> =
+            self.dirty.range((log.log_id(), Offset(i64::MIN))..=(log.log_id(), Offset(i64::MAX))).map(|e| *e.0).collect();
+        for key in keys {
+            self.dirty.remove(&key);
+        }
+        let segments = log.state().segments.iter().filter(|segment| segment.is_dirty()).cloned().collect();
+        Stage::Sync { end, segments }
+    }
+
+    fn record_sync(&mut self, log: &Arc<Log>, purpose: Purpose, end: Reach) {
+        let mut state = log.state();
+        state.is_window_open = false;
+        let durability = match purpose {
+            Purpose::Window => state.durability,
+            Purpose::Switch => state.config.durability,
+        };
+        if purpose == Purpose::Window && end.offset <= state.durable_end {
+            return;
+        }
+        state.controls.push(Control::Synced { end, durability });
+        log.enqueue(&mut state);
+        drop(state);
+        self.shared.wake_committer();
+    }
+
+    fn next_window(&mut self) -> Step {
+        let now = self.now();
+        let mut work = self.shared.work.lock();
+        let is_pressed =
+            self.shared.relaxed_bytes.load(Ordering::Relaxed) > self.shared.settings.relaxed_window_bytes / 2;
+        loop {
+            let Some((at, log)) = work.relaxed.front() else { return Ok(Did::Nothing) };
+            if *at > now && !is_pressed && self.closing.is_none() {
+                return Ok(Did::Later(*at));
+            }
+            let log = log.upgrade();
+            work.relaxed.pop_front();
+            if let Some(log) = log {
+                drop(work);
+                self.log_sync = Some(LogSync::new(log, Purpose::Window));
+                return Ok(Did::Something);
+            }
+        }
+    }
+}

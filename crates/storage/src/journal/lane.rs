@@ -1,0 +1,152 @@
+//! The lane at work: where the next group goes, and which files may be used again. The committer owns a [`Lane`]; the
+//! files that are free or still needed are [`LaneSpace`], shared with whoever makes files and checkpoints.
+use std::collections::VecDeque;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use env::File;
+
+use super::group::{GroupHeader, GroupKind, Place};
+
+/// The place between two groups: where a walk may begin, and what it must find there.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub(crate) struct LanePoint {
+    /// Of the next group.
+    pub number: u64,
+    /// Of the group before.
+    pub run: u64,
+    pub previous_crc: u32,
+    /// Behind the group before. The next one may also be the first in any other file.
+    pub place: Place,
+}
+
+#[derive(Clone)]
+pub(crate) struct Slot {
+    pub number: u32,
+    pub file: Arc<dyn File>,
+    pub size_bytes: u64,
+}
+
+/// Which files there are. `used` is in the order of use, the last one is being written.
+#[derive(Default)]
+pub(crate) struct LaneSpace {
+    pub used: VecDeque<(Slot, u64)>,
+    pub free: VecDeque<Slot>,
+    /// The number that the next new file gets.
+    pub next_slot: u32,
+    pub total_bytes: u64,
+    /// Behind the newest group whose records have taken effect.
+    pub published: LanePoint,
+    /// All groups together, since this process began.
+    pub written_bytes: u64,
+    /// A checkpoint is due once `written_bytes` is this much.
+    pub checkpoint_at_bytes: u64,
+    /// The committer waits for a file with this much room.
+    pub wanted_bytes: Option<u64>,
+}
+
+impl LaneSpace {
+    /// Both checkpoints begin at `start` or later: files with only older groups are free. Returns how many came free.
+    pub fn recycle(&mut self, start: u64) -> usize {
+        let mut count = 0;
+        while self.used.get(1).is_some_and(|(_, first_group)| *first_group <= start) {
+            let (slot, _) = self.used.pop_front().expect("there are two");
+            self.free.push_back(slot);
+            count += 1;
+        }
+        count
+    }
+}
+
+pub(crate) fn slot_path(lane_dir: &Path, slot: u32) -> PathBuf {
+    lane_dir.join(format!("lane-{slot:05}"))
+}
+
+pub(crate) fn parse_slot(name: &str) -> Option<u32> {
+    let digits = name.strip_prefix("lane-")?;
+    (digits.len() == 5).then(|| digits.parse().ok())?
+}
+
+pub(crate) struct Lane {
+    pub run: u64,
+    slot: Slot,
+    at: u64,
+    /// Of the next group.
+    number: u64,
+    previous_crc: u32,
+    pub durable_group: u64,
+}
+
+impl Lane {
+    /// Goes on at `point`, in the file that is used now.
+    pub fn new(run: u64, slot: Slot, point: LanePoint, durable_group: u64) -> Self {
+        let at = if slot.number == point.place.slot { point.place.at } else { 0 };
+        Self { run, slot, at, number: point.number, previous_crc: point.previous_crc, durable_group }
+    }
+
+    pub fn next_number(&self) -> u64 {
+        self.number
+    }
+
+    /// Whether a group of this size finds a place; takes a free file if the one in use is full.
+    pub fn make_room(&mut self, space: &mut LaneSpace, bytes: u64) -> bool {
+        if self.at + bytes <= self.slot.size_bytes {
+            return true;
+        }
+        let Some(index) = space.free.iter().position(|slot| slot.size_bytes >= bytes) else {
+            space.wanted_bytes = Some(bytes);
+            return false;
+        };
+        let slot = space.free.remove(index).expect("just found");
+        space.used.push_back((slot.clone(), self.number));
+        space.wanted_bytes = None;
+        self.slot = slot;
+        self.at = 0;
+        true
+    }
+
+    /// How much still fits into the file in use.
+    pub fn rest_bytes(&self) -> u64 {
+        self.slot.size_bytes - self.at
+    }
+
+    /// What the builder completes with size and run.
+    pub fn next_header(&self, kind: GroupKind) -> (GroupHeader, Place) {
+        let place = Place { slot: self.slot.number, at: self.at };
+        let header = GroupHeader {
+            kind,
+            run: self.run,
+            number: self.number,
+            size_bytes: 0,
+            records: 0,
+            previous_crc: self.previous_crc,
+            durable_group: self.durable_group,
+            place,
+        };
+        (header, place)
+    }
+
+    /// Writes a finished group at the place of its header and moves behind it.
+    pub fn write(&mut self, bytes: &[u8], crc: u32) -> io::Result<()> {
+        self.slot.file.write_all_at(&[io::IoSlice::new(bytes)], self.at)?;
+        self.at += bytes.len() as u64;
+        self.number += 1;
+        self.previous_crc = crc;
+        Ok(())
+    }
+
+    pub fn file(&self) -> &Arc<dyn File> {
+        &self.slot.file
+    }
+
+    /// Behind the newest group.
+    pub fn point(&self) -> LanePoint {
+        LanePoint {
+            number: self.number,
+            run: self.run,
+            previous_crc: self.previous_crc,
+            place: Place { slot: self.slot.number, at: self.at },
+        }
+    }
+}

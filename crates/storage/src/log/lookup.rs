@@ -1,0 +1,110 @@
+//! Offsets by timestamp (ListOffsets). Segments are asked first, by their indexes, then the tail in memory; all of it on
+//! the reader's thread, since indexes may be cold.
+use std::sync::Arc;
+
+use record::{BatchView, Decompressor, Offset, Records, Timestamp};
+
+use super::{Log, ReadError};
+use crate::segment::{Segment, TimestampOffset, Written};
+use crate::shared::Ticket;
+use crate::tail::TailBatch;
+
+/// What a batch may become when it is looked into.
+const DECOMPRESSED_BYTES_MAX: usize = 256 << 20;
+
+impl Log {
+    /// The first record with this timestamp or a later one; none at or above `up_to`.
+    pub fn offset_for_timestamp(
+        self: &Arc<Self>,
+        timestamp: Timestamp,
+        up_to: Offset,
+    ) -> Ticket<Result<Option<TimestampOffset>, ReadError>> {
+        let log = self.clone();
+        self.shared.read_later(move || log.find_timestamp(timestamp, up_to))
+    }
+
+    /// The first of the records with the greatest timestamp; none at or above `up_to`.
+    pub fn offset_of_max_timestamp(
+        self: &Arc<Self>,
+        up_to: Offset,
+    ) -> Ticket<Result<Option<TimestampOffset>, ReadError>> {
+        let log = self.clone();
+        self.shared.read_later(move || log.find_max_timestamp(up_to))
+    }
+
+    fn find_timestamp(&self, timestamp: Timestamp, up_to: Offset) -> Result<Option<TimestampOffset>, ReadError> {
+        let (segments, tail, log_start) = self.view();
+        let mut decompressor = Decompressor::default();
+        for (segment, written) in &segments {
+            if written.offset <= log_start || segment.summary().max_timestamp < timestamp {
+                continue;
+            }
+            let found = segment.offset_for_timestamp(timestamp, log_start, *written, &mut decompressor)?;
+            if let Some(found) = found {
+                return Ok(Some(found).filter(|found| found.offset < up_to));
+            }
+        }
+        for batch in tail.iter().filter(|batch| batch.next > log_start) {
+            let view = BatchView::parse(&batch.bytes).expect("a tail holds whole batches");
+            if view.max_timestamp() >= timestamp {
+                let found = first_in_batch(&view, timestamp, log_start, &mut decompressor)?;
+                if found.is_some() {
+                    return Ok(found.filter(|found| found.offset < up_to));
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    fn find_max_timestamp(&self, up_to: Offset) -> Result<Option<TimestampOffset>, ReadError> {
+        let (segments, tail, log_start) = self.view();
+        let mut decompressor = Decompressor::default();
+        let mut best: Option<TimestampOffset> = None;
+        for (segment, written) in segments.iter().filter(|(_, written)| written.offset > log_start) {
+            // The summary also counts what is still in the tail; so it is no less than what the file holds.
+            if best.is_some_and(|best| segment.summary().max_timestamp <= best.timestamp) {
+                continue;
+            }
+            if let Some(found) = segment.offset_of_max_timestamp(*written, &mut decompressor)?
+                && best.is_none_or(|best| found.timestamp > best.timestamp)
+            {
+                best = Some(found);
+            }
+        }
+        for batch in tail.iter().filter(|batch| batch.next > log_start) {
+            let view = BatchView::parse(&batch.bytes).expect("a tail holds whole batches");
+            if best.is_none_or(|best| view.max_timestamp() > best.timestamp)
+                && let Some(found) = first_in_batch(&view, view.max_timestamp(), log_start, &mut decompressor)?
+            {
+                best = Some(found);
+            }
+        }
+        Ok(best.filter(|best| best.offset < up_to))
+    }
+
+    /// Segments with how far their files reach, and what only memory has.
+    fn view(&self) -> (Vec<(Arc<Segment>, Written)>, Vec<TailBatch>, Offset) {
+        let state = self.state();
+        let segments = state.segments.iter().map(|segment| (segment.clone(), state.written_of(segment))).collect();
+        (segments, state.tail.batches().cloned().collect(), state.log_start)
+    }
+}
+
+/// Of a batch that has a record with this timestamp or a later one.
+fn first_in_batch(
+    batch: &BatchView<'_>,
+    timestamp: Timestamp,
+    from: Offset,
+    decompressor: &mut Decompressor,
+) -> Result<Option<TimestampOffset>, ReadError> {
+    let failed = |error: &dyn std::fmt::Display| ReadError::Io(format!("offset {}: {error}", batch.base_offset()));
+    let body = decompressor.body(batch, DECOMPRESSED_BYTES_MAX).map_err(|error| failed(&error))?;
+    for record in Records::new(batch, body).map_err(|error| failed(&error))? {
+        let record = record.map_err(|error| failed(&error))?;
+        if record.timestamp >= timestamp && record.offset >= from {
+            let leader_epoch = batch.partition_leader_epoch();
+            return Ok(Some(TimestampOffset { timestamp: record.timestamp, offset: record.offset, leader_epoch }));
+        }
+    }
+    Ok(None)
+}

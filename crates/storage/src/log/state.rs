@@ -1,0 +1,231 @@
+//! What a log's lock protects, and the arithmetic on it. No disk, no queue: those who call here bring both.
+use std::collections::VecDeque;
+use std::ops::Range;
+use std::sync::Arc;
+
+use record::{LeaderEpoch, Offset, Timestamp};
+
+use super::{Ends, LogListener, LogStartError, answer_now};
+use crate::journal::record::SegmentPlace;
+use crate::leader_epochs::LeaderEpochs;
+use crate::producer_state::ProducerState;
+use crate::roll::{Incoming, RollRules, should_roll};
+use crate::segment::{IndexSettings, Segment, Summary, Written};
+use crate::settings::{Durability, LogConfig};
+use crate::shared::{Answer, Offline};
+use crate::tail::Tail;
+
+pub(crate) struct State {
+    pub gate: Gate,
+    pub config: LogConfig,
+    /// Nothing is taken away by retention before somebody has said what the retention is.
+    pub is_configured: bool,
+    /// As it is; `config.durability` is what is wanted.
+    pub durability: Durability,
+    pub listener: Option<Arc<dyn LogListener>>,
+    pub log_start: Offset,
+    pub log_end: Offset,
+    /// Everything below is durable, in the lane or in segments. `durable_end <= captured_end <= log_end`
+    pub durable_end: Offset,
+    /// Everything below is in a group, written or about to be.
+    pub captured_end: Offset,
+    /// How far the segment files reach, without a hole. `written.offset <= durable_end`, except that a relaxed log is
+    /// written before it is durable.
+    pub written: Reach,
+    /// How far the synced ones do (S). `synced.offset <= written.offset`
+    pub synced: Reach,
+    pub epochs: LeaderEpochs,
+    pub producers: ProducerState,
+    /// Oldest first, never empty; the last one is the active one.
+    pub segments: VecDeque<Arc<Segment>>,
+    /// Segments that begin below this are full, and their indexes complete.
+    pub sealed_below: Offset,
+    pub tail: Tail,
+    /// For the next group, behind the data.
+    pub controls: Vec<Control>,
+    /// The group that has last changed this state: the checkpoint's entry is exact up to it.
+    pub lsn: u64,
+    pub faulty: Vec<Range<Offset>>,
+    pub log_start_waiters: Vec<(Offset, Answer<Result<Offset, LogStartError>>)>,
+    /// A truncation is durable, and not yet done to what is in memory.
+    pub is_cutting: bool,
+    /// Of a relaxed log: written and not synced, and whether the flusher knows.
+    pub unsynced_bytes: u64,
+    pub is_window_open: bool,
+    /// A relaxed append has made a directory or a file whose name is not synced.
+    pub made_names: bool,
+    /// In the committer's queue.
+    pub is_queued: bool,
+    /// In the flusher's queue of logs that are ready, and in that of logs that age.
+    pub is_ready: bool,
+    pub is_aging: bool,
+    pub directory: DirectoryState,
+}
+
+/// Whether the log takes appends.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Gate {
+    Open,
+    /// Until a truncation, a reset or a switch of durability is durable and done.
+    Paused,
+    Deleted,
+}
+
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub(crate) struct DirectoryState {
+    pub is_made: bool,
+    pub is_synced: bool,
+}
+
+/// A place in the log, as an offset and in a segment.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub(crate) struct Reach {
+    pub offset: Offset,
+    pub place: SegmentPlace,
+}
+
+/// What the lane is told of a log besides its data, and who waits for it.
+pub(crate) enum Control {
+    Create,
+    Delete { answer: Answer<Result<(), Offline>> },
+    LogStart { to: Offset },
+    Synced { end: Reach, durability: Durability },
+    Truncate { to: Offset, epoch: LeaderEpoch },
+}
+
+impl State {
+    /// An empty log that begins at `start`.
+    pub fn empty(start: Offset, segment: Arc<Segment>, config: LogConfig, durability: Durability) -> Self {
+        let place = SegmentPlace { segment: start, position: 0 };
+        let reach = Reach { offset: start, place };
+        Self {
+            gate: Gate::Open,
+            config,
+            is_configured: false,
+            durability,
+            listener: None,
+            log_start: start,
+            log_end: start,
+            durable_end: start,
+            captured_end: start,
+            written: reach,
+            synced: reach,
+            epochs: LeaderEpochs::default(),
+            producers: ProducerState::new(start),
+            segments: VecDeque::from([segment]),
+            sealed_below: start,
+            tail: Tail::default(),
+            controls: Vec::new(),
+            lsn: 0,
+            faulty: Vec::new(),
+            log_start_waiters: Vec::new(),
+            is_cutting: false,
+            unsynced_bytes: 0,
+            is_window_open: false,
+            made_names: false,
+            is_queued: false,
+            is_ready: false,
+            is_aging: false,
+            directory: DirectoryState::default(),
+        }
+    }
+
+    pub fn ends(&self) -> Ends {
+        Ends { log_start: self.log_start, log_end: self.log_end, durable_end: self.durable_end }
+    }
+
+    pub fn acknowledged_end(&self) -> Offset {
+        match self.durability {
+            Durability::Flush => self.durable_end,
+            Durability::Relaxed => self.log_end,
+        }
+    }
+
+    pub fn active(&self) -> &Arc<Segment> {
+        self.segments.back().expect("a log always has a segment")
+    }
+
+    /// Where the data that a group may take ends.
+    pub fn tail_end(&self) -> Offset {
+        self.tail.batches().next_back().map_or(self.captured_end, |batch| batch.next)
+    }
+
+    /// A later log start is durable.
+    pub fn move_log_start(&mut self, to: Offset) {
+        if to > self.log_start {
+            self.log_start = to;
+            self.epochs.truncate_from_start(to);
+            self.producers.log_start_moved(to);
+        }
+        let log_start = self.log_start;
+        let mut index = 0;
+        while index < self.log_start_waiters.len() {
+            if self.log_start_waiters[index].0 <= log_start {
+                answer_now(self.log_start_waiters.swap_remove(index).1, Ok(log_start));
+            } else {
+                index += 1;
+            }
+        }
+    }
+
+    pub fn segment(&self, base: Offset) -> Option<&Arc<Segment>> {
+        let index = self.segments.partition_point(|segment| segment.base_offset() < base);
+        self.segments.get(index).filter(|segment| segment.base_offset() == base)
+    }
+
+    pub fn configure(&mut self, config: LogConfig) {
+        for segment in &self.segments {
+            segment.set_index_settings(index_settings(&config));
+        }
+        self.config = config;
+        self.is_configured = true;
+    }
+
+    /// Whether a batch would go to a new segment.
+    pub fn rolls(&self, incoming: &Incoming, now: Timestamp) -> bool {
+        let rules = RollRules {
+            segment_bytes_max: self.config.segment_bytes,
+            segment_ms: self.config.segment_ms,
+            jitter_ms: self.config.segment_jitter_ms,
+            index_bytes_max: self.config.segment_index_bytes,
+        };
+        should_roll(&self.active().roll_state(), incoming, &rules, now).is_some()
+    }
+
+    /// Where the next batch begins in the active segment.
+    pub fn next_place(&self) -> SegmentPlace {
+        let summary = self.active().summary();
+        SegmentPlace { segment: summary.base_offset, position: summary.size_bytes }
+    }
+
+    /// How far the file of this segment reaches.
+    pub fn written_of(&self, segment: &Segment) -> Written {
+        let base = segment.base_offset();
+        let place = self.written.place;
+        if base == place.segment {
+            Written { position: place.position, offset: self.written.offset }
+        } else if base < place.segment {
+            whole(&segment.summary())
+        } else {
+            Written { position: 0, offset: base }
+        }
+    }
+
+    /// Bytes of the tail that may go to the segments now.
+    pub fn writable_bytes(&self) -> usize {
+        if self.durable_end >= self.log_end {
+            return self.tail.size_bytes();
+        }
+        let beyond: usize =
+            self.tail.batches().rev().take_while(|batch| batch.next > self.durable_end).map(|b| b.bytes.len()).sum();
+        self.tail.size_bytes() - beyond
+    }
+}
+
+pub(crate) fn whole(summary: &Summary) -> Written {
+    Written { position: summary.size_bytes, offset: summary.end_offset }
+}
+
+pub(crate) fn index_settings(config: &LogConfig) -> IndexSettings {
+    IndexSettings { interval_bytes: config.index_interval_bytes }
+}

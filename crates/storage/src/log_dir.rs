@@ -1,0 +1,272 @@
+//! One log directory, open: its lock, its logs, and the workers that make them durable. Formats an empty directory without
+//! being asked; refuses one that is another's.
+use std::fmt;
+use std::io::{ErrorKind, IoSlice};
+use std::path::Path;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use env::{Env, OpenOptions};
+use record::{Offset, Timestamp, TopicId, TopicPartition};
+use tokio::sync::{Notify, oneshot};
+
+use crate::checkpoint::{Builder, Header};
+use crate::committer::Committer;
+use crate::flusher::Flusher;
+use crate::journal::{LanePoint, LaneSpace, Place};
+use crate::log::state::{Control, State, index_settings};
+use crate::log::{FileSlice, Log, LogListener, Read, ReadError, Slice};
+use crate::meta::{self, Facts};
+use crate::reader::Reader;
+use crate::recovery::{OpenError, extra_slot, io_error, recover, sync_dir};
+use crate::registry::Registry;
+use crate::segment::{Access, Segment, Summary};
+use crate::settings::{Identity, LogConfig, Settings};
+use crate::shared::{Counters, Handles, Offline, Shared, Ticket};
+use crate::layout;
+
+/// A clone is the same directory.
+#[derive(Clone)]
+pub struct LogDir {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    shared: Arc<Shared>,
+    registry: Arc<Registry>,
+    facts: Facts,
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum CreateError {
+    /// This partition of this topic is here already.
+    Exists,
+    Offline,
+}
+
+impl LogDir {
+    /// Recovers what is there and starts the workers. Blocks until that is done.
+    pub fn open(env: &Env, path: &Path, identity: &Identity, settings: Settings) -> Result<LogDir, OpenError> {
+        env::disk::create_dir_all(&*env.disk, path).map_err(|error| io_error(path, &error))?;
+        let lock = match env.disk.lock(path, layout::LOCK) {
+            Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                return Err(OpenError::Locked { directory: path.display().to_string() });
+            }
+            other => other.map_err(|error| io_error(path, &error))?,
+        };
+        let mut facts = match meta::read(&*env.disk, path, identity)? {
+            Some(facts) => facts,
+            None => {
+                format(env, path, &settings)?;
+                meta::write(env, path, identity)?
+            }
+        };
+        let shared = Arc::new(Shared::new(env, path.into(), settings));
+        let recovered = recover(&shared)?;
+        facts.was_clean = recovered.was_clean;
+        *shared.lock.lock() = Some(lock);
+        let registry = Arc::new(recovered.registry);
+        let flusher = Flusher::new(shared.clone(), registry.clone(), recovered.checkpoints);
+        let committer = Committer::new(shared.clone(), recovered.lane);
+        shared.set_handles(Handles {
+            committer: env.spawn.worker("committer", Box::new(committer)),
+            flusher: env.spawn.worker("flusher", Box::new(flusher)),
+            reader: env.spawn.worker("reader", Box::new(Reader { shared: shared.clone() })),
+        });
+        Ok(LogDir { inner: Arc::new(Inner { shared, registry, facts }) })
+    }
+
+    pub fn facts(&self) -> &Facts {
+        &self.inner.facts
+    }
+
+    pub fn path(&self) -> &Path {
+        &self.inner.shared.path
+    }
+
+    /// Without those that are being deleted.
+    pub fn logs(&self) -> Vec<Arc<Log>> {
+        self.inner.registry.logs()
+    }
+
+    pub fn log(&self, topic_id: TopicId, partition: i32) -> Option<Arc<Log>> {
+        self.inner.registry.find(topic_id, partition)
+    }
+
+    /// At once; the lane is told in the next group, before the log's first data.
+    pub fn create_log(
+        &self,
+        name: TopicPartition,
+        topic_id: TopicId,
+        config: LogConfig,
+        listener: Option<Arc<dyn LogListener>>,
+    ) -> Result<Arc<Log>, CreateError> {
+        let shared = &self.inner.shared;
+        if !shared.takes_appends() {
+            return Err(CreateError::Offline);
+        }
+        let partition = name.partition;
+        let now = Timestamp(shared.env.clock.wall_ms());
+        let made = self.inner.registry.create(topic_id, partition, |log_id| {
+            let directory = shared.path.join(layout::log_dir_name(&name, log_id)).into();
+            let summary = Summary::empty(Offset::ZERO, now);
+            let segment = Segment::new(shared.env.disk.clone(), directory, summary, index_settings(&config));
+            let durability = config.durability;
+            let mut state = State::empty(Offset::ZERO, Arc::new(segment), config, durability);
+            state.is_configured = true;
+            state.listener = listener;
+            state.controls.push(Control::Create);
+            Log::new(shared.clone(), name, topic_id, log_id, Offset::ZERO, state)
+        });
+        let log = made.map_err(|()| CreateError::Exists)?;
+        log.enqueue(&mut log.state());
+        shared.wake_committer();
+        Ok(log)
+    }
+
+    /// It takes nothing more and is not found any more; the ticket comes when that is durable, the files go later. A log
+    /// of the same name and another topic id may be made at once.
+    pub fn delete_log(&self, log: &Log) -> Ticket<Result<(), Offline>> {
+        if self.inner.registry.hide(log) {
+            return log.delete();
+        }
+        let (answer, ticket) = oneshot::channel();
+        // Who has stopped waiting needs no answer.
+        let _ = answer.send(Ok(()));
+        ticket
+    }
+
+    /// Whether a Produce of this many bytes may go on to `append`. What was let in is never refused.
+    pub fn admits(&self, bytes: usize) -> bool {
+        let shared = &self.inner.shared;
+        let settings = &shared.settings;
+        let relaxed = shared.relaxed_bytes.load(std::sync::atomic::Ordering::Relaxed);
+        shared.budget.admits(bytes) && relaxed < settings.relaxed_window_bytes && !shared.is_full()
+    }
+
+    /// Told (`notify_waiters`) when `admits` may have become true, and when a paused log goes on. Register before looking.
+    pub fn room(&self) -> &Notify {
+        &self.inner.shared.budget.room
+    }
+
+    /// The file system is full: produces are to be answered with KAFKA_STORAGE_ERROR, reads and deletes go on.
+    pub fn refuses_produce(&self) -> bool {
+        self.inner.shared.is_full()
+    }
+
+    pub fn is_offline(&self) -> bool {
+        self.inner.shared.is_offline()
+    }
+
+    /// On the reader's thread; every batch is checked.
+    pub fn read_slice_cold(&self, slice: FileSlice) -> Ticket<Result<Bytes, ReadError>> {
+        self.inner.shared.read_later(move || slice.read_checked())
+    }
+
+    /// As [`Log::read`], on the reader's thread, wherever it has to look. All of the answer is in memory and checked.
+    pub fn read_cold(
+        &self,
+        log: &Arc<Log>,
+        from: Offset,
+        bytes_max: usize,
+        up_to: Offset,
+        minimum_one: bool,
+    ) -> Ticket<Result<Read, ReadError>> {
+        let log = log.clone();
+        self.inner.shared.read_later(move || {
+            let mut read = log.read_with(from, bytes_max, up_to, minimum_one, Access::Blocking)?;
+            for slice in &mut read.slices {
+                if let Slice::File(file) = slice {
+                    *slice = Slice::Memory(file.read_checked()?);
+                }
+            }
+            Ok(read)
+        })
+    }
+
+    /// All tails together.
+    pub fn memory_in_use(&self) -> usize {
+        self.inner.shared.budget.used()
+    }
+
+    pub fn counters(&self) -> Counters {
+        self.inner.shared.counters()
+    }
+
+    /// A clean stop: takes no more appends, writes everything, takes a checkpoint, seals the lane, ends the workers and
+    /// gives the lock back.
+    pub fn close(&self) -> Ticket<Result<(), Offline>> {
+        let shared = &self.inner.shared;
+        let (answer, ticket) = oneshot::channel();
+        if shared.begin_closing() {
+            shared.work.lock().closing = Some(answer);
+            shared.wake_flusher();
+        } else {
+            // Who has stopped waiting needs no answer.
+            let _ = answer.send(Err(Offline));
+        }
+        ticket
+    }
+}
+
+/// Two checkpoints, the first lane file, all synced; `meta.properties` comes last and says that they are there. Whatever an
+/// interrupted attempt has left is made anew.
+fn format(env: &Env, path: &Path, settings: &Settings) -> Result<(), OpenError> {
+    let disk = &*env.disk;
+    let lane = path.join(layout::LANE);
+    match disk.create_dir(&lane) {
+        Err(error) if error.kind() != ErrorKind::AlreadyExists => return Err(io_error(&lane, &error)),
+        _ => {}
+    }
+    let entries = disk.read_dir(path).map_err(|error| io_error(path, &error))?;
+    if let Some(log) = entries.iter().find(|entry| entry.is_dir && layout::parse_log_dir(&entry.name).is_some()) {
+        // Logs without meta.properties: somebody has taken it away.
+        return Err(OpenError::Meta(meta::MetaError::Missing {
+            path: path.join(&log.name).display().to_string(),
+            key: layout::META,
+        }));
+    }
+    for entry in disk.read_dir(&lane).map_err(|error| io_error(&lane, &error))? {
+        let file = lane.join(&entry.name);
+        disk.remove_file(&file).map_err(|error| io_error(&file, &error))?;
+    }
+    for (index, name) in layout::CHECKPOINTS.into_iter().enumerate() {
+        let file_path = path.join(name);
+        let io = |error: std::io::Error| io_error(&file_path, &error);
+        match disk.remove_file(&file_path) {
+            Err(error) if error.kind() != ErrorKind::NotFound => return Err(io(error)),
+            _ => {}
+        }
+        let start = LanePoint { number: 1, run: 0, previous_crc: 0, place: Place { slot: 0, at: 0 } };
+        let bytes = Builder::new().finish(&Header {
+            sequence: index as u64 + 1,
+            next_log_id: 1,
+            lane_start: start,
+            durable_group: 0,
+            is_clean: true,
+            entries: 0,
+        });
+        let file = disk.open(&file_path, OpenOptions::CREATE_NEW).map_err(io)?;
+        file.write_all_at(&[IoSlice::new(&bytes)], 0).map_err(io)?;
+        file.sync_data().map_err(io)?;
+    }
+    extra_slot(disk, &lane, settings.lane_file_bytes, &mut LaneSpace::default())?;
+    sync_dir(disk, path)
+}
+
+impl fmt::Debug for LogDir {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "LogDir({})", self.path().display())
+    }
+}
+
+impl fmt::Display for CreateError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            CreateError::Exists => f.write_str("the directory has this partition already"),
+            CreateError::Offline => f.write_str("the log directory is offline"),
+        }
+    }
+}
+
+impl std::error::Error for CreateError {}

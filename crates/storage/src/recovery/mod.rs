@@ -1,0 +1,420 @@
+//! Coming back: the newest sound checkpoint, the lane behind it, the map of every log, the repairs; then an opening group
+//! of a new run, and only then is anything said to be durable. A crash anywhere in here finds the same state again.
+mod map;
+mod repair;
+
+use std::fmt;
+use std::io::{ErrorKind, IoSlice};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use env::{Disk, Env, File, OpenOptions};
+use map::{MapError, Maps};
+use repair::{Repair, Repaired};
+
+use crate::checkpoint::{self, CheckpointError, Entry, Header};
+use crate::flusher::Checkpoints;
+use crate::journal::lane::{Slot, parse_slot, slot_path};
+use crate::journal::walk::{WalkError, Walked, WalkedBody, Walker};
+use crate::journal::{BLOCK, GroupBuilder, GroupKind, Lane, LaneSpace};
+use crate::layout;
+use crate::log::state::{DirectoryState, State};
+use crate::log::Log;
+use crate::meta::MetaError;
+use crate::registry::Registry;
+use crate::segment::{FileKind, IndexSettings, Segment, file_name};
+use crate::settings::{Durability, LogConfig};
+use crate::shared::Shared;
+
+/// Why a directory is not opened. Nothing in it was changed for the worse.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum OpenError {
+    /// Neither checkpoint can be believed, and without one nobody knows what was acknowledged.
+    Checkpoints { directory: String, reasons: [String; 2] },
+    /// A piece that was acknowledged is not in its segment any more.
+    DamagedPiece { path: String, position: u32, group: u64 },
+    Io { path: String, error: String },
+    /// The lane does not hold what was acknowledged, or contradicts itself.
+    Lane { directory: String, error: String },
+    /// Another process has it.
+    Locked { directory: String },
+    Meta(MetaError),
+    Segment(String),
+}
+
+pub(crate) struct Recovered {
+    pub lane: Lane,
+    pub checkpoints: Checkpoints,
+    pub registry: Registry,
+    pub was_clean: bool,
+}
+
+/// The checkpoint files, and what the newest sound one says.
+struct Found {
+    files: [Arc<dyn File>; 2],
+    starts: [u64; 2],
+    newest: usize,
+    header: Header,
+    entries: Vec<Entry>,
+}
+
+pub(crate) fn recover(shared: &Arc<Shared>) -> Result<Recovered, OpenError> {
+    let env = &shared.env;
+    let found = read_checkpoints(&*env.disk, &shared.path)?;
+    let header = found.header.clone();
+    let slots = open_lane(&*env.disk, &shared.path)?;
+    let mut walker = Walker::new(&slots)?;
+    let mut walked = walker.walk(header.lane_start, header.durable_group)?;
+    end_at_torn_piece(shared, &mut walked)?;
+    let mut maps = Maps::new(found.entries, header.next_log_id);
+    maps.replay(&walked.records).map_err(|error| lane_error(&shared.path, &error))?;
+    set_orphans_aside(shared, &mut maps)?;
+
+    let registry = Registry::new(maps.next_log_id);
+    for (_, mut map) in maps.logs {
+        let directory: Arc<Path> = shared.path.join(layout::log_dir_name(&map.name, map.log_id)).into();
+        let is_relaxed = map.durability == Durability::Relaxed;
+        let repaired = if map.is_touched || is_relaxed {
+            Repair { env, directory, durable_group: walked.durable_group }.run(&mut map, &mut walker)?
+        } else {
+            untouched(env, &directory, map.entry.take().expect("what no record speaks of has an entry"))
+        };
+        if is_relaxed && repaired.kept_bytes + repaired.dropped_bytes > 0 {
+            tracing::warn!(
+                log = %map.name, kept_bytes = repaired.kept_bytes, dropped_bytes = repaired.dropped_bytes,
+                "a relaxed log was not synced to its end"
+            );
+        }
+        registry.insert_recovered(log_of(shared, &map, repaired));
+    }
+    sync_dir(&*env.disk, &shared.path)?;
+
+    let was_clean = header.is_clean && walked.groups.is_empty();
+    let lane = open_run(shared, &slots, &mut walker, &walked)?;
+    let checkpoints = Checkpoints {
+        files: found.files,
+        starts: found.starts,
+        older: 1 - found.newest,
+        sequence: header.sequence,
+    };
+    Ok(Recovered { lane, checkpoints, registry, was_clean })
+}
+
+fn read_checkpoints(disk: &dyn Disk, path: &Path) -> Result<Found, OpenError> {
+    let mut files = Vec::new();
+    let mut found = Vec::new();
+    for name in layout::CHECKPOINTS {
+        let path = path.join(name);
+        let read = || -> std::io::Result<(Arc<dyn File>, Vec<u8>)> {
+            let file = disk.open(&path, OpenOptions::WRITE)?;
+            let len = file.len()?.min(checkpoint::FILE_BYTES_MAX);
+            let mut bytes = vec![0; len as usize];
+            let read = file.read_at(&mut bytes, 0)?;
+            bytes.truncate(read);
+            Ok((file, bytes))
+        };
+        let (file, bytes) = read().map_err(|error| io_error(&path, &error))?;
+        files.push(file);
+        found.push(checkpoint::decode(&bytes));
+    }
+    let starts = [&found[0], &found[1]].map(|found| found.as_ref().map_or(0, |(header, _)| header.lane_start.number));
+    let sequence = |found: &Result<(Header, Vec<Entry>), CheckpointError>| found.as_ref().map(|f| f.0.sequence).ok();
+    let newest = usize::from(sequence(&found[1]) > sequence(&found[0]));
+    let second = found.pop().expect("two were read");
+    let first = found.pop().expect("two were read");
+    let reasons = [&first, &second].map(|found| found.as_ref().err().map_or(String::new(), ToString::to_string));
+    let (header, entries) = [first, second]
+        .into_iter()
+        .nth(newest)
+        .and_then(Result::ok)
+        .ok_or_else(|| OpenError::Checkpoints { directory: path.display().to_string(), reasons })?;
+    let files = files.try_into().unwrap_or_else(|_| unreachable!("two were opened"));
+    Ok(Found { files, starts, newest, header, entries })
+}
+
+fn open_lane(disk: &dyn Disk, path: &Path) -> Result<Vec<Slot>, OpenError> {
+    let directory = path.join(layout::LANE);
+    let mut slots = Vec::new();
+    for entry in disk.read_dir(&directory).map_err(|error| io_error(&directory, &error))? {
+        let Some(number) = parse_slot(&entry.name) else { continue };
+        let path = slot_path(&directory, number);
+        let opened = disk.open(&path, OpenOptions::WRITE.direct());
+        let file = opened.map_err(|error| io_error(&path, &error))?;
+        let len = file.len().map_err(|error| io_error(&path, &error))?;
+        slots.push(Slot { number, file, size_bytes: len / BLOCK as u64 * BLOCK as u64 });
+    }
+    Ok(slots)
+}
+
+/// A group behind the last one that is known to be durable counts only if its direct pieces are whole too.
+fn end_at_torn_piece(shared: &Shared, walked: &mut Walked) -> Result<(), OpenError> {
+    let mut torn = None;
+    for record in walked.records.iter().filter(|record| record.group > walked.durable_group) {
+        let WalkedBody::Identity { place, size_bytes, crc, .. } = &record.body else { continue };
+        if !is_piece_whole(shared, record.log_id, place, *size_bytes, *crc)? {
+            torn = Some(record.group);
+            break;
+        }
+    }
+    let Some(torn) = torn else { return Ok(()) };
+    let kept = walked.groups.partition_point(|group| group.number < torn);
+    let before = walked.groups[..kept].last();
+    // The group itself tells what came before it.
+    walked.end = match before {
+        Some(group) => group.point,
+        None => walked.start,
+    };
+    walked.records.truncate(before.map_or(0, |group| group.records_end));
+    walked.groups.truncate(kept);
+    Ok(())
+}
+
+fn is_piece_whole(
+    shared: &Shared,
+    log_id: u64,
+    place: &crate::journal::record::SegmentPlace,
+    size_bytes: u32,
+    crc: u32,
+) -> Result<bool, OpenError> {
+    let Some(directory) = directory_of(shared, log_id)? else { return Ok(false) };
+    let path = directory.join(file_name(place.segment, FileKind::Log));
+    let file = match shared.env.disk.open(&path, OpenOptions::READ) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(false),
+        other => other.map_err(|error| io_error(&path, &error))?,
+    };
+    let len = file.len().map_err(|error| io_error(&path, &error))?;
+    if len < u64::from(place.position) + u64::from(size_bytes) {
+        return Ok(false);
+    }
+    let mut bytes = vec![0; size_bytes as usize];
+    let read = file.read_at(&mut bytes, place.position.into()).map_err(|error| io_error(&path, &error))?;
+    Ok(read == bytes.len() && crc32c::crc32c(&bytes) == crc)
+}
+
+fn directory_of(shared: &Shared, log_id: u64) -> Result<Option<PathBuf>, OpenError> {
+    let entries = shared.env.disk.read_dir(&shared.path).map_err(|error| io_error(&shared.path, &error))?;
+    let is_it = |name: &str| layout::parse_log_dir(name) == Some(log_id);
+    Ok(entries.iter().find(|entry| is_it(&entry.name)).map(|entry| shared.path.join(&entry.name)))
+}
+
+/// Directories of deleted logs go. What nothing accounts for is kept for people to look at, out of the way, and its
+/// identity is never used again.
+fn set_orphans_aside(shared: &Shared, maps: &mut Maps) -> Result<(), OpenError> {
+    let disk = &*shared.env.disk;
+    let root = &shared.path;
+    let known_before = maps.next_log_id;
+    for entry in disk.read_dir(root).map_err(|error| io_error(root, &error))? {
+        let Some(log_id) = layout::parse_log_dir(&entry.name).filter(|_| entry.is_dir) else { continue };
+        maps.next_log_id = maps.next_log_id.max(log_id.saturating_add(1));
+        if maps.logs.contains_key(&log_id) {
+            continue;
+        }
+        let path = root.join(&entry.name);
+        if log_id < known_before {
+            remove_dir_all(disk, &path)?;
+            continue;
+        }
+        let aside = root.join(layout::SET_ASIDE);
+        match disk.create_dir(&aside) {
+            Err(error) if error.kind() != ErrorKind::AlreadyExists => return Err(io_error(&aside, &error)),
+            _ => {}
+        }
+        tracing::warn!(directory = %path.display(), "no record speaks of this log: set aside");
+        let mut to = aside.join(&entry.name);
+        for attempt in 1.. {
+            match disk.read_dir(&to) {
+                Err(error) if error.kind() == ErrorKind::NotFound => break,
+                _ => to = aside.join(format!("{}.{attempt}", entry.name)),
+            }
+        }
+        disk.rename(&path, &to).map_err(|error| io_error(&path, &error))?;
+        sync_dir(disk, &aside)?;
+    }
+    Ok(())
+}
+
+fn remove_dir_all(disk: &dyn Disk, path: &Path) -> Result<(), OpenError> {
+    for entry in disk.read_dir(path).map_err(|error| io_error(path, &error))? {
+        let path = path.join(&entry.name);
+        disk.remove_file(&path).map_err(|error| io_error(&path, &error))?;
+    }
+    disk.remove_dir(path).map_err(|error| io_error(path, &error))
+}
+
+/// No record behind the checkpoint's start speaks of it: it is as the entry says, and no file of it is looked at.
+fn untouched(env: &Env, directory: &Arc<Path>, entry: Entry) -> Repaired {
+    let segment = |summary| Segment::new(env.disk.clone(), directory.clone(), summary, IndexSettings::default());
+    let end = crate::log::state::Reach { offset: entry.end, ..entry.synced };
+    Repaired {
+        directory_is_made: entry.segments.iter().any(|summary| summary.size_bytes > 0),
+        segments: entry.segments.into_iter().map(|summary| Arc::new(segment(summary))).collect(),
+        epochs: entry.epochs,
+        producers: entry.producers,
+        end,
+        kept_bytes: 0,
+        dropped_bytes: 0,
+    }
+}
+
+fn log_of(shared: &Arc<Shared>, map: &map::LogMap, repaired: Repaired) -> Arc<Log> {
+    let first = repaired.segments[0].clone();
+    let mut state = State::empty(map.log_start, first, LogConfig::default(), map.durability);
+    let end = repaired.end;
+    state.log_end = end.offset;
+    state.durable_end = end.offset;
+    state.captured_end = end.offset;
+    state.written = end;
+    state.synced = end;
+    state.lsn = map.lsn;
+    state.sealed_below = end.place.segment;
+    state.segments = repaired.segments;
+    state.epochs = repaired.epochs;
+    state.producers = repaired.producers;
+    state.config.durability = map.durability;
+    state.directory = DirectoryState { is_made: repaired.directory_is_made, is_synced: repaired.directory_is_made };
+    Log::new(shared.clone(), map.name.clone(), map.topic_id, map.log_id, map.high_watermark, state)
+}
+
+/// Makes what was accepted durable, then opens a new run behind it. From here on the lane may be written.
+fn open_run(
+    shared: &Arc<Shared>,
+    slots: &[Slot],
+    walker: &mut Walker<'_>,
+    walked: &Walked,
+) -> Result<Lane, OpenError> {
+    let disk = &*shared.env.disk;
+    let directory = shared.path.join(layout::LANE);
+    let io = |error: std::io::Error| io_error(&directory, &error);
+    sync_dir(disk, &directory)?;
+    // A group that no header calls durable may be in a cache only. Written again it is not.
+    let mut touched: Vec<u32> = Vec::new();
+    for group in walked.groups.iter().filter(|group| group.number > walked.durable_group) {
+        let slot = slots.iter().find(|slot| slot.number == group.place.slot).expect("the walk came through it");
+        let copy = walker.group_bytes(group)?;
+        let mut aligned = env::AlignedBuffer::new(copy.len());
+        aligned[..copy.len()].copy_from_slice(copy);
+        slot.file.write_all_at(&[IoSlice::new(&aligned[..copy.len()])], group.place.at).map_err(io)?;
+        touched.push(slot.number);
+    }
+    for slot in slots.iter().filter(|slot| touched.contains(&slot.number)) {
+        slot.file.sync_data().map_err(io)?;
+    }
+
+    let mut space = space_of(shared, slots, walked);
+    let run = shared.env.rng.next_u64();
+    let current = space.used.back().expect("the lane has a file").0.clone();
+    let mut lane = Lane::new(run, current, walked.end, walked.end.number - 1);
+    if !lane.make_room(&mut space, BLOCK as u64) {
+        // All files are full of what is needed: the opening group gets one of its own.
+        let slot = extra_slot(disk, &directory, shared.settings.lane_file_bytes, &mut space)?;
+        space.free.push_back(slot);
+        assert!(lane.make_room(&mut space, BLOCK as u64), "a new file has room");
+    }
+    let mut builder = GroupBuilder::new(run, BLOCK);
+    let (header, place) = lane.next_header(GroupKind::Opening);
+    let header = builder.header(header, place);
+    let (bytes, crc) = builder.finish(header);
+    lane.write(bytes, crc).map_err(io)?;
+    lane.file().sync_data().map_err(io)?;
+    lane.durable_group = lane.next_number() - 1;
+    space.published = lane.point();
+    space.wanted_bytes = None;
+    space.written_bytes = walked.groups.iter().map(|group| group.size_bytes).sum();
+    space.checkpoint_at_bytes = shared.settings.checkpoint_bytes;
+    *shared.lane.lock() = space;
+    Ok(lane)
+}
+
+/// Files with accepted groups are in use, in the order of their groups; all others are free.
+fn space_of(shared: &Shared, slots: &[Slot], walked: &Walked) -> LaneSpace {
+    let mut space = LaneSpace::default();
+    let find = |number: u32| slots.iter().find(|slot| slot.number == number).cloned();
+    let start = &walked.start;
+    if let Some(slot) = find(start.place.slot) {
+        space.used.push_back((slot, start.number));
+    }
+    for group in &walked.groups {
+        let is_current = space.used.back().is_some_and(|(slot, _)| slot.number == group.place.slot);
+        if let Some(slot) = find(group.place.slot).filter(|_| !is_current) {
+            space.used.push_back((slot, group.number));
+        }
+    }
+    for slot in slots {
+        let is_used = space.used.iter().any(|(used, _)| used.number == slot.number);
+        // One that was being made when the process ended is too small, and is passed over.
+        if !is_used && slot.size_bytes >= shared.settings.lane_file_bytes / BLOCK as u64 * BLOCK as u64 {
+            space.free.push_back(slot.clone());
+        }
+    }
+    space.next_slot = slots.iter().map(|slot| slot.number + 1).max().unwrap_or(0);
+    space.total_bytes = slots.iter().map(|slot| slot.size_bytes).sum();
+    space
+}
+
+pub(crate) fn extra_slot(
+    disk: &dyn Disk,
+    directory: &Path,
+    size_bytes: u64,
+    space: &mut LaneSpace,
+) -> Result<Slot, OpenError> {
+    let number = space.next_slot;
+    let path = slot_path(directory, number);
+    let io = |error: std::io::Error| io_error(&path, &error);
+    let file = disk.open(&path, OpenOptions::CREATE_NEW.direct()).map_err(io)?;
+    let zeroes = env::AlignedBuffer::new((1 << 20).min(size_bytes as usize));
+    let mut at = 0;
+    while at < size_bytes {
+        let len = (zeroes.len() as u64).min(size_bytes - at) as usize;
+        file.write_all_at(&[IoSlice::new(&zeroes[..len])], at).map_err(io)?;
+        at += len as u64;
+    }
+    file.sync_data().map_err(io)?;
+    sync_dir(disk, directory)?;
+    space.next_slot += 1;
+    space.total_bytes += size_bytes;
+    Ok(Slot { number, file, size_bytes })
+}
+
+pub(crate) fn sync_dir(disk: &dyn Disk, path: &Path) -> Result<(), OpenError> {
+    disk.sync_dir(path).map_err(|error| io_error(path, &error))
+}
+
+pub(crate) fn io_error(path: &Path, error: &std::io::Error) -> OpenError {
+    OpenError::Io { path: path.display().to_string(), error: error.to_string() }
+}
+
+fn lane_error(path: &Path, error: &MapError) -> OpenError {
+    OpenError::Lane { directory: path.display().to_string(), error: error.to_string() }
+}
+
+impl From<WalkError> for OpenError {
+    fn from(error: WalkError) -> Self {
+        OpenError::Lane { directory: String::new(), error: error.to_string() }
+    }
+}
+
+impl From<MetaError> for OpenError {
+    fn from(error: MetaError) -> Self {
+        OpenError::Meta(error)
+    }
+}
+
+impl fmt::Display for OpenError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            OpenError::Checkpoints { directory, reasons: [first, second] } => {
+                write!(f, "{directory}: neither checkpoint can be believed ({first}; {second})")
+            }
+            OpenError::DamagedPiece { path, position, group } => {
+                write!(f, "{path}: what group {group} wrote at {position}, and was acknowledged, is damaged")
+            }
+            OpenError::Io { path, error } => write!(f, "{path}: {error}"),
+            OpenError::Lane { directory, error } => write!(f, "{directory}: {error}"),
+            OpenError::Locked { directory } => write!(f, "{directory} is used by another process"),
+            OpenError::Meta(error) => error.fmt(f),
+            OpenError::Segment(error) => f.write_str(error),
+        }
+    }
+}
+
+impl std::error::Error for OpenError {}

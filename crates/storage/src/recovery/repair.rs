@@ -1,0 +1,366 @@
+//! Makes a log's files what its map says: what the lane has is written into the segments again, what is beyond the end is
+//! cut, everything is synced. Done twice it does the same, so a crash anywhere in here does no harm.
+use std::collections::VecDeque;
+use std::io::{ErrorKind, IoSlice};
+use std::ops::ControlFlow;
+use std::path::Path;
+use std::sync::Arc;
+
+use env::Env;
+use record::{Batches, BatchView, LeaderEpoch, Offset, Timestamp};
+
+use super::OpenError;
+use super::map::{LogMap, Piece, Source};
+use crate::journal::record::SegmentPlace;
+use crate::journal::walk::Walker;
+use crate::leader_epochs::LeaderEpochs;
+use crate::log::state::Reach;
+use crate::producer_state::ProducerState;
+use crate::segment::{BatchPlace, FileKind, IndexSettings, Segment, Summary, Written, parse_file_name};
+use crate::settings::Durability;
+
+/// A log as it is after its repair: all of it synced.
+pub(crate) struct Repaired {
+    pub segments: VecDeque<Arc<Segment>>,
+    pub epochs: LeaderEpochs,
+    pub producers: ProducerState,
+    pub end: Reach,
+    pub directory_is_made: bool,
+    /// Of a relaxed log: how many bytes behind S were found and kept, and how many were not.
+    pub kept_bytes: u64,
+    pub dropped_bytes: u64,
+}
+
+pub(crate) struct Repair<'a> {
+    pub env: &'a Env,
+    pub directory: Arc<Path>,
+    pub durable_group: u64,
+}
+
+/// What becomes of the log while its batches are gone through.
+struct Log {
+    segments: VecDeque<Arc<Segment>>,
+    epochs: LeaderEpochs,
+    producers: ProducerState,
+    /// Segments, epochs and producers have taken note of everything below.
+    noted: Offset,
+}
+
+impl Repair<'_> {
+    pub fn run(&self, map: &mut LogMap, walker: &mut Walker<'_>) -> Result<Repaired, OpenError> {
+        let directory_is_made = match self.env.disk.read_dir(&self.directory) {
+            Ok(_) => true,
+            Err(error) if error.kind() == ErrorKind::NotFound => false,
+            Err(error) => return Err(self.io(error)),
+        };
+        let mut log = self.begin(map)?;
+        let is_relaxed = map.durability == Durability::Relaxed;
+        if map.pieces.is_empty() && !directory_is_made {
+            let end = Reach { offset: map.synced.offset, place: map.synced.place };
+            return Ok(log.repaired(end, false, 0, 0));
+        }
+        if !directory_is_made {
+            self.env.disk.create_dir(&self.directory).map_err(|error| self.io(error))?;
+        }
+        log.drop_below(map.log_start);
+        for piece in &map.pieces {
+            self.restore(&mut log, piece, map.synced, walker)?;
+        }
+        let (mut kept_bytes, mut dropped_bytes) = (0, 0);
+        if is_relaxed {
+            (kept_bytes, dropped_bytes) = self.take_unsynced(&mut log)?;
+        }
+        dropped_bytes += self.remove_beyond(&log)?;
+        for segment in &log.segments {
+            match segment.cut_files() {
+                Ok(()) => {}
+                // A segment of which nothing was written yet.
+                Err(error) if error.io_kind() == Some(ErrorKind::NotFound) && segment.summary().size_bytes == 0 => {}
+                Err(error) => return Err(OpenError::Segment(error.to_string())),
+            }
+            if segment.is_dirty() {
+                segment.sync().map_err(|error| OpenError::Segment(error.to_string()))?;
+            }
+        }
+        self.env.disk.sync_dir(&self.directory).map_err(|error| self.io(error))?;
+        let last = log.segments.back().expect("a log has a segment").summary();
+        let place = SegmentPlace { segment: last.base_offset, position: last.size_bytes };
+        let end = Reach { offset: log.noted, place };
+        Ok(log.repaired(end, true, kept_bytes, dropped_bytes))
+    }
+
+    /// The log as far as the checkpoint's entry is still true.
+    fn begin(&self, map: &mut LogMap) -> Result<Log, OpenError> {
+        let now = Timestamp(self.env.clock.wall_ms());
+        let start = map.synced.offset;
+        let Some(entry) = map.entry.take() else {
+            // Made since the checkpoint: nothing of it was in segments when that was taken, unless a sync has said so.
+            let base = map.log_start.min(start);
+            let base = map.pieces.first().map_or(base, |piece| piece.place.segment.min(base));
+            let mut log = Log {
+                segments: VecDeque::from([self.segment(Summary::empty(base, now))]),
+                epochs: LeaderEpochs::default(),
+                producers: ProducerState::new(base),
+                noted: base,
+            };
+            if start > base {
+                self.note_from_files(&mut log, start)?;
+            }
+            return Ok(log);
+        };
+        let cut = map.cut.filter(|cut| *cut < entry.end);
+        let Some(cut) = cut else {
+            return Ok(Log {
+                segments: entry.segments.iter().map(|summary| self.segment(*summary)).collect(),
+                epochs: entry.epochs,
+                producers: entry.producers,
+                noted: entry.end,
+            });
+        };
+        // What is left below the cut is read again: a cut is rare, and its log's beginning is in the files.
+        let mut log = Log {
+            segments: VecDeque::new(),
+            epochs: entry.epochs,
+            producers: ProducerState::new(map.log_start),
+            noted: entry.segments[0].base_offset,
+        };
+        let left = cut.min(map.synced.offset);
+        log.epochs.truncate_from_end(left);
+        for summary in entry.segments.iter().filter(|summary| summary.base_offset < left) {
+            log.segments.push_back(self.segment(Summary::empty(summary.base_offset, summary.created)));
+            let until = summary.end_offset.min(left);
+            self.note_active(&mut log, until)?;
+        }
+        if log.segments.is_empty() {
+            log.segments.push_back(self.segment(Summary::empty(left, now)));
+            log.noted = left;
+        }
+        let last = log.segments.back().expect("just seen to").summary();
+        map.synced.place = SegmentPlace { segment: last.base_offset, position: last.size_bytes };
+        Ok(log)
+    }
+
+    /// Segments that a sync has covered since a log was made, in the order of their names.
+    fn note_from_files(&self, log: &mut Log, until: Offset) -> Result<(), OpenError> {
+        self.note_active(log, until)?;
+        for base in self.segment_files()? {
+            if base == log.noted && base < until && base > log.segments[0].base_offset() {
+                let created = Timestamp(self.env.clock.wall_ms());
+                log.segments.push_back(self.segment(Summary::empty(base, created)));
+                self.note_active(log, until)?;
+            }
+        }
+        if log.noted < until {
+            return Err(OpenError::Segment(format!(
+                "{}: synced up to offset {until}, and only found up to {}",
+                self.directory.display(),
+                log.noted
+            )));
+        }
+        Ok(())
+    }
+
+    /// Takes note of what the last segment's file holds below `until`.
+    fn note_active(&self, log: &mut Log, until: Offset) -> Result<u64, OpenError> {
+        self.note_while(log, &mut |batch, _| batch.last_offset() < until)
+    }
+
+    fn note_while(
+        &self,
+        log: &mut Log,
+        belongs: &mut dyn FnMut(&BatchView<'_>, &LeaderEpochs) -> bool,
+    ) -> Result<u64, OpenError> {
+        let segment = log.segments.back().expect("a log has a segment").clone();
+        let size = match segment.file() {
+            Ok(file) => file.len().map_err(|error| self.io(error))?,
+            Err(error) if error.io_kind() == Some(ErrorKind::NotFound) => return Ok(0),
+            Err(error) => return Err(OpenError::Segment(error.to_string())),
+        };
+        let summary = segment.summary();
+        let from = Written { position: summary.size_bytes, offset: log.noted };
+        let before = summary.size_bytes;
+        let (epochs, producers, noted) = (&mut log.epochs, &mut log.producers, &mut log.noted);
+        let scanned = segment.scan(from, size.min(u32::MAX.into()) as u32, &mut |batch, place| {
+            if !belongs(batch, epochs) {
+                return ControlFlow::Break(());
+            }
+            segment.note(&place);
+            producers.apply(batch, batch.body());
+            epochs.assign(batch.partition_leader_epoch(), batch.base_offset());
+            *noted = batch.next_offset();
+            ControlFlow::Continue(())
+        });
+        scanned.map_err(|error| OpenError::Segment(error.to_string()))?;
+        Ok(u64::from(segment.summary().size_bytes - before))
+    }
+
+    /// One piece into its segment, as far as it lies above S.
+    fn restore(
+        &self,
+        log: &mut Log,
+        piece: &Piece,
+        synced: Reach,
+        walker: &mut Walker<'_>,
+    ) -> Result<(), OpenError> {
+        if piece.place.segment < log.segments[0].base_offset() {
+            return Ok(()); // Dropped, as all of it lies below the log start.
+        }
+        let segment = self.segment_at(log, piece.place.segment);
+        segment.open_or_create().map_err(|error| OpenError::Segment(error.to_string()))?;
+        let bytes = match piece.source {
+            Source::Lane(lane) => walker.data(lane, piece.size_bytes)?,
+            Source::Direct { crc } => {
+                let mut bytes = vec![0; piece.size_bytes as usize];
+                let file = segment.file().map_err(|error| OpenError::Segment(error.to_string()))?;
+                let read = file.read_at(&mut bytes, piece.place.position.into()).map_err(|error| self.io(error))?;
+                if !piece.is_cut && (read < bytes.len() || crc32c::crc32c(&bytes) != crc) {
+                    return Err(OpenError::DamagedPiece {
+                        path: segment.path(FileKind::Log).display().to_string(),
+                        position: piece.place.position,
+                        group: piece.group,
+                    });
+                }
+                bytes
+            }
+        };
+        let mut position = piece.place.position;
+        let mut write_from = None;
+        for batch in Batches::new(&bytes) {
+            let batch = batch.map_err(|error| OpenError::Segment(format!("a piece of the lane: {error}")))?;
+            if batch.base_offset() >= piece.to {
+                break;
+            }
+            let place = BatchPlace::of(&batch, position);
+            if batch.base_offset() >= synced.offset {
+                write_from.get_or_insert(position);
+            }
+            if batch.base_offset() >= log.noted {
+                segment.note(&place);
+                log.producers.apply(&batch, batch.body());
+                log.epochs.assign(batch.partition_leader_epoch(), batch.base_offset());
+                log.noted = batch.next_offset();
+            }
+            position += batch.size_bytes() as u32;
+        }
+        let is_doubtful = matches!(piece.source, Source::Lane(_)) || piece.group > self.durable_group;
+        if let Some(from) = write_from.filter(|_| is_doubtful) {
+            let [skip, end] = [from, position].map(|at| (at - piece.place.position) as usize);
+            let part = IoSlice::new(&bytes[skip..end]);
+            segment.write_at(&[part], from).map_err(|error| OpenError::Segment(error.to_string()))?;
+        }
+        Ok(())
+    }
+
+    /// The segment that begins at `base`; after the last one if it is new.
+    fn segment_at(&self, log: &mut Log, base: Offset) -> Arc<Segment> {
+        if let Some(segment) = log.segments.iter().find(|segment| segment.base_offset() == base) {
+            return segment.clone();
+        }
+        let segment = self.segment(Summary::empty(base, Timestamp(self.env.clock.wall_ms())));
+        if log.segments.len() == 1 && log.segments[0].summary().size_bytes == 0 {
+            log.segments.clear(); // The empty one that it began with.
+        }
+        log.segments.push_back(segment.clone());
+        segment
+    }
+
+    /// Of a relaxed log, what is behind S in the files as far as it is sound: written again, since a page that is clean
+    /// in memory may never have reached the disk.
+    fn take_unsynced(&self, log: &mut Log) -> Result<(u64, u64), OpenError> {
+        let mut kept = 0;
+        loop {
+            let segment = log.segments.back().expect("a log has a segment").clone();
+            let from = segment.summary().size_bytes;
+            let mut latest = LeaderEpoch::NONE;
+            let mut next = log.noted;
+            let taken = self.note_while(log, &mut |batch, epochs| {
+                latest = latest.max(epochs.latest().map_or(LeaderEpoch::NONE, |latest| latest.epoch));
+                let belongs = batch.base_offset() == next && batch.partition_leader_epoch() >= latest;
+                next = batch.next_offset();
+                belongs
+            })?;
+            if taken > 0 {
+                self.rewrite(&segment, from, taken)?;
+                kept += taken;
+            }
+            let follows = |base: &Offset| *base == log.noted && *base > segment.base_offset();
+            let Some(base) = self.segment_files()?.into_iter().find(follows) else { break };
+            log.segments.push_back(self.segment(Summary::empty(base, Timestamp(self.env.clock.wall_ms()))));
+        }
+        let active = log.segments.back().expect("a log has a segment");
+        let size = match active.file() {
+            Ok(file) => file.len().map_err(|error| self.io(error))?,
+            Err(_) => 0,
+        };
+        Ok((kept, size.saturating_sub(active.summary().size_bytes.into())))
+    }
+
+    fn rewrite(&self, segment: &Segment, from: u32, size_bytes: u64) -> Result<(), OpenError> {
+        let file = segment.file().map_err(|error| OpenError::Segment(error.to_string()))?;
+        let mut at = from;
+        let end = from + size_bytes as u32;
+        let mut bytes = vec![0; (1 << 20).min(size_bytes as usize)];
+        while at < end {
+            let len = bytes.len().min((end - at) as usize);
+            let read = file.read_at(&mut bytes[..len], at.into()).map_err(|error| self.io(error))?;
+            if read < len {
+                return Err(self.io(ErrorKind::UnexpectedEof.into()));
+            }
+            let written = segment.write_at(&[IoSlice::new(&bytes[..len])], at);
+            written.map_err(|error| OpenError::Segment(error.to_string()))?;
+            at += len as u32;
+        }
+        Ok(())
+    }
+
+    /// Segments behind the end hold nothing that was acknowledged. Returns how many bytes they had.
+    fn remove_beyond(&self, log: &Log) -> Result<u64, OpenError> {
+        let last = log.segments.back().expect("a log has a segment").base_offset();
+        let mut bytes = 0;
+        for entry in self.env.disk.read_dir(&self.directory).map_err(|error| self.io(error))? {
+            let Some((base, kind)) = parse_file_name(&entry.name) else { continue };
+            let is_known = log.segments.iter().any(|segment| segment.base_offset() == base);
+            if base > last || !is_known && kind != FileKind::ProducerSnapshot {
+                let path = self.directory.join(&entry.name);
+                if kind == FileKind::Log && base > last {
+                    let file = self.env.disk.open(&path, env::OpenOptions::READ).map_err(|error| self.io(error))?;
+                    bytes += file.len().map_err(|error| self.io(error))?;
+                }
+                self.env.disk.remove_file(&path).map_err(|error| self.io(error))?;
+            }
+        }
+        Ok(bytes)
+    }
+
+    fn segment_files(&self) -> Result<Vec<Offset>, OpenError> {
+        let entries = match self.env.disk.read_dir(&self.directory) {
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
+            other => other.map_err(|error| self.io(error))?,
+        };
+        let log_file = |name: &str| parse_file_name(name).filter(|(_, kind)| *kind == FileKind::Log);
+        Ok(entries.iter().filter_map(|entry| log_file(&entry.name)).map(|(base, _)| base).collect())
+    }
+
+    fn segment(&self, summary: Summary) -> Arc<Segment> {
+        let disk = self.env.disk.clone();
+        Arc::new(Segment::new(disk, self.directory.clone(), summary, IndexSettings::default()))
+    }
+
+    fn io(&self, error: std::io::Error) -> OpenError {
+        OpenError::Io { path: self.directory.display().to_string(), error: error.to_string() }
+    }
+}
+
+impl Log {
+    /// Segments wholly below the log start; their files may be gone already, what is left of them goes.
+    fn drop_below(&mut self, log_start: Offset) {
+        while self.segments.len() > 1 && self.segments[1].base_offset() <= log_start {
+            self.segments.pop_front();
+        }
+    }
+
+    fn repaired(self, end: Reach, directory_is_made: bool, kept_bytes: u64, dropped_bytes: u64) -> Repaired {
+        let Log { segments, epochs, producers, .. } = self;
+        Repaired { segments, epochs, producers, end, directory_is_made, kept_bytes, dropped_bytes }
+    }
+}

@@ -1,0 +1,153 @@
+//! What an operator may choose of the log engine: sizes and times of one directory, and of one log. The rules of messages
+//! (`max.message.bytes`, timestamps, codecs) are `validate::Rules`; they are looked at before the engine is.
+use std::time::Duration;
+
+/// Of one log directory. Not changed while it is open.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// One file of the lane. A group never spans two.
+    pub lane_file_bytes: u64,
+    /// The lane grows file by file up to this. More than four times `checkpoint_bytes`, or commits wait for checkpoints.
+    pub lane_bytes_max: u64,
+    /// A checkpoint begins once the lane has grown by this much since the last.
+    pub checkpoint_bytes: u64,
+    /// One group takes at most this much, or one batch if that is larger.
+    pub group_bytes_max: usize,
+    /// All tails together; beyond it [`crate::LogDir::admits`] says no.
+    pub memory_bytes_max: usize,
+    /// Tails are written to segments in pieces of this size,
+    pub piece_bytes: usize,
+    /// or after this time, whatever their size.
+    pub piece_age: Duration,
+    /// A group without a successor is sealed by an empty one after this time.
+    pub seal_after: Duration,
+    /// A log's share of a group from this size on goes straight to its segment.
+    pub direct_bytes: usize,
+    /// The same, where the group touches no more than two logs.
+    pub direct_bytes_of_few: usize,
+    /// What a power loss may take of all `relaxed` logs together.
+    pub relaxed_window: Duration,
+    pub relaxed_window_bytes: u64,
+    /// `log.retention.check.interval.ms`
+    pub retention_check: Duration,
+    /// Less free space than this, beside what is not yet flushed, and produces are refused.
+    pub free_bytes_min: u64,
+    /// A bug to be found by the tests that must find it.
+    #[cfg(feature = "mutants")]
+    pub mutant: Option<Mutant>,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            lane_file_bytes: 32 << 20,
+            lane_bytes_max: 1 << 30,
+            checkpoint_bytes: 256 << 20,
+            group_bytes_max: 4 << 20,
+            memory_bytes_max: 512 << 20,
+            piece_bytes: 64 << 10,
+            piece_age: Duration::from_secs(1),
+            seal_after: Duration::from_millis(5),
+            direct_bytes: 64 << 10,
+            direct_bytes_of_few: 16 << 10,
+            relaxed_window: Duration::from_secs(1),
+            relaxed_window_bytes: 64 << 20,
+            retention_check: Duration::from_secs(300),
+            free_bytes_min: 64 << 20,
+            #[cfg(feature = "mutants")]
+            mutant: None,
+        }
+    }
+}
+
+/// Who this directory belongs to. A directory of another cluster or node is refused.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Identity {
+    /// `None` takes the directory's, or makes one when it formats.
+    pub cluster_id: Option<String>,
+    pub node_id: i32,
+}
+
+/// When an append counts as done on this replica.
+#[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
+pub enum Durability {
+    /// After the sync of its group.
+    #[default]
+    Flush,
+    /// Once the kernel has it, as in Kafka; a power loss may take the newest of it.
+    Relaxed,
+}
+
+/// Of one log; Kafka's topic configs of the same names, with Kafka's defaults.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct LogConfig {
+    pub durability: Durability,
+    pub segment_bytes: u32,
+    pub segment_ms: i64,
+    /// Drawn once per log from `segment.jitter.ms`.
+    pub segment_jitter_ms: i64,
+    pub segment_index_bytes: u32,
+    pub index_interval_bytes: u32,
+    /// -1: for ever.
+    pub retention_ms: i64,
+    /// -1: any size.
+    pub retention_bytes: i64,
+    /// `cleanup.policy` contains `delete`.
+    pub deletes: bool,
+    /// `cleanup.policy` contains `compact`; only the internal offsets topic for now.
+    pub compacts: bool,
+    pub delete_retention_ms: i64,
+    /// `flush.messages`: narrows the window of a relaxed log.
+    pub flush_messages: i64,
+    pub flush_ms: i64,
+    pub producer_expiration_ms: i64,
+}
+
+impl Default for LogConfig {
+    fn default() -> Self {
+        Self {
+            durability: Durability::Flush,
+            segment_bytes: 1 << 30,
+            segment_ms: 7 * 24 * 3600 * 1000,
+            segment_jitter_ms: 0,
+            segment_index_bytes: 10 << 20,
+            index_interval_bytes: 4096,
+            retention_ms: 7 * 24 * 3600 * 1000,
+            retention_bytes: -1,
+            deletes: true,
+            compacts: false,
+            delete_retention_ms: 24 * 3600 * 1000,
+            flush_messages: i64::MAX,
+            flush_ms: i64::MAX,
+            producer_expiration_ms: 24 * 3600 * 1000,
+        }
+    }
+}
+
+/// Bugs planted at run time. Each must be found by the enumeration of crashes or by the simulation.
+#[cfg(feature = "mutants")]
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Mutant {
+    AcknowledgeBeforeSync,
+    AcknowledgePastGroup,
+    AnswerDuplicateEarly,
+    CutAcknowledgedGroup,
+    IgnoreCreateInReplay,
+    IgnoreDeleteInReplay,
+    IgnoreTruncateInReplay,
+    NoDirectorySyncOnDirectPath,
+    PublishUnsyncedAfterRecovery,
+    RecycleBeforeCheckpoint,
+    ReplayDiscardedGroup,
+    RetrySyncAfterError,
+    SwitchWithoutSync,
+    UseSnapshotBeyondEnd,
+}
+
+impl Settings {
+    /// Whether this bug is planted. Never, in a build without the feature.
+    #[cfg(feature = "mutants")]
+    pub(crate) fn has(&self, mutant: Mutant) -> bool {
+        self.mutant == Some(mutant)
+    }
+}

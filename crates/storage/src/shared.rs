@@ -1,0 +1,236 @@
+//! What the logs, the committer, the flusher and the readers of one directory have in common: queues between them, the
+//! budget, and whether the directory is still in service. A log never reaches another log through here.
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock, Weak};
+
+use env::{Env, WorkerHandle};
+use parking_lot::Mutex;
+
+use crate::budget::Budget;
+use crate::flusher::Work;
+use crate::journal::LaneSpace;
+use crate::log::Log;
+use crate::reader::Readers;
+use crate::settings::Settings;
+
+pub(crate) struct Shared {
+    pub env: Env,
+    pub path: Arc<Path>,
+    pub settings: Settings,
+    pub budget: Budget,
+    /// For the committer.
+    pub queue: Mutex<Queue>,
+    /// For the flusher.
+    pub work: Mutex<Work>,
+    pub lane: Mutex<LaneSpace>,
+    pub readers: Readers,
+    pub counters: Counts,
+    /// What all relaxed logs have written and not synced.
+    pub relaxed_bytes: AtomicU64,
+    is_full: AtomicBool,
+    /// Nobody else has the directory as long as it is held.
+    pub lock: Mutex<Option<Box<dyn env::disk::Lock>>>,
+    committer_has_stopped: AtomicBool,
+    health: AtomicU8,
+    handles: OnceLock<Handles>,
+}
+
+pub(crate) struct Handles {
+    pub committer: WorkerHandle,
+    pub flusher: WorkerHandle,
+    pub reader: WorkerHandle,
+}
+
+#[derive(Default)]
+pub(crate) struct Queue {
+    /// Logs with something for the next group. Each at most once.
+    pub touched: Vec<Weak<Log>>,
+    /// The flusher has written everything: seal the lane and stop.
+    pub stops: bool,
+}
+
+/// The directory takes no more part.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Offline;
+
+impl std::fmt::Display for Offline {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("the log directory is offline")
+    }
+}
+
+impl std::error::Error for Offline {}
+
+/// What a caller waits for. An error of the receiver means that the directory has gone: treat it as [`Offline`].
+pub type Ticket<T> = tokio::sync::oneshot::Receiver<T>;
+
+pub(crate) type Answer<T> = tokio::sync::oneshot::Sender<T>;
+
+/// Sums since the start, and what is so now.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Counters {
+    pub appended_batches: u64,
+    pub appended_bytes: u64,
+    pub groups: u64,
+    pub lane_bytes: u64,
+    pub pieces: u64,
+    pub piece_bytes: u64,
+    pub direct_pieces: u64,
+    pub checkpoints: u64,
+    pub recycled_files: u64,
+    pub segment_syncs: u64,
+    pub tail_bytes: u64,
+}
+
+#[derive(Default)]
+pub(crate) struct Counts {
+    pub appended_batches: AtomicU64,
+    pub appended_bytes: AtomicU64,
+    pub groups: AtomicU64,
+    pub lane_bytes: AtomicU64,
+    pub pieces: AtomicU64,
+    pub piece_bytes: AtomicU64,
+    pub direct_pieces: AtomicU64,
+    pub checkpoints: AtomicU64,
+    pub recycled_files: AtomicU64,
+    pub segment_syncs: AtomicU64,
+}
+
+pub(crate) fn count(counter: &AtomicU64, by: u64) {
+    counter.fetch_add(by, Ordering::Relaxed);
+}
+
+const IN_SERVICE: u8 = 0;
+const CLOSING: u8 = 1;
+const OFFLINE: u8 = 2;
+const STOPPED: u8 = 3;
+
+impl Shared {
+    pub fn new(env: &Env, path: Arc<Path>, settings: Settings) -> Self {
+        Self {
+            env: env.clone(),
+            path,
+            budget: Budget::new(settings.memory_bytes_max),
+            settings,
+            queue: Mutex::default(),
+            work: Mutex::default(),
+            lane: Mutex::default(),
+            readers: Readers::default(),
+            counters: Counts::default(),
+            relaxed_bytes: AtomicU64::new(0),
+            is_full: AtomicBool::new(false),
+            lock: Mutex::new(None),
+            committer_has_stopped: AtomicBool::new(false),
+            health: AtomicU8::new(IN_SERVICE),
+            handles: OnceLock::new(),
+        }
+    }
+
+    pub fn set_handles(&self, handles: Handles) {
+        assert!(self.handles.set(handles).is_ok(), "workers are started once");
+        self.wake_committer();
+        self.wake_flusher();
+        self.wake_reader();
+    }
+
+    pub fn handles(&self) -> Option<&Handles> {
+        self.handles.get()
+    }
+
+    pub fn wake_committer(&self) {
+        if let Some(handles) = self.handles.get() {
+            handles.committer.wake();
+        }
+    }
+
+    pub fn wake_flusher(&self) {
+        if let Some(handles) = self.handles.get() {
+            handles.flusher.wake();
+        }
+    }
+
+    pub fn wake_reader(&self) {
+        if let Some(handles) = self.handles.get() {
+            handles.reader.wake();
+        }
+    }
+
+    pub fn takes_appends(&self) -> bool {
+        self.health.load(Ordering::Acquire) == IN_SERVICE
+    }
+
+    pub fn is_offline(&self) -> bool {
+        self.health.load(Ordering::Acquire) == OFFLINE
+    }
+
+    /// The file system has no room for more than what was already let in.
+    pub fn is_full(&self) -> bool {
+        self.is_full.load(Ordering::Relaxed)
+    }
+
+    pub fn set_full(&self, is_full: bool) {
+        if self.is_full.swap(is_full, Ordering::Relaxed) != is_full {
+            if is_full {
+                tracing::warn!(directory = %self.path.display(), "the file system is full: produces are refused");
+            }
+            self.budget.room.notify_waiters();
+        }
+    }
+
+    /// The committer has sealed the lane and touches it no more.
+    pub fn set_committer_stopped(&self) {
+        self.committer_has_stopped.store(true, Ordering::Release);
+        self.wake_flusher();
+    }
+
+    pub fn committer_has_stopped(&self) -> bool {
+        self.committer_has_stopped.load(Ordering::Acquire)
+    }
+
+    /// Everything is written and synced: the directory may be another's.
+    pub fn set_stopped(&self) {
+        self.health.store(STOPPED, Ordering::Release);
+        *self.lock.lock() = None;
+        self.wake_reader();
+    }
+
+    pub fn has_stopped(&self) -> bool {
+        matches!(self.health.load(Ordering::Acquire), OFFLINE | STOPPED)
+    }
+
+    /// True for the first who asks.
+    pub fn begin_closing(&self) -> bool {
+        self.health.compare_exchange(IN_SERVICE, CLOSING, Ordering::AcqRel, Ordering::Acquire).is_ok()
+    }
+
+    /// After an error of a sync, or of a write that may not fail, nothing more is promised: no retry, no further
+    /// acknowledgement (rule 12). The workers see it at their next step and stop.
+    pub fn go_offline(&self, what: &str, error: &dyn std::fmt::Display) {
+        if self.health.swap(OFFLINE, Ordering::AcqRel) != OFFLINE {
+            tracing::error!(directory = %self.path.display(), "{what}: {error}; the log directory goes offline");
+        }
+        self.wake_committer();
+        self.wake_flusher();
+        self.wake_reader();
+        self.budget.room.notify_waiters();
+    }
+
+    pub fn counters(&self) -> Counters {
+        let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        let counts = &self.counters;
+        Counters {
+            appended_batches: read(&counts.appended_batches),
+            appended_bytes: read(&counts.appended_bytes),
+            groups: read(&counts.groups),
+            lane_bytes: read(&counts.lane_bytes),
+            pieces: read(&counts.pieces),
+            piece_bytes: read(&counts.piece_bytes),
+            direct_pieces: read(&counts.direct_pieces),
+            checkpoints: read(&counts.checkpoints),
+            recycled_files: read(&counts.recycled_files),
+            segment_syncs: read(&counts.segment_syncs),
+            tail_bytes: self.budget.used() as u64,
+        }
+    }
+}
