@@ -1,0 +1,228 @@
+//! The controller's whole way in the simulated world: ask, propose, sync, commit, image, answer, and all of it again
+//! after a restart.
+
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+
+use controller::{Handle, InternalTopics, Options, Registration, TopicDefaults};
+use env::Env;
+use env::sim::{Machine, Settings, simulate};
+use metadata::configs::{BrokerConfigs, NoBrokerKeys};
+use metadata::{Endpoint, Update};
+use protocol::create_topics_request::{CreatableTopic, CreateTopicsRequest};
+use protocol::delete_topics_request::DeleteTopicsRequest;
+use protocol::{ErrorCode, Uuid};
+use quorum::LocalLog;
+use record::BrokerId;
+
+const NODE: BrokerId = BrokerId(1);
+
+fn options() -> Options {
+    Options {
+        node_id: NODE,
+        defaults: TopicDefaults { partitions: 1, replication_factor: 1, delete_enabled: true },
+        internal_topics: InternalTopics {
+            offsets_partitions: 50,
+            offsets_replication_factor: 1,
+            offsets_segment_bytes: 104_857_600,
+            transactions_partitions: 50,
+            transactions_replication_factor: 1,
+            transactions_segment_bytes: 104_857_600,
+            transactions_min_isr: 1,
+        },
+        broker_configs: BrokerConfigs::default(),
+        broker_keys: Arc::new(NoBrokerKeys),
+        requests_max: 100,
+    }
+}
+
+type Updates = Arc<Mutex<Vec<Update>>>;
+
+/// Starts a controller and registers its broker, as a node does.
+async fn start(env: &Env) -> (Handle, Updates) {
+    let settings = quorum::Settings { snapshot_after_bytes: 256 * 1024, ..quorum::Settings::new(NODE) };
+    let (log, committed) = LocalLog::open(env, Path::new("/data/metadata"), settings).unwrap();
+    let updates = Updates::default();
+    let seen = updates.clone();
+    let on_update = Box::new(move |update: &Update| seen.lock().unwrap().push(update.clone()));
+    let handle = controller::start(env, Arc::new(log), committed, options(), on_update);
+    let mut incarnation = [0; 16];
+    env.rng.fill(&mut incarnation);
+    let registration = Registration {
+        broker: NODE,
+        incarnation: Uuid(incarnation),
+        endpoints: vec![Endpoint {
+            listener: "PLAINTEXT".into(),
+            host: "localhost".into(),
+            port: 9092,
+            security_protocol: 0,
+        }],
+        rack: None,
+        directories: vec![Uuid([7; 16])],
+        features: vec![("metadata.version".into(), 30)],
+    };
+    handle.register_broker(registration).await.unwrap();
+    (handle, updates)
+}
+
+fn create(name: &str, partitions: i32) -> CreateTopicsRequest {
+    CreateTopicsRequest {
+        topics: vec![CreatableTopic {
+            name: name.into(),
+            num_partitions: partitions,
+            replication_factor: 1,
+            ..Default::default()
+        }],
+        timeout_ms: 10_000,
+        ..Default::default()
+    }
+}
+
+fn delete(name: &str) -> DeleteTopicsRequest {
+    DeleteTopicsRequest {
+        topics: controller::delete_by_name([name.to_owned()]),
+        timeout_ms: 10_000,
+        ..Default::default()
+    }
+}
+
+#[test]
+fn a_topic_is_made_served_deleted_and_stays_so_after_a_restart() {
+    simulate(Settings::seed(1), |world| async move {
+        let machine = world.machine("broker");
+        let (handle, updates) = start(&machine.env()).await;
+        let created = handle.create_topics(create("flights", 3)).await.topics.remove(0);
+        assert_eq!(created.error_code, 0, "{:?}", created.error_message);
+        let image = handle.image();
+        let topic = image.topics.by_name("flights").expect("the answer comes after the image");
+        assert_eq!(topic.id.0, created.topic_id.0);
+        assert_eq!(topic.partitions.len(), 3);
+        let partition = topic.partitions.find(2).unwrap();
+        assert_eq!((partition.leader, partition.leader_epoch.value()), (Some(NODE), 0));
+        assert_eq!(partition.directories[..], [Uuid([7; 16])]);
+        let last = updates.lock().unwrap().last().unwrap().clone();
+        assert_eq!(last.delta.topics_created, [topic.id]);
+        assert_eq!(last.delta.partitions.len(), 3);
+
+        handle.create_topics(create("gone", 2)).await;
+        let deleted = handle.delete_topics(delete("gone")).await.responses.remove(0);
+        assert_eq!(deleted.error_code, 0);
+        assert!(handle.image().topics.by_name("gone").is_none());
+        assert_eq!(updates.lock().unwrap().last().unwrap().delta.topics_deleted[0].partitions.len(), 2);
+        let again = handle.create_topics(create("flights", 1)).await.topics.remove(0);
+        assert_eq!(again.error_code, ErrorCode::TopicAlreadyExists.code());
+        handle.close().await;
+        assert_eq!(handle.create_topics(create("late", 1)).await.topics[0].error_code, ErrorCode::NotController.code());
+
+        machine.kill();
+        machine.down().await;
+        let (handle, updates) = start(&machine.boot()).await;
+        let image = handle.image();
+        assert_eq!(image.topics.len(), 1);
+        let partition = image.topics.by_name("flights").unwrap().partitions.find(0).unwrap().clone();
+        assert_eq!(partition.leader_epoch.value(), 1, "each start begins a leader epoch");
+        let updates = updates.lock().unwrap();
+        assert_eq!(updates[0].delta.partitions.len(), 3, "the first update tells of everything");
+        assert_eq!(updates.last().unwrap().delta.partitions.len(), 3, "the second of the new leader epochs");
+    });
+}
+
+/// Asks until the power fails. Returns what was acknowledged and what was asked.
+async fn create_until_power_fails(handle: Handle, prefix: String) -> (Vec<String>, Vec<String>) {
+    let (mut acknowledged, mut asked) = (Vec::new(), Vec::new());
+    for number in 0.. {
+        let name = format!("{prefix}-{number}");
+        asked.push(name.clone());
+        match handle.create_topics(create(&name, 2)).await.topics[0].error_code {
+            0 => acknowledged.push(name),
+            _ => break,
+        }
+    }
+    (acknowledged, asked)
+}
+
+fn assert_kept(handle: &Handle, acknowledged: &[String], asked: &[String]) {
+    let image = handle.image();
+    for name in acknowledged {
+        let topic = image.topics.by_name(name).unwrap_or_else(|| panic!("{name} was acknowledged and is gone"));
+        assert_eq!(topic.partitions.len(), 2, "{name} is there in part");
+    }
+    for topic in image.topics.iter() {
+        assert!(asked.iter().any(|name| **name == *topic.name), "{} was never asked for", topic.name);
+        assert_eq!(topic.partitions.len(), 2, "{} is there in part", topic.name);
+    }
+}
+
+#[test]
+fn what_was_acknowledged_survives_power_losses_and_nothing_is_there_in_part() {
+    for seed in 0..30 {
+        simulate(Settings::seed(seed), move |world| async move {
+            let machine: Machine = world.machine("broker");
+            let (mut acknowledged, mut asked) = (Vec::new(), Vec::new());
+            for start_number in 0..4 {
+                let env = if start_number == 0 { machine.env() } else { machine.boot() };
+                let (handle, _) = start(&env).await;
+                assert_kept(&handle, &acknowledged, &asked);
+                machine.power_loss_in(20 + seed * 7 % 50);
+                // The clients outlive the broker: they are the scenario's, not the machine's.
+                let (kept, tried) = create_until_power_fails(handle, format!("t{start_number}")).await;
+                acknowledged.extend(kept);
+                asked.extend(tried);
+                machine.down().await;
+            }
+            assert!(acknowledged.len() > 10, "{} were acknowledged", acknowledged.len());
+        });
+    }
+}
+
+#[test]
+fn producer_ids_are_never_given_twice() {
+    simulate(Settings::seed(3), |world| async move {
+        let machine = world.machine("broker");
+        let mut next = 0;
+        for start_number in 0..3 {
+            let env = if start_number == 0 { machine.env() } else { machine.boot() };
+            let (handle, _) = start(&env).await;
+            for _ in 0..3 {
+                let block = handle.allocate_producer_ids().await.unwrap();
+                assert!(block.first.value() >= next, "{} was given before", block.first);
+                assert_eq!(block.count, 1000);
+                next = block.first.value() + block.count;
+            }
+            machine.kill();
+            machine.down().await;
+        }
+        assert_eq!(next, 9000);
+    });
+}
+
+#[test]
+fn a_snapshot_is_what_the_log_was() {
+    simulate(Settings::seed(4), |world| async move {
+        let machine = world.machine("broker");
+        let (handle, _) = start(&machine.env()).await;
+        for number in 0..200 {
+            handle.create_topics(create(&format!("topic-{number}"), 5)).await;
+        }
+        for number in 0..100 {
+            handle.delete_topics(delete(&format!("topic-{number}"))).await;
+        }
+        handle.allocate_producer_ids().await.unwrap();
+        let before = handle.image();
+        handle.close().await;
+        machine.kill();
+        machine.down().await;
+        let disk = machine.disk();
+        let names = env::Disk::read_dir(&disk, Path::new("/data/metadata")).unwrap();
+        assert!(names.iter().any(|entry| entry.name.ends_with(".snapshot")), "{names:?}");
+        let (handle, _) = start(&machine.boot()).await;
+        let after = handle.image();
+        let topics = |image: &metadata::Image| -> Vec<_> {
+            image.topics.iter().map(|topic| (topic.name.clone(), topic.id, topic.partitions.len())).collect()
+        };
+        assert_eq!(topics(&before), topics(&after));
+        assert_eq!(before.next_producer_id, after.next_producer_id);
+        assert_eq!(before.next_broker_epoch + 1, after.next_broker_epoch);
+        assert_eq!(after.topics.partitions_count(), 500);
+    });
+}

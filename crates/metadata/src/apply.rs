@@ -1,0 +1,69 @@
+//! From one image to the next: the only code that changes hard state, the same on every broker, in the controller's
+//! look ahead and when a log is read back. It cannot fail: a record about what is not there changes nothing.
+
+use record::LeaderEpoch;
+
+use crate::{Delta, Image, Partition, Record, Resource};
+
+impl Image {
+    pub fn apply(&mut self, record: Record, delta: &mut Delta) {
+        match record {
+            Record::Broker(broker) => {
+                delta.brokers.insert(broker.id);
+                self.next_broker_epoch = self.next_broker_epoch.max(broker.epoch + 1);
+                self.brokers.insert(broker);
+            }
+            Record::BrokerFenced { broker, epoch, fenced } => {
+                if self.brokers.set_fenced(broker, epoch, fenced) {
+                    delta.brokers.insert(broker);
+                }
+            }
+            Record::BrokerRemoved(broker) => {
+                if self.brokers.remove(broker) {
+                    delta.brokers.insert(broker);
+                }
+            }
+            Record::Config { resource, name, value } => {
+                self.configs.set(&resource, name, value);
+                delta.configs.insert(resource);
+            }
+            Record::Feature { name, level } => {
+                std::sync::Arc::make_mut(&mut self.features).set(name, level);
+                delta.features = true;
+            }
+            Record::LeadershipRenewed(broker) => {
+                let renewed = |partition: &Partition| {
+                    (partition.leader == Some(broker)).then(|| Partition {
+                        leader_epoch: LeaderEpoch(partition.leader_epoch.value() + 1),
+                        partition_epoch: partition.partition_epoch + 1,
+                        ..partition.clone()
+                    })
+                };
+                delta.partitions.extend(self.topics.change_partitions(renewed));
+            }
+            Record::NextBrokerEpoch(epoch) => self.next_broker_epoch = self.next_broker_epoch.max(epoch),
+            Record::NextProducerId(id) => self.next_producer_id = self.next_producer_id.max(id),
+            Record::Partition { topic, index, partition } => {
+                if self.topics.set_partition(topic, index, partition) {
+                    delta.partitions.insert((topic, index));
+                }
+            }
+            Record::Topic { id, name } => {
+                self.topics.insert(id, name);
+                delta.topics_created.push(id);
+            }
+            Record::TopicRemoved(id) => {
+                let Some(topic) = self.topics.remove(id) else { return };
+                let resource = Resource::Topic(topic.name.clone());
+                if self.configs.remove(&resource) {
+                    delta.configs.insert(resource);
+                }
+                delta.topics_created.retain(|created| *created != id);
+                for (index, _) in topic.partitions.iter() {
+                    delta.partitions.remove(&(id, index));
+                }
+                delta.topics_deleted.push(topic);
+            }
+        }
+    }
+}

@@ -1,0 +1,94 @@
+//! What a topic's configs are and where they come from: the answers of DescribeConfigs and CreateTopics.
+
+use protocol::create_topics_response::CreatableTopicConfigs;
+use protocol::describe_configs_response::{DescribeConfigsResourceResult, DescribeConfigsSynonym};
+
+use super::broker::{Layers, Source};
+use super::keys::{KEYS, Key};
+
+/// The configs of a topic by name; `names` selects some (`None` or empty: all). Kafka's `ConfigHelper`.
+pub fn describe_topic(
+    layers: &Layers<'_>,
+    names: Option<&[String]>,
+    include_synonyms: bool,
+    include_documentation: bool,
+) -> Vec<DescribeConfigsResourceResult> {
+    let names = names.filter(|names| !names.is_empty());
+    let is_wanted = |key: &&Key| names.is_none_or(|names| names.iter().any(|name| name == key.name));
+    by_name()
+        .into_iter()
+        .filter(is_wanted)
+        .map(|key| {
+            let (value, _) = layers.resolve(key);
+            let synonyms = synonyms(key, layers);
+            DescribeConfigsResourceResult {
+                name: key.name.to_owned(),
+                value: Some(value.text()),
+                config_source: synonyms.first().map_or(Source::Default as i8, |first| first.source),
+                config_type: key.kind.code(),
+                documentation: include_documentation.then(|| key.documentation.to_owned()),
+                synonyms: if include_synonyms { synonyms } else { Vec::new() },
+                ..Default::default()
+            }
+        })
+        .collect()
+}
+
+fn by_name() -> Vec<&'static Key> {
+    let mut keys: Vec<&Key> = KEYS.iter().collect();
+    keys.sort_unstable_by_key(|key| key.name);
+    keys
+}
+
+/// All values that there are, the one that counts first. Those of the broker are left out while its first key for this
+/// config has none: retention.ms shows nothing of log.retention.hours unless log.retention.ms is set (`dropWhile` in
+/// Kafka).
+fn synonyms(key: &Key, layers: &Layers<'_>) -> Vec<DescribeConfigsSynonym> {
+    let of = |name: &str, value: String, source: Source| DescribeConfigsSynonym {
+        name: name.to_owned(),
+        value: Some(value),
+        source: source as i8,
+        ..Default::default()
+    };
+    let mut brokers = Vec::new();
+    for wanted in [Source::DynamicBroker, Source::DynamicDefault, Source::Static] {
+        for synonym in key.synonyms {
+            let value = layers.broker_values(synonym.name).find(|(_, source)| *source == wanted);
+            brokers.extend(value.map(|(text, source)| of(synonym.name, text.to_owned(), source)));
+        }
+    }
+    brokers.extend(key.synonyms.iter().filter_map(|synonym| {
+        default_of_synonym(key, synonym.name).map(|value| of(synonym.name, value, Source::Default))
+    }));
+    let shown = brokers.into_iter().skip_while(|synonym| synonym.name != key.synonyms[0].name);
+    let topic = layers.topic.and_then(|topic| topic.value(key.name));
+    let topic = topic.map(|_| of(key.name, layers.resolve(key).0.text(), Source::Topic));
+    topic.into_iter().chain(shown).collect()
+}
+
+/// The default of the broker's key. Where several keys stand for one config, only the last one has a default.
+fn default_of_synonym(key: &Key, name: &str) -> Option<String> {
+    match name {
+        "log.retention.hours" | "log.roll.hours" => Some("168".into()),
+        "log.roll.jitter.hours" => Some("0".into()),
+        "log.retention.ms" | "log.retention.minutes" | "log.roll.ms" | "log.roll.jitter.ms" => None,
+        "log.flush.interval.ms" => None,
+        _ => Some(key.default.to_owned()),
+    }
+}
+
+/// What CreateTopics answers (v5+): the configs that the new topic has, by name.
+pub fn create_topic_configs(layers: &Layers<'_>) -> Vec<CreatableTopicConfigs> {
+    by_name()
+        .into_iter()
+        .map(|key| {
+            let (value, source) = layers.resolve(key);
+            CreatableTopicConfigs {
+                name: key.name.to_owned(),
+                value: Some(value.text()),
+                config_source: source as i8,
+                ..Default::default()
+            }
+        })
+        .collect()
+}

@@ -1,0 +1,17 @@
+//! The configs of a topic: which there are, what values they take, where a value comes from, and what all of them
+//! together mean for a log. The table and the messages are Kafka 4.4's (`LogConfig`), held against it in a test;
+//! `durability` is ours.
+
+mod broker;
+mod describe;
+mod keys;
+mod parse;
+mod rules;
+mod topic;
+
+pub use broker::{BrokerConfigs, BrokerKeys, Layers, NoBrokerKeys};
+pub use describe::{create_topic_configs, describe_topic};
+pub use keys::{KEYS, Key, Kind, Rule, Synonym, Unit, key};
+pub use parse::Value;
+pub use rules::{ConfigError, check_topic};
+pub use topic::{Cleanup, CompressionSetting, Durability, TopicConfig};

@@ -1,0 +1,181 @@
+//! Topics and their partitions, by name and by id.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use protocol::Uuid;
+use record::{BrokerId, LeaderEpoch, TopicId};
+use smallvec::SmallVec;
+
+use crate::tree::Tree;
+
+pub const GROUP_METADATA_TOPIC: &str = "__consumer_offsets";
+pub const TRANSACTION_STATE_TOPIC: &str = "__transaction_state";
+pub const SHARE_GROUP_STATE_TOPIC: &str = "__share_group_state";
+
+/// Kafka's `Topic.isInternal`: what clients may not write, and what is hidden from a pattern subscription.
+pub fn is_internal(topic: &str) -> bool {
+    [GROUP_METADATA_TOPIC, TRANSACTION_STATE_TOPIC, SHARE_GROUP_STATE_TOPIC].contains(&topic)
+}
+
+pub type Replicas = SmallVec<[BrokerId; 4]>;
+/// Of each replica, in the order of the replicas: the log directory it is assigned to.
+pub type Directories = SmallVec<[Uuid; 1]>;
+
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Topic {
+    pub id: TopicId,
+    pub name: Arc<str>,
+    pub partitions: Partitions,
+}
+
+impl Topic {
+    pub fn is_internal(&self) -> bool {
+        is_internal(&self.name)
+    }
+}
+
+/// Numbered from 0 without a gap once the topic's creation has been applied whole.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Partitions(Tree<i32, Arc<Partition>>);
+
+impl Eq for Partitions {}
+
+impl Partitions {
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    pub fn find(&self, index: i32) -> Option<&Arc<Partition>> {
+        self.0.get(&index)
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = (i32, &Arc<Partition>)> + use<'_> {
+        self.0.iter().map(|(index, partition)| (*index, partition))
+    }
+
+    /// From this index on.
+    pub fn iter_from(&self, index: i32) -> impl Iterator<Item = (i32, &Arc<Partition>)> + use<'_> {
+        self.0.range_from(&index).map(|(index, partition)| (*index, partition))
+    }
+}
+
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Partition {
+    /// The first one is the preferred leader.
+    pub replicas: Replicas,
+    pub directories: Directories,
+    pub isr: Replicas,
+    pub leader: Option<BrokerId>,
+    /// Grows with each change of the leader, and with each start of it.
+    pub leader_epoch: LeaderEpoch,
+    /// Grows with each change at all.
+    pub partition_epoch: i32,
+}
+
+#[derive(Clone, Debug, Default)]
+pub struct Topics {
+    // A partition's change touches `by_id` alone.
+    by_id: Tree<TopicId, Arc<Topic>>,
+    ids: Tree<Arc<str>, TopicId>,
+    /// Names that contain `.` or `_`, by what is left when these are taken for one letter.
+    colliding: Tree<Arc<str>, BTreeSet<Arc<str>>>,
+    partitions: usize,
+}
+
+impl Topics {
+    pub fn by_name(&self, name: &str) -> Option<&Arc<Topic>> {
+        self.by_id.get(self.ids.get(name)?)
+    }
+
+    pub fn by_id(&self, id: TopicId) -> Option<&Arc<Topic>> {
+        self.by_id.get(&id)
+    }
+
+    /// By name.
+    pub fn iter(&self) -> impl Iterator<Item = &Arc<Topic>> + use<'_> {
+        self.ids.iter().filter_map(|(_, id)| self.by_id.get(id))
+    }
+
+    /// By name, from this one on.
+    pub fn iter_from(&self, name: &str) -> impl Iterator<Item = &Arc<Topic>> + use<'_> {
+        self.ids.range_from(name).filter_map(|(_, id)| self.by_id.get(id))
+    }
+
+    pub fn len(&self) -> usize {
+        self.ids.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.ids.is_empty()
+    }
+
+    /// Of all topics together.
+    pub fn partitions_count(&self) -> usize {
+        self.partitions
+    }
+
+    /// A topic whose metrics would have the same name (Kafka's `Topic.hasCollision`).
+    pub fn colliding_with(&self, name: &str) -> Option<&Arc<str>> {
+        self.colliding.get(&*unified(name)?)?.first()
+    }
+
+    pub(crate) fn insert(&mut self, id: TopicId, name: Arc<str>) {
+        self.ids.insert(name.clone(), id);
+        if let Some(unified) = unified(&name) {
+            let mut names = self.colliding.get(&*unified).cloned().unwrap_or_default();
+            names.insert(name.clone());
+            self.colliding.insert(unified, names);
+        }
+        self.by_id.insert(id, Arc::new(Topic { id, name, partitions: Partitions::default() }));
+    }
+
+    pub(crate) fn remove(&mut self, id: TopicId) -> Option<Arc<Topic>> {
+        let topic = self.by_id.remove(&id)?;
+        self.ids.remove(&*topic.name);
+        self.partitions -= topic.partitions.len();
+        if let Some(unified) = unified(&topic.name)
+            && let Some(names) = self.colliding.get_mut(&*unified)
+        {
+            names.remove(&topic.name);
+            if names.is_empty() {
+                self.colliding.remove(&*unified);
+            }
+        }
+        Some(topic)
+    }
+
+    /// Whether there is such a topic.
+    pub(crate) fn set_partition(&mut self, id: TopicId, index: i32, partition: Partition) -> bool {
+        let Some(topic) = self.by_id.get_mut(&id) else { return false };
+        let before = Arc::make_mut(topic).partitions.0.insert(index, Arc::new(partition));
+        self.partitions += usize::from(before.is_none());
+        true
+    }
+
+    /// Gives every partition for which `change` has an answer that one. Returns which.
+    pub(crate) fn change_partitions(
+        &mut self,
+        change: impl Fn(&Partition) -> Option<Partition>,
+    ) -> Vec<(TopicId, i32)> {
+        let mut changed = Vec::new();
+        for topic in self.by_id.clone().iter().map(|(_, topic)| topic) {
+            for (index, partition) in topic.partitions.iter() {
+                if let Some(partition) = change(partition) {
+                    self.set_partition(topic.id, index, partition);
+                    changed.push((topic.id, index));
+                }
+            }
+        }
+        changed
+    }
+}
+
+/// `None` for a name that collides with no other.
+fn unified(name: &str) -> Option<Arc<str>> {
+    name.contains(['.', '_']).then(|| name.replace('.', "_").into())
+}
