@@ -1,1 +1,55 @@
-//! cli
+//! The commands: topics, produce, consume, groups, against any Kafka. Each is a client like any other and knows nothing
+//! of brokers' insides. What a command prints on stdout is data; everything else goes to stderr.
+
+mod connect;
+mod console;
+mod consume;
+mod failure;
+mod format;
+mod group;
+mod produce;
+mod table;
+mod topic;
+
+use clap::Subcommand;
+use env::Env;
+
+pub use console::Console;
+pub use consume::Consume;
+pub use failure::Exit;
+pub use group::GroupCommand;
+pub use produce::Produce;
+pub use topic::TopicCommand;
+
+/// What `ottla` can do besides being a broker.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Read records and print them
+    Consume(Consume),
+    /// Look at consumer groups
+    #[command(subcommand)]
+    Group(GroupCommand),
+    /// Write records from stdin
+    Produce(Produce),
+    /// Make, list, look at and delete topics
+    #[command(subcommand)]
+    Topic(TopicCommand),
+}
+
+/// Runs a command to its end. The answer is the exit code.
+pub async fn run(command: Command, env: Env, mut console: Console) -> u8 {
+    let done = match command {
+        Command::Consume(consume) => consume::run(consume, env, &mut console).await,
+        Command::Group(command) => group::run(command, env, &mut console).await,
+        Command::Produce(produce) => produce::run(produce, env, &mut console).await,
+        Command::Topic(command) => topic::run(command, env, &mut console).await,
+    };
+    let flushed = console.flush();
+    match done.and(flushed) {
+        Ok(()) => Exit::Done as u8,
+        Err(failure) => {
+            console.report(&failure);
+            failure.exit as u8
+        }
+    }
+}

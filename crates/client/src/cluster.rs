@@ -120,9 +120,10 @@ impl Client {
         self.shared.cluster.lock().clone()
     }
 
-    /// Asks for metadata and keeps the answer. `Topics::None` learns the brokers only.
+    /// Asks for metadata and keeps the answer. `Topics::None` learns the brokers only; what is known of topics stays.
     pub async fn metadata(&self, topics: Topics<'_>) -> Result<Arc<Cluster>, CallError> {
         let named = |name: &String| MetadataRequestTopic { name: Some(name.clone()), ..Default::default() };
+        let only_brokers = matches!(topics, Topics::None);
         let (topics, create) = match topics {
             Topics::All => (None, false),
             Topics::Named { names, create } => (Some(names.iter().map(named).collect()), create),
@@ -135,9 +136,13 @@ impl Client {
         let request = MetadataRequest { topics, allow_auto_topic_creation, ..Default::default() };
         let timeout = self.shared.options.request_timeout;
         let response = connection.send(&request, version, timeout).await?.response().await?.into_owned()?;
-        let cluster = Arc::new(Cluster::from(response));
-        *self.shared.cluster.lock() = cluster.clone();
-        Ok(cluster)
+        let mut cluster = Cluster::from(response);
+        let mut known = self.shared.cluster.lock();
+        if only_brokers {
+            cluster.topics = known.topics.clone();
+        }
+        *known = Arc::new(cluster);
+        Ok(known.clone())
     }
 
     /// A connection to whichever broker answers first: known ones, then the bootstrap list.

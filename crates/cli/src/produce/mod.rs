@@ -1,0 +1,264 @@
+//! `ottla produce`: stdin, record by record, into a topic. What is read is written in order, once, or the command says
+//! from which record on it is not.
+mod input;
+mod partitioner;
+mod sender;
+
+use clap::{Args, ValueEnum};
+use client::Topics;
+use env::{Env, Instant};
+use protocol::ErrorCode;
+use protocol::init_producer_id_request::InitProducerIdRequest;
+use record::{Compression, ProducerEpoch, ProducerId};
+
+use crate::connect::{Connect, Session};
+use crate::console::Console;
+use crate::failure::Failure;
+use crate::format::separator;
+use input::{Reader, Shape};
+use partitioner::Partitioner;
+use sender::Sender;
+
+#[derive(Args, Debug)]
+pub struct Produce {
+    topic: String,
+
+    /// The key of every record
+    #[arg(short, long, conflicts_with = "key_separator")]
+    key: Option<String>,
+
+    /// What stands between key and value in a line, such as : or \t
+    #[arg(short = 'K', long, value_name = "SEPARATOR", value_parser = parse_separator)]
+    key_separator: Option<Separator>,
+
+    /// What ends a record
+    #[arg(short = 'D', long, value_name = "SEPARATOR", default_value = "\\n", value_parser = parse_separator)]
+    delimiter: Separator,
+
+    /// A header of every record; may be repeated
+    #[arg(short = 'H', long, value_name = "NAME=VALUE", value_parser = header)]
+    header: Vec<(String, String)>,
+
+    /// The partition of every record [default: by key, as Java's clients choose]
+    #[arg(short, long)]
+    partition: Option<i32>,
+
+    #[arg(short = 'z', long, value_enum, default_value_t)]
+    compression: Codec,
+
+    /// Whose word to wait for
+    #[arg(long, value_enum, default_value_t)]
+    acks: Acks,
+
+    /// Do not ask for a producer id: a repeated request may then write twice
+    #[arg(long)]
+    no_idempotence: bool,
+
+    /// An empty value is null: it deletes its key in a compacted topic
+    #[arg(short = 'Z', long)]
+    empty_is_null: bool,
+
+    /// How records stand in stdin: lines, or one JSON object per line, as `consume --format json` writes them
+    #[arg(short, long, value_enum, default_value_t)]
+    format: InputFormat,
+
+    /// Print topic/partition@offset of every batch
+    #[arg(short, long)]
+    verbose: bool,
+
+    #[command(flatten)]
+    connect: Connect,
+}
+
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq, ValueEnum)]
+enum Acks {
+    #[default]
+    All,
+    #[value(name = "1")]
+    Leader,
+    #[value(name = "0")]
+    None,
+}
+
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq, ValueEnum)]
+enum Codec {
+    #[default]
+    None,
+    Gzip,
+    Snappy,
+    Lz4,
+    Zstd,
+}
+
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq, ValueEnum)]
+enum InputFormat {
+    Json,
+    #[default]
+    Line,
+}
+
+/// clap would take a `Vec<u8>` for several numbers.
+#[derive(Clone, Debug)]
+struct Separator(Vec<u8>);
+
+impl Codec {
+    fn compression(self) -> Compression {
+        match self {
+            Codec::None => Compression::None,
+            Codec::Gzip => Compression::Gzip,
+            Codec::Snappy => Compression::Snappy,
+            Codec::Lz4 => Compression::Lz4,
+            Codec::Zstd => Compression::Zstd,
+        }
+    }
+}
+
+/// More than this in memory, and stdin has to wait.
+const BUFFERED_BYTES_MAX: usize = 32 << 20;
+/// How long a topic may take to be there after somebody asked for it.
+const CREATION: std::time::Duration = std::time::Duration::from_secs(5);
+
+pub async fn run(produce: Produce, env: Env, console: &mut Console) -> Result<(), Failure> {
+    let session = produce.connect.session(&env, console)?;
+    let partitions = partitions(&session, &produce.topic).await?;
+    if let Some(partition) = produce.partition.filter(|index| !(0..partitions).contains(index)) {
+        let what = format!("{} has no partition {partition}", produce.topic);
+        return Err(Failure::not_found(what).remedy(format!("there are 0 to {}", partitions - 1)));
+    }
+    let identity = match produce.acks == Acks::All && !produce.no_idempotence {
+        true => Some(identity(&session).await?),
+        false => None,
+    };
+    let shape = Shape {
+        delimiter: produce.delimiter.0.clone(),
+        empty_is_null: produce.empty_is_null,
+        headers: produce.header.clone(),
+        is_json: produce.format == InputFormat::Json,
+        key: produce.key.clone(),
+        key_separator: produce.key_separator.as_ref().map(|separator| separator.0.clone()),
+    };
+    let acks = match produce.acks {
+        Acks::All => -1,
+        Acks::Leader => 1,
+        Acks::None => 0,
+    };
+    let mut partitioner = Partitioner::new(partitions, produce.partition);
+    let mut reader = Reader::new(shape);
+    let mut sender =
+        Sender::new(session, produce.topic.clone(), partitions, acks, produce.compression.compression(), identity);
+    let interrupted = copy(&env, console, &mut reader, &mut partitioner, &mut sender, produce.verbose).await?;
+    if interrupted {
+        return Err(Failure::interrupted());
+    }
+    if console.errors_are_terminal && !produce.verbose {
+        console.say(&format!("{} records written to {}", sender.acknowledged(), produce.topic));
+    }
+    Ok(())
+}
+
+/// Until stdin has ended and all of it is acknowledged. Answers whether Ctrl-C ended it.
+async fn copy(
+    env: &Env,
+    console: &mut Console,
+    reader: &mut Reader,
+    partitioner: &mut Partitioner,
+    sender: &mut Sender,
+    verbose: bool,
+) -> Result<bool, Failure> {
+    let mut pieces = console.input(env);
+    let mut interrupted = console.interrupted();
+    let mut was_interrupted = false;
+    let mut input_ended = false;
+    while !input_ended || !sender.is_empty() {
+        let wake = sender.dispatch(env.clock.now(), input_ended);
+        tokio::select! {
+            biased;
+            () = &mut interrupted, if !was_interrupted => {
+                // What was read is written; a second Ctrl-C does not wait for it.
+                (was_interrupted, input_ended) = (true, true);
+            }
+            done = sender.completion() => {
+                for line in sender.complete(done).await? {
+                    if verbose {
+                        console.print(&line)?;
+                    }
+                }
+                if verbose && console.output_is_terminal {
+                    console.flush()?;
+                }
+            }
+            piece = pieces.recv(), if !input_ended && sender.buffered_bytes() < BUFFERED_BYTES_MAX => {
+                let records = match piece {
+                    Some(Ok(piece)) => reader.take(&piece)?,
+                    Some(Err(error)) => return Err(Failure::new(format!("cannot read stdin: {error}"))),
+                    None => {
+                        input_ended = true;
+                        reader.finish()?
+                    }
+                };
+                for record in records {
+                    let partition = partitioner.choose(record.key.as_deref(), &*env.rng);
+                    if sender.append(partition, &record, env.clock.now()) {
+                        partitioner.sealed(partition, &*env.rng);
+                    }
+                }
+            }
+            () = env.clock.sleep_until(wake.unwrap_or(Instant::NEVER)), if wake.is_some() => {}
+        }
+    }
+    Ok(was_interrupted)
+}
+
+/// How many partitions the topic has. A topic that is not there is made, if the broker makes topics.
+async fn partitions(session: &Session, topic: &str) -> Result<i32, Failure> {
+    let names = [topic.to_owned()];
+    let deadline = session.env.clock.now() + CREATION.min(session.timeout);
+    loop {
+        let cluster = session.client.metadata(Topics::Named { names: &names, create: true }).await?;
+        let Some(found) = cluster.topic(topic) else { return Err(Failure::not_found(format!("{topic} is not there"))) };
+        let error = match found.error {
+            ErrorCode::None if !found.partitions.is_empty() => return Ok(found.partitions.len() as i32),
+            error => error,
+        };
+        let may_come =
+            matches!(error, ErrorCode::None | ErrorCode::UnknownTopicOrPartition | ErrorCode::LeaderNotAvailable);
+        if !may_come || !session.pause(deadline).await {
+            let failure = Failure::of_code(topic, error.code(), None);
+            return Err(match error {
+                ErrorCode::UnknownTopicOrPartition => failure.remedy(format!(
+                    "`ottla topic create {topic}` makes it; the broker does not by itself (auto.create.topics.enable)"
+                )),
+                _ => failure,
+            });
+        }
+    }
+}
+
+/// A producer id, with which the broker tells a repeated request from a new one.
+async fn identity(session: &Session) -> Result<(ProducerId, ProducerEpoch), Failure> {
+    let request =
+        InitProducerIdRequest { transactional_id: None, transaction_timeout_ms: i32::MAX, ..Default::default() };
+    let deadline = session.deadline();
+    loop {
+        let connection = session.client.any().await?;
+        let response = connection.call_within(&request, 0..=4, session.timeout).await?;
+        let code = ErrorCode::from_code(response.error_code).unwrap_or(ErrorCode::UnknownServerError);
+        match code {
+            ErrorCode::None => return Ok((ProducerId(response.producer_id), ProducerEpoch(response.producer_epoch))),
+            code if code.is_retriable() && session.pause(deadline).await => {}
+            code => {
+                let failure = Failure::of_code("a producer id", code.code(), None);
+                return Err(failure.remedy("--no-idempotence does without"));
+            }
+        }
+    }
+}
+
+fn parse_separator(text: &str) -> Result<Separator, String> {
+    separator(text).map(Separator)
+}
+
+fn header(text: &str) -> Result<(String, String), String> {
+    let (name, value) = text.split_once('=').ok_or_else(|| format!("`{text}` is no NAME=VALUE"))?;
+    Ok((name.to_owned(), value.to_owned()))
+}
