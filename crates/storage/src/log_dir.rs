@@ -20,7 +20,7 @@ use crate::meta::{self, Facts};
 use crate::reader::Reader;
 use crate::recovery::{OpenError, extra_slot, io_error, recover, sync_dir};
 use crate::registry::Registry;
-use crate::segment::{Access, Segment, Summary};
+use crate::segment::{Segment, Summary};
 use crate::settings::{Identity, LogConfig, Settings};
 use crate::shared::{Counters, Handles, Offline, Shared, Ticket};
 use crate::layout;
@@ -174,7 +174,7 @@ impl LogDir {
     ) -> Ticket<Result<Read, ReadError>> {
         let log = log.clone();
         self.inner.shared.read_later(move || {
-            let mut read = log.read_with(from, bytes_max, up_to, minimum_one, Access::Blocking)?;
+            let mut read = log.read_blocking(from, bytes_max, up_to, minimum_one)?;
             for slice in &mut read.slices {
                 if let Slice::File(file) = slice {
                     *slice = Slice::Memory(file.read_checked()?);

@@ -52,7 +52,18 @@ impl Log {
         self.read_with(from, bytes_max, up_to, minimum_one, Access::Cached)
     }
 
-    pub(crate) fn read_with(
+    /// The same, wherever the disk has to be asked: not on a runtime thread.
+    pub fn read_blocking(
+        &self,
+        from: Offset,
+        bytes_max: usize,
+        up_to: Offset,
+        minimum_one: bool,
+    ) -> Result<Read, ReadError> {
+        self.read_with(from, bytes_max, up_to, minimum_one, Access::Blocking)
+    }
+
+    fn read_with(
         &self,
         from: Offset,
         bytes_max: usize,
