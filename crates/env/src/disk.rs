@@ -142,3 +142,15 @@ pub fn create_dir_all(disk: &dyn Disk, path: &Path) -> io::Result<()> {
     }
     disk.sync_dir(parent)
 }
+
+/// Removes a directory and all that is in it. Nothing is made durable: for what nobody will miss.
+pub fn remove_dir_all(disk: &dyn Disk, path: &Path) -> io::Result<()> {
+    for entry in disk.read_dir(path)? {
+        let path = path.join(&entry.name);
+        match entry.is_dir {
+            true => remove_dir_all(disk, &path)?,
+            false => disk.remove_file(&path)?,
+        }
+    }
+    disk.remove_dir(path)
+}

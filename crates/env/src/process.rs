@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::fs;
 use std::future::poll_fn;
 use std::io::{self, IsTerminal};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::task::Poll;
 use std::time::Duration;
 
@@ -35,6 +35,11 @@ pub fn host_name() -> String {
 
 pub fn exit(code: u8) -> ! {
     std::process::exit(code.into())
+}
+
+/// A directory of this process's own below the system's temporary one; nothing is made yet.
+pub fn temporary_directory(name: &str) -> PathBuf {
+    std::env::temp_dir().join(format!("{name}-{}", id()))
 }
 
 pub fn stdin_is_terminal() -> bool {

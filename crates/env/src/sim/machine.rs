@@ -57,9 +57,10 @@ const KILLED: u8 = 1;
 const WITHOUT_POWER: u8 = 2;
 
 impl MachineCore {
-    pub fn new(core: &Arc<Core>, id: usize, name: &str) -> Arc<Self> {
+    pub fn new(core: &Arc<Core>, id: usize, name: &str, disk: Option<Disk>) -> Arc<Self> {
         let mut chance = core.fork_chance();
-        let disk = Disk::new(chance.next_u64());
+        let empty = Disk::new(chance.next_u64());
+        let disk = disk.unwrap_or(empty);
         let state = State { boot: None, disk, chance, waiting_for_down: Vec::new(), cut: Vec::new() };
         Arc::new(Self {
             core: core.clone(),
@@ -106,6 +107,10 @@ impl MachineCore {
             link.process_ended(&boot);
         }
         waiting.into_iter().for_each(Waker::wake);
+    }
+
+    pub fn forget_disk(&self) {
+        lock(&self.state).disk = Disk::default();
     }
 
     /// The end of the world: nothing of this machine refers to another any more.

@@ -2,11 +2,11 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use super::Machine;
 use super::clock::Sleep;
 use super::core::{Core, Event, lock};
 use super::machine::MachineCore;
 use super::settings::Settings;
+use super::{Disk, Machine};
 use crate::{Env, Instant};
 
 /// What a scenario holds of its world. Cheap to clone; every clone is the same world.
@@ -36,7 +36,7 @@ where
 {
     let core = Core::new(settings);
     let _end = End { core: &core };
-    let machine = new_machine(&core, "scenario");
+    let machine = new_machine(&core, "scenario", None);
     let world = World { core: core.clone(), scenario: machine.clone() };
     let answer = Arc::new(Mutex::new(None));
     let future = scenario(world);
@@ -76,9 +76,9 @@ fn who_waits(core: &Arc<Core>) -> String {
     format!("these wait: {}", threads.collect::<Vec<_>>().join(", "))
 }
 
-fn new_machine(core: &Arc<Core>, name: &str) -> Machine {
+fn new_machine(core: &Arc<Core>, name: &str, disk: Option<Disk>) -> Machine {
     let mut machines = lock(&core.machines);
-    let machine = Machine { core: MachineCore::new(core, machines.len(), name) };
+    let machine = Machine { core: MachineCore::new(core, machines.len(), name, disk) };
     machines.push(machine.core.clone());
     drop(machines);
     machine.boot();
@@ -88,7 +88,18 @@ fn new_machine(core: &Arc<Core>, name: &str) -> Machine {
 impl World {
     /// A new machine, booted, with an empty disk.
     pub fn machine(&self, name: &str) -> Machine {
-        new_machine(&self.core, name)
+        new_machine(&self.core, name, None)
+    }
+
+    /// A new machine, booted, that finds this on its disk.
+    pub fn machine_with(&self, name: &str, disk: Disk) -> Machine {
+        new_machine(&self.core, name, Some(disk))
+    }
+
+    /// Kills a machine that nobody needs any more and forgets its disk.
+    pub fn discard(&self, machine: &Machine) {
+        machine.kill();
+        machine.core.forget_disk();
     }
 
     /// The scenario's own: its clock shows the world's time.

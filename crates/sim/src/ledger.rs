@@ -1,0 +1,423 @@
+//! What the clients of one run know: each batch that was sent, what the broker said of it, and what was read. It judges:
+//! an acknowledged batch is there, once, in order, unchanged; what is promised to be durable is; an offset never means
+//! two things; nothing above the high watermark is read.
+//!
+//! It knows the simulated disk, but no word of the broker besides its answers.
+use std::collections::BTreeMap;
+use std::fmt;
+use std::time::Duration;
+
+use env::Instant;
+use env::sim::Disk;
+use protocol::Uuid;
+use record::BatchView;
+
+/// What the clients' marks begin with: see [`Disk::watch_marks`]. No filler contains its first byte.
+pub const MARK_PREFIX: [u8; 8] = *b"\xf1OTTLAsm";
+
+/// A batch, by what its producer stamped it with.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub struct BatchKey {
+    pub producer_id: i64,
+    pub producer_epoch: i16,
+    pub sequence: i32,
+}
+
+/// As it was sent.
+#[derive(Clone, Debug)]
+pub struct Sent {
+    pub crc: u32,
+    pub records: i32,
+    pub size_bytes: usize,
+    pub max_timestamp: i64,
+    /// The mark of its last record; none if the records are compressed.
+    pub mark: Option<u64>,
+    /// Where it is, once that is known.
+    offset: Option<i64>,
+}
+
+/// A batch at its place.
+#[derive(Clone, Debug)]
+struct Held {
+    key: BatchKey,
+    end: i64,
+    heard: Heard,
+    /// It must survive every power loss.
+    promised: bool,
+}
+
+/// When something was heard, and in which life of the broker it was said.
+#[derive(Clone, Copy, Debug)]
+pub struct Heard {
+    pub life: usize,
+    pub at: Instant,
+}
+
+/// What power losses may take of a topic.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Promise {
+    Durable,
+    Relaxed,
+}
+
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum Deletion {
+    #[default]
+    No,
+    Asked,
+    Done,
+}
+
+#[derive(Clone, Debug)]
+pub struct TopicLedger {
+    pub name: String,
+    pub promise: Promise,
+    pub deletion: Deletion,
+    /// Old segments go by themselves.
+    pub has_retention: bool,
+    pub partitions: Vec<PartitionLedger>,
+}
+
+#[derive(Clone, Debug, Default)]
+pub struct PartitionLedger {
+    sent: BTreeMap<BatchKey, Sent>,
+    held: BTreeMap<i64, Held>,
+    /// DeleteRecords was acknowledged up to here,
+    log_start_least: i64,
+    /// and asked for up to here.
+    log_start_most: i64,
+}
+
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Counts {
+    pub acknowledged: u64,
+    pub acknowledged_relaxed: u64,
+    pub duplicates: u64,
+    pub lost_relaxed: u64,
+    pub read: u64,
+    pub verified: u64,
+}
+
+#[derive(Clone)]
+pub struct Ledger {
+    pub topics: BTreeMap<Uuid, TopicLedger>,
+    pub counts: Counts,
+    /// When the power was lost.
+    losses: Vec<Instant>,
+    pub boots: u64,
+    pub is_up: bool,
+    /// How much a power loss may take of a relaxed topic.
+    window: Duration,
+    /// Not in a copy that judges another disk.
+    disk: Option<Disk>,
+}
+
+/// A batch as a broker gave it out.
+pub struct Seen<'a> {
+    pub batch: BatchView<'a>,
+    pub high_watermark: i64,
+}
+
+/// What the log of a partition was found to be.
+#[derive(Clone, Debug, Default)]
+pub struct Found {
+    pub log_start: i64,
+    pub log_end: i64,
+    pub batches: Vec<(i64, BatchKey)>,
+}
+
+impl fmt::Display for BatchKey {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{}/{}/{}", self.producer_id, self.producer_epoch, self.sequence)
+    }
+}
+
+impl BatchKey {
+    pub fn of(batch: &BatchView<'_>) -> Self {
+        Self {
+            producer_id: batch.producer_id().value(),
+            producer_epoch: batch.producer_epoch().value(),
+            sequence: batch.base_sequence().value(),
+        }
+    }
+}
+
+/// The sequence after `records` more, which wraps at 2^31 - 1 (`DefaultRecordBatch.incrementSequence`).
+pub fn sequence_after(sequence: i32, records: i32) -> i32 {
+    ((i64::from(sequence) + i64::from(records)) % (1 << 31)) as i32
+}
+
+impl Ledger {
+    pub fn new(disk: Option<Disk>, window: Duration) -> Self {
+        Self {
+            topics: BTreeMap::new(),
+            counts: Counts::default(),
+            losses: Vec::new(),
+            boots: 0,
+            is_up: false,
+            window,
+            disk,
+        }
+    }
+
+    /// As it stands now, to judge what would be left if the power were lost at this moment.
+    pub fn as_if_power_was_lost(&self, now: Instant) -> Self {
+        let mut copy = self.clone();
+        copy.disk = None;
+        copy.losses.push(now);
+        copy
+    }
+
+    /// The broker's process has ended.
+    pub fn went_down(&mut self, power_lost_at: Option<Instant>) {
+        self.is_up = false;
+        self.losses.extend(power_lost_at);
+    }
+
+    /// The broker's process is another one now, on this disk.
+    pub fn booted(&mut self, disk: Option<Disk>) {
+        self.boots += 1;
+        self.is_up = true;
+        self.disk = disk;
+    }
+
+    pub fn topic_created(&mut self, id: Uuid, name: &str, partitions: usize, promise: Promise, has_retention: bool) {
+        let partitions = vec![PartitionLedger::default(); partitions];
+        let topic = TopicLedger { name: name.to_owned(), promise, deletion: Deletion::No, has_retention, partitions };
+        let before = self.topics.insert(id, topic);
+        assert!(before.is_none(), "the id {id} of {name} was used before");
+    }
+
+    pub fn topic(&mut self, id: Uuid) -> &mut TopicLedger {
+        self.topics.get_mut(&id).expect("a topic of ours")
+    }
+
+    /// From now on everything there is, and everything acknowledged later, survives.
+    pub fn promise_durable(&mut self, id: Uuid) {
+        let topic = self.topic(id);
+        topic.promise = Promise::Durable;
+        for held in topic.partitions.iter_mut().flat_map(|partition| partition.held.values_mut()) {
+            held.promised = true;
+        }
+    }
+
+    pub fn sent(&mut self, topic: Uuid, partition: usize, key: BatchKey, batch: &BatchView<'_>, mark: Option<u64>) {
+        let sent = Sent {
+            crc: batch.crc(),
+            records: batch.record_count(),
+            size_bytes: batch.size_bytes(),
+            max_timestamp: batch.max_timestamp().value(),
+            mark,
+            offset: None,
+        };
+        let before = self.topic(topic).partitions[partition].sent.insert(key, sent);
+        assert!(before.is_none(), "the client used {key} twice");
+    }
+
+    /// How many power losses there have been: what a client hears on a connection is of the life in which it connected.
+    pub fn life(&self) -> usize {
+        self.losses.len()
+    }
+
+    pub fn acknowledged(&mut self, topic: Uuid, partition: usize, key: BatchKey, offset: i64, heard: Heard) {
+        let place = self.place(topic, partition);
+        let promised = self.topic(topic).promise == Promise::Durable;
+        if let Some(mark) = self.sent_mark(topic, partition, key)
+            && promised
+        {
+            self.check_durable(mark, &format!("{place}: {key} was acknowledged at {offset}"));
+        }
+        match promised {
+            true => self.counts.acknowledged += 1,
+            false => self.counts.acknowledged_relaxed += 1,
+        }
+        self.put(topic, partition, key, offset, heard);
+    }
+
+    /// An answer that says nothing of the place: a duplicate of a batch that the broker no longer remembers.
+    pub fn acknowledged_somewhere(&mut self) {
+        self.counts.duplicates += 1;
+    }
+
+    pub fn read(&mut self, topic: Uuid, partition: usize, seen: &Seen<'_>, heard: Heard) {
+        let place = self.place(topic, partition);
+        let (base, key) = (seen.batch.base_offset().value(), BatchKey::of(&seen.batch));
+        // Kafka may answer with a high watermark that it took before it read.
+        assert!(
+            seen.batch.last_offset().value() < seen.high_watermark || self.disk.is_none(),
+            "{place}: {key} at {base} was read, above the high watermark {}",
+            seen.high_watermark
+        );
+        assert!(seen.batch.crc_is_valid(), "{place}: {key} at {base} is damaged");
+        let promised = self.topic(topic).promise == Promise::Durable;
+        let Some(sent) = self.topic(topic).partitions[partition].sent.get(&key) else {
+            panic!("{place}: {key} at {base} was never sent there");
+        };
+        assert_eq!(
+            (seen.batch.crc(), seen.batch.record_count(), seen.batch.size_bytes()),
+            (sent.crc, sent.records, sent.size_bytes),
+            "{place}: {key} at {base} is not what was sent"
+        );
+        if let Some(mark) = sent.mark
+            && promised
+        {
+            self.check_durable(mark, &format!("{place}: {key} at {base} was read"));
+        }
+        self.counts.read += 1;
+        self.put(topic, partition, key, base, heard);
+    }
+
+    fn sent_mark(&mut self, topic: Uuid, partition: usize, key: BatchKey) -> Option<u64> {
+        let place = self.place(topic, partition);
+        let sent = self.topic(topic).partitions[partition].sent.get(&key);
+        sent.unwrap_or_else(|| panic!("{place}: an answer for {key}, which was never sent")).mark
+    }
+
+    fn check_durable(&self, mark: u64, what: &str) {
+        if let Some(disk) = &self.disk {
+            assert!(disk.is_mark_durable(mark), "{what}, and is not durable");
+        }
+    }
+
+    /// A batch is known to be at this offset.
+    fn put(&mut self, topic: Uuid, partition: usize, key: BatchKey, base: i64, heard: Heard) {
+        let place = self.place(topic, partition);
+        let ledger = self.topic(topic);
+        let promised = ledger.promise == Promise::Durable;
+        let sent = ledger.partitions[partition].sent.get(&key).expect("looked for by the caller");
+        let (end, known) = (base + i64::from(sent.records), sent.offset);
+        if known == Some(base) {
+            return;
+        }
+        if let Some(known) = known {
+            panic!("{place}: {key} is at {base}, and at {known} too");
+        }
+        // Whatever else was known to be here, or above, must be what a power loss was allowed to take.
+        let before = ledger.partitions[partition].held.range(..base).next_back();
+        let from = before.filter(|(_, held)| held.end > base).map_or(base, |(before, _)| *before);
+        let conflict = ledger.partitions[partition].held.range(from..end).next();
+        if let Some((other, held)) = conflict {
+            let (other, held) = (*other, held.clone());
+            let why = format!("{key} is at {base}, and {} at {other}..{}", held.key, held.end);
+            self.lose_from(topic, partition, other, &why);
+        }
+        let partition = &mut self.topic(topic).partitions[partition];
+        partition.sent.get_mut(&key).expect("as before").offset = Some(base);
+        partition.held.insert(base, Held { key, end, heard, promised });
+    }
+
+    /// What was known from here on is gone: fails if that was not allowed.
+    fn lose_from(&mut self, topic: Uuid, partition: usize, offset: i64, why: &str) {
+        let place = self.place(topic, partition);
+        let window = self.window;
+        let lost = self.topic(topic).partitions[partition].held.split_off(&offset);
+        for (base, held) in lost {
+            assert!(!held.promised, "{place}: {} at {base} is gone: {why}", held.key);
+            let Some(loss) = self.losses.get(held.heard.life) else {
+                panic!("{place}: {} at {base} is gone without a power loss: {why}", held.key);
+            };
+            assert!(
+                held.heard.at + window >= *loss,
+                "{place}: {} at {base} is gone, known {:?} before the power was lost: {why}",
+                held.key,
+                *loss - held.heard.at
+            );
+            self.counts.lost_relaxed += 1;
+            // It may come to another place if its producer sends it again; ours do not, but it is no longer here.
+            self.topic(topic).partitions[partition].sent.get_mut(&held.key).expect("was sent").offset = None;
+        }
+    }
+
+    pub fn delete_records_asked(&mut self, topic: Uuid, partition: usize, offset: i64) {
+        let partition = &mut self.topic(topic).partitions[partition];
+        partition.log_start_most = partition.log_start_most.max(offset);
+    }
+
+    pub fn delete_records_done(&mut self, topic: Uuid, partition: usize, log_start: i64) {
+        let place = self.place(topic, partition);
+        let has_retention = self.topic(topic).has_retention;
+        let partition = &mut self.topic(topic).partitions[partition];
+        assert!(
+            log_start <= partition.log_start_most || has_retention,
+            "{place}: the log start {log_start} is above all that was asked for, {}",
+            partition.log_start_most
+        );
+        partition.log_start_least = partition.log_start_least.max(log_start);
+    }
+
+    /// A broker says that the log begins here.
+    pub fn log_start_seen(&mut self, topic: Uuid, partition: usize, log_start: i64) {
+        let place = self.place(topic, partition);
+        let topic = self.topic(topic);
+        let has_retention = topic.has_retention;
+        let partition = &topic.partitions[partition];
+        assert!(
+            log_start >= partition.log_start_least,
+            "{place}: the log start {log_start} is back below {}",
+            partition.log_start_least
+        );
+        assert!(
+            log_start <= partition.log_start_most || has_retention,
+            "{place}: the log start {log_start} is above all that was asked for, {}",
+            partition.log_start_most
+        );
+    }
+
+    /// Whether the log may have lost everything up to this offset to DeleteRecords or retention.
+    pub fn may_begin_above(&self, topic: Uuid, partition: usize, offset: i64) -> bool {
+        let topic = &self.topics[&topic];
+        topic.has_retention || offset < topic.partitions[partition].log_start_most
+    }
+
+    /// What DeleteRecords was acknowledged for.
+    pub fn known_start(&self, topic: Uuid, partition: usize) -> i64 {
+        self.topics[&topic].partitions[partition].log_start_least
+    }
+
+    /// The end of what is known of a partition.
+    pub fn known_end(&self, topic: Uuid, partition: usize) -> i64 {
+        self.topics[&topic].partitions[partition].held.last_key_value().map_or(0, |(_, held)| held.end)
+    }
+
+    /// Judges a whole log, read from its start to its end by [`Ledger::read`].
+    pub fn verify(&mut self, topic: Uuid, partition: usize, found: &Found) {
+        let place = self.place(topic, partition);
+        self.log_start_seen(topic, partition, found.log_start);
+        self.check_contiguous(&place, topic, partition, found);
+        let there: BTreeMap<i64, BatchKey> = found.batches.iter().copied().collect();
+        let held = &self.topic(topic).partitions[partition].held;
+        let missing = held.iter().find(|(base, held)| held.end > found.log_start && !there.contains_key(base));
+        if let Some((base, _)) = missing {
+            let base = *base;
+            let why = format!("the log is {}..{}", found.log_start, found.log_end);
+            self.lose_from(topic, partition, base, &why);
+        }
+        self.counts.verified += found.batches.len() as u64;
+    }
+
+    /// Offsets leave no gap, and each producer's sequence leaves none.
+    fn check_contiguous(&mut self, place: &str, topic: Uuid, partition: usize, found: &Found) {
+        let partition = &self.topic(topic).partitions[partition];
+        let mut next = None;
+        let mut sequences = BTreeMap::new();
+        for (base, key) in &found.batches {
+            let records = partition.sent[key].records;
+            match next {
+                None => assert!(*base <= found.log_start, "{place}: nothing between {} and {base}", found.log_start),
+                Some(next) => assert_eq!(*base, next, "{place}: a gap, or a step back"),
+            }
+            next = Some(base + i64::from(records));
+            let expected =
+                sequences.insert((key.producer_id, key.producer_epoch), sequence_after(key.sequence, records));
+            if let Some(expected) = expected {
+                assert_eq!(key.sequence, expected, "{place}: {key} at {base} is not the next of its producer");
+            }
+        }
+        let end = next.unwrap_or(found.log_start);
+        assert_eq!(end, found.log_end, "{place}: the log ends elsewhere than its last batch");
+    }
+
+    pub fn place(&self, topic: Uuid, partition: usize) -> String {
+        format!("{}-{partition} ({topic})", self.topics[&topic].name)
+    }
+}

@@ -1,0 +1,10 @@
+//! Whole brokers in one deterministic process: clients of our own load them, faults strike, and a ledger judges every
+//! answer and every log. Knows the broker by its protocol and by what it does to its disk, not by its insides.
+pub mod admin;
+pub mod batches;
+pub mod ledger;
+pub mod observed;
+pub mod producer;
+pub mod reader;
+pub mod shared;
+pub mod wire;

@@ -1,0 +1,68 @@
+//! What the broker was seen to do on its disk: how often it made a checkpoint, took a lane file again, rolled, let go of
+//! old segments. Counted from the calls, not told by the broker.
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use env::sim::Disk;
+use env::sim::disk::Call;
+
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Observed {
+    pub checkpoints: u64,
+    pub lane_files_recycled: u64,
+    pub segments_made: u64,
+    pub segments_removed: u64,
+    pub syncs: u64,
+    pub written: u64,
+}
+
+#[derive(Clone, Default)]
+pub struct Observer {
+    state: Arc<Mutex<State>>,
+}
+
+#[derive(Default)]
+struct State {
+    observed: Observed,
+    /// Whether a lane file was written last by a group, by name: then a rename, or a change of the file that is written,
+    /// says that one is used again.
+    lane_files: BTreeMap<String, u64>,
+    lane_file_now: String,
+}
+
+impl Observer {
+    pub fn watch(&self, disk: &Disk) {
+        let state = self.state.clone();
+        disk.observe(move |call, path| state.lock().unwrap_or_else(PoisonError::into_inner).note(call, path));
+    }
+
+    pub fn observed(&self) -> Observed {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner).observed
+    }
+}
+
+impl State {
+    fn note(&mut self, call: Call, path: &str) {
+        let observed = &mut self.observed;
+        let name = path.rsplit('/').next().unwrap_or_default();
+        match call {
+            Call::SyncData => {
+                observed.syncs += 1;
+                observed.checkpoints += u64::from(name.starts_with("checkpoint-"));
+            }
+            Call::Write => {
+                observed.written += 1;
+                if path.contains("/lane/") && self.lane_file_now != path {
+                    // Writing moves on to a file that writing has left before.
+                    let times = self.lane_files.entry(path.to_owned()).or_default();
+                    *times += 1;
+                    observed.lane_files_recycled += u64::from(*times > 1);
+                    self.lane_file_now = path.to_owned();
+                }
+            }
+            Call::CreateFile => observed.segments_made += u64::from(name.ends_with(".log")),
+            Call::RemoveFile => observed.segments_removed += u64::from(name.ends_with(".log")),
+            _ => {}
+        }
+    }
+}

@@ -1,0 +1,91 @@
+//! What all clients of a run share: where the broker is, which topics there are, the ledger, and when to stop.
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use env::{Env, Instant};
+use protocol::Uuid;
+
+use crate::ledger::{Heard, Ledger};
+
+/// Cheap to clone; every clone is the same.
+#[derive(Clone)]
+pub struct Shared {
+    /// Whose clock all of them go by.
+    pub env: Env,
+    pub address: SocketAddr,
+    ledger: Arc<Mutex<Ledger>>,
+    state: Arc<Mutex<State>>,
+}
+
+struct State {
+    phase: Phase,
+    next_mark: u64,
+    producers_at_work: usize,
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Phase {
+    /// Producers send, consumers read, faults strike.
+    Load,
+    /// Producers send nothing new, and end once all they sent has an answer.
+    Drain,
+    /// Everybody ends.
+    Over,
+}
+
+impl Shared {
+    pub fn new(env: Env, address: SocketAddr, ledger: Ledger) -> Self {
+        let state = State { phase: Phase::Load, next_mark: 0, producers_at_work: 0 };
+        Self { env, address, ledger: Arc::new(Mutex::new(ledger)), state: Arc::new(Mutex::new(state)) }
+    }
+
+    pub fn ledger(&self) -> MutexGuard<'_, Ledger> {
+        self.ledger.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub fn now(&self) -> Instant {
+        self.env.clock.now()
+    }
+
+    pub fn heard_in(&self, life: usize) -> Heard {
+        Heard { life, at: self.now() }
+    }
+
+    pub fn phase(&self) -> Phase {
+        self.state().phase
+    }
+
+    pub fn set_phase(&self, phase: Phase) {
+        self.state().phase = phase;
+    }
+
+    pub fn next_mark(&self) -> u64 {
+        let mut state = self.state();
+        state.next_mark += 1;
+        state.next_mark
+    }
+
+    pub fn producer_began(&self) {
+        self.state().producers_at_work += 1;
+    }
+
+    pub fn producer_ended(&self) {
+        self.state().producers_at_work -= 1;
+    }
+
+    pub fn producers_at_work(&self) -> usize {
+        self.state().producers_at_work
+    }
+
+    /// The present topic of this name, if it is not being deleted.
+    pub fn topic_id(&self, name: &str) -> Option<Uuid> {
+        use crate::ledger::Deletion;
+        let ledger = self.ledger();
+        let mut ids = ledger.topics.iter().filter(|(_, topic)| topic.name == name && topic.deletion == Deletion::No);
+        ids.next().map(|(id, _)| *id)
+    }
+}
