@@ -168,13 +168,12 @@ impl Answer {
         }
     }
 
-    /// Before version 7 the protocol's name cannot be null.
+    /// Before version 7 the protocol's name cannot be null; from then on it is never empty.
     pub fn into_join_group(self, version: i16) -> JoinGroupResponse {
         match self {
             Answer::JoinGroup(mut join) => {
-                if version < 7 {
-                    join.protocol_name.get_or_insert_default();
-                }
+                let name = join.protocol_name.take().unwrap_or_default();
+                join.protocol_name = Some(name).filter(|name| version < 7 || !name.is_empty());
                 join
             }
             other => other.mismatch(),

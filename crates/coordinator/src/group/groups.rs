@@ -86,15 +86,10 @@ impl<T> Machine for Groups<T> {
                 }
             }
             GroupRecord::OffsetCommit { group_id, topic, partition, value } => {
-                let group_id = match self.groups.get_key_value(group_id.as_str()) {
-                    Some((group_id, _)) => group_id.clone(),
-                    None => Arc::from(group_id.as_str()),
-                };
-                self.offsets.apply(&group_id, topic, *partition, value.as_ref());
                 if let Some(value) = value {
-                    let commit_ms = value.commit_timestamp;
-                    self.groups.entry(group_id).or_insert_with_key(|id| Group::new(id.clone(), commit_ms));
+                    self.find_or_create(group_id, value.commit_timestamp);
                 }
+                self.offsets.apply(group_id, topic, *partition, value.as_ref());
             }
         }
     }
@@ -148,6 +143,14 @@ impl<T> Groups<T> {
 
     pub fn find(&self, group_id: &str) -> Option<&Group<T>> {
         self.groups.get(group_id)
+    }
+
+    pub fn find_or_create(&mut self, group_id: &str, now_ms: i64) -> &mut Group<T> {
+        if !self.groups.contains_key(group_id) {
+            let group = Group::new(Arc::from(group_id), now_ms);
+            self.groups.insert(group.id.clone(), group);
+        }
+        self.groups.get_mut(group_id).expect("it was there, or has been made")
     }
 
     pub fn turn<'a>(&'a mut self, group_id: &str, now: Now, step: &'a mut Step<Self>) -> Option<Turn<'a, T>> {
@@ -220,11 +223,10 @@ impl<T> Groups<T> {
             let answer = JoinGroupResponse { error_code, member_id, ..Default::default() };
             return step.answer(ticket, Answer::JoinGroup(answer));
         }
+        let group = self.find_or_create(&group_id, now.wall_ms);
         if !known {
-            let group = Group::new(Arc::from(group_id.as_str()), now.wall_ms);
-            // Kafka writes the group before it has a member, so that its coordinator is known to have it.
+            // As Kafka does, before there is a member.
             step.record(group.to_record(&Default::default()));
-            self.groups.insert(group.id.clone(), group);
         }
         let mut turn = self.turn(&group_id, now, step).expect("it was there, or has been made");
         turn.join_group(caller, request, ticket);

@@ -32,6 +32,9 @@ pub(crate) struct Group<T> {
     static_members: BTreeMap<String, Arc<str>>,
     /// Ids given out (KIP-394) to clients that have not come back with them yet.
     pub pending_joins: BTreeSet<Arc<str>>,
+    /// A further member has come while the first were awaited. As in Kafka it outlives a generation that began without
+    /// asking for it, and prolongs the next wait.
+    pub member_added: bool,
     /// Who has not asked for its assignment in this generation. Subset of `members`.
     pub unsynced: BTreeSet<Arc<str>>,
     /// Topics of the members of this generation; none if they cannot be told.
@@ -59,7 +62,6 @@ pub(crate) enum Phase {
 pub(crate) struct InitialDelay {
     pub delay: Duration,
     pub remaining: Duration,
-    pub member_added: bool,
 }
 
 /// Why a request does not come from a member.
@@ -107,6 +109,7 @@ impl<T> Group<T> {
             members: BTreeMap::new(),
             static_members: BTreeMap::new(),
             pending_joins: BTreeSet::new(),
+            member_added: false,
             unsynced: BTreeSet::new(),
             subscribed_topics: None,
         }

@@ -9,7 +9,7 @@ use protocol::join_group_request::{JoinGroupRequest, JoinGroupRequestProtocol};
 use protocol::join_group_response::JoinGroupResponse;
 
 use super::Turn;
-use super::group::{InitialDelay, MemberError, Phase};
+use super::group::{MemberError, Phase};
 use super::member::{Member, Protocol};
 use crate::group::{Answer, Caller, Timer};
 
@@ -143,10 +143,8 @@ impl<T> Turn<'_, T> {
     }
 
     fn add_member(&mut self, caller: &Caller, request: JoinGroupRequest, ticket: T, member_id: Arc<str>) {
-        if let Phase::PreparingRebalance { from_empty: true, initial: Some(InitialDelay { member_added, .. }) } =
-            &mut self.group.phase
-        {
-            *member_added = true;
+        if matches!(self.group.phase, Phase::PreparingRebalance { from_empty: true, .. }) {
+            self.group.member_added = true;
         }
         let why = format!(
             "adding new member {member_id} with group instance id {:?}; client reason: {}",

@@ -115,16 +115,17 @@ impl<T> Turn<'_, T> {
     }
 
     fn initial_delay_passed(&mut self, initial: InitialDelay) {
-        if !initial.member_added || initial.remaining.is_zero() {
+        if !self.group.member_added || initial.remaining.is_zero() {
             return self.complete_join();
         }
+        self.group.member_added = false;
         let delay = self.config.initial_rebalance_delay.min(initial.remaining);
         self.set_join_timer(delay);
         self.await_first_members(delay, initial.remaining.saturating_sub(initial.delay));
     }
 
     fn await_first_members(&mut self, delay: Duration, remaining: Duration) {
-        let initial = InitialDelay { delay, remaining, member_added: false };
+        let initial = InitialDelay { delay, remaining };
         self.enter(Phase::PreparingRebalance { from_empty: true, initial: Some(initial) });
     }
 

@@ -80,6 +80,7 @@ impl<T> Turn<'_, T> {
         let assigned = assigned.into_iter().map(|part| (Arc::from(part.member_id), part.assignment));
         let assignments: BTreeMap<Arc<str>, Bytes> = assigned.collect();
         self.step.record(self.group.to_record(&assignments));
+        self.group.phase_since_ms = Some(self.now.wall_ms); // The record still has the time of the last phase.
         for member_id in self.group.members.keys().cloned().collect::<Vec<_>>() {
             let member = self.group.members.get_mut(&member_id).expect("the key is from this map");
             let Some(ticket) = member.awaiting_sync.take() else { continue };

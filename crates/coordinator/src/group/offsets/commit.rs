@@ -46,6 +46,8 @@ impl<T> Groups<T> {
         if let Err(error) = self.check_commit(caller, &request) {
             return step.answer(ticket, Answer::OffsetCommit(commit_refused(&request, error.error_code())));
         }
+        // Kafka makes the group even if nothing of the request is written.
+        self.find_or_create(&request.group_id, now.wall_ms);
         if let Some(mut turn) = self.turn(&request.group_id, now, step)
             && matches!(turn.group.phase, Phase::Stable | Phase::PreparingRebalance { .. })
         {

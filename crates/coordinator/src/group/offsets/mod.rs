@@ -50,15 +50,18 @@ impl Offsets {
         self.groups.get(group_id)?.get(topic)?.get(&partition)
     }
 
-    pub fn apply(&mut self, group_id: &Arc<str>, topic: &str, partition: i32, value: Option<&OffsetCommitValue>) {
+    pub fn apply(&mut self, group_id: &str, topic: &str, partition: i32, value: Option<&OffsetCommitValue>) {
         match value {
             Some(value) => self.put(group_id, topic, partition, Committed::from(value)),
             None => self.remove(group_id, topic, partition),
         }
     }
 
-    fn put(&mut self, group_id: &Arc<str>, topic: &str, partition: i32, committed: Committed) {
-        let of_group = self.groups.entry(group_id.clone()).or_default();
+    fn put(&mut self, group_id: &str, topic: &str, partition: i32, committed: Committed) {
+        let of_group = match self.groups.get_mut(group_id) {
+            Some(of_group) => of_group,
+            None => self.groups.entry(Arc::from(group_id)).or_default(),
+        };
         if let Some(of_topic) = of_group.get_mut(topic) {
             of_topic.insert(partition, committed);
         } else {
