@@ -22,7 +22,11 @@ pub fn api_keys(messages: &[MessageFacts]) -> String {
     apis.iter().for_each(|(key, name, _)| writeln!(out, "{key} => Self::{name},").unwrap());
     out.push_str("_ => return Option::None,\n})\n}\npub fn facts(self) -> &'static ApiFacts {\nmatch self {\n");
     for (_, name, request) in &apis {
-        let flexible_from = if request.flexible.is_empty() { i16::MAX } else { request.flexible.low };
+        let flexible_from = match request.flexible.low {
+            _ if request.flexible.is_empty() => i16::MAX,
+            low if low == request.versions.low => i16::MIN,
+            low => low,
+        };
         let listens = |listener: &str| request.listeners.iter().any(|name| name == listener);
         writeln!(
             out,

@@ -10,7 +10,7 @@ include!(concat!(env!("OUT_DIR"), "/api_keys.rs"));
 pub struct ApiFacts {
     pub name: &'static str,
     pub versions: RangeInclusive<i16>,
-    /// The first flexible version (KIP-482); `i16::MAX` if there is none.
+    /// The first flexible version (KIP-482); `i16::MAX` if none is, `i16::MIN` if all are, unknown ones included.
     pub flexible_from: i16,
     /// The newest version is not released; Kafka serves it with `unstable.api.versions.enable` only.
     pub latest_version_unstable: bool,

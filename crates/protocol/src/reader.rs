@@ -115,6 +115,16 @@ impl<'a> Reader<'a> {
 
     /// As Kafka's `ByteUtils.readUnsignedVarint`: a fifth byte may not continue, and what it holds above bit 31 is lost.
     pub fn unsigned_varint(&mut self) -> u32 {
+        if let [byte, rest @ ..] = self.rest
+            && *byte < 0x80
+        {
+            self.rest = rest;
+            return u32::from(*byte);
+        }
+        self.long_varint()
+    }
+
+    fn long_varint(&mut self) -> u32 {
         let mut value = 0u32;
         for (index, &byte) in self.rest.iter().take(5).enumerate() {
             value |= u32::from(byte & 0x7f) << (7 * index);
@@ -219,6 +229,10 @@ impl<'a> Reader<'a> {
 
     /// The tagged fields of a struct for which the schema knows none.
     pub fn unknown_tags(&mut self) -> UnknownTags<'a> {
+        if let (true, [0, rest @ ..]) = (self.flexible, self.rest) {
+            self.rest = rest; // None, as nearly always.
+            return UnknownTags::default();
+        }
         let mut section = self.tags();
         while self.next_tag(&mut section).is_some() {
             self.unknown_tag(&mut section);

@@ -1,6 +1,8 @@
 //! Record batches inside a message: bytes that this crate passes on unread, or only their length, when the bytes are
 //! still in a file and shall go to the socket without passing through here.
 
+use std::ops::Range;
+
 use bytes::Bytes;
 
 /// The value of a `records` field.
@@ -27,8 +29,8 @@ pub(crate) struct Hole {
 
 /// One piece of a frame, in the order in which it goes to the socket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Segment<'s> {
-    Bytes(&'s [u8]),
+pub enum Segment<B> {
+    Bytes(B),
     /// The next of the records that are elsewhere.
     Records {
         length: usize,
@@ -84,15 +86,31 @@ impl Segments {
         &self.bytes
     }
 
-    pub fn iter(&self) -> impl Iterator<Item = Segment<'_>> {
-        let starts = std::iter::once(0).chain(self.holes.iter().map(|hole| hole.at));
-        let pieces = starts.zip(self.holes.iter().map(Some).chain(std::iter::once(None)));
-        pieces
-            .flat_map(move |(start, hole)| {
-                let bytes = &self.bytes[start..hole.map_or(self.bytes.len(), |hole| hole.at)];
-                [Some(Segment::Bytes(bytes)), hole.map(|hole| Segment::Records { length: hole.length })]
-            })
-            .flatten()
-            .filter(|segment| *segment != Segment::Bytes(&[]))
+    pub fn iter(&self) -> impl Iterator<Item = Segment<&[u8]>> {
+        pieces(&self.holes, self.bytes.len()).map(|piece| match piece {
+            Segment::Bytes(range) => Segment::Bytes(&self.bytes[range]),
+            Segment::Records { length } => Segment::Records { length },
+        })
     }
+
+    /// The same with bytes that share one allocation and outlive this. Nothing is copied.
+    pub fn into_segments(self) -> impl Iterator<Item = Segment<Bytes>> {
+        let bytes = Bytes::from(self.bytes);
+        let pieces: Vec<_> = pieces(&self.holes, bytes.len()).collect();
+        pieces.into_iter().map(move |piece| match piece {
+            Segment::Bytes(range) => Segment::Bytes(bytes.slice(range)),
+            Segment::Records { length } => Segment::Records { length },
+        })
+    }
+}
+
+/// Where in `length` bytes the pieces between the holes lie, and the holes; no piece is empty.
+fn pieces(holes: &[Hole], length: usize) -> impl Iterator<Item = Segment<Range<usize>>> {
+    let starts = std::iter::once(0).chain(holes.iter().map(|hole| hole.at));
+    let pieces = starts.zip(holes.iter().map(Some).chain(std::iter::once(None)));
+    pieces.flat_map(move |(start, hole)| {
+        let range = start..hole.map_or(length, |hole| hole.at);
+        let bytes = (!range.is_empty()).then_some(Segment::Bytes(range));
+        bytes.into_iter().chain(hole.map(|hole| Segment::Records { length: hole.length }))
+    })
 }

@@ -109,6 +109,9 @@ impl<'o> Writer<'o> {
     }
 
     pub fn unsigned_varint(&mut self, value: u32) {
+        if value < 0x80 {
+            return self.out.push(value as u8);
+        }
         let (bytes, length) = varint(value);
         self.out.extend_from_slice(&bytes[..length]);
     }
@@ -225,11 +228,14 @@ impl<'o> Writer<'o> {
 
     /// The tagged fields of a struct for which the schema knows none.
     pub fn unknown_tags(&mut self, unknown: &[TaggedField]) {
-        if self.flexible {
-            let tags = self.begin_tags(unknown);
-            self.end_tags(tags);
-        } else if !unknown.is_empty() {
-            self.fail(EncodeError::UnknownTags);
+        match (self.flexible, unknown) {
+            (true, []) => self.out.push(0),
+            (true, _) => {
+                let tags = self.begin_tags(unknown);
+                self.end_tags(tags);
+            }
+            (false, []) => {}
+            (false, _) => self.fail(EncodeError::UnknownTags),
         }
     }
 

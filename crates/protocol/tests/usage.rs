@@ -77,6 +77,11 @@ fn a_fetch_response_leaves_holes_for_records_that_are_elsewhere() {
     }
     assert_eq!(sent.len(), segments.len());
     assert_eq!(sent[..4], (sent.len() as u32 - 4).to_be_bytes());
+    let segments: Vec<_> = segments.into_segments().collect();
+    let [Segment::Bytes(head), Segment::Records { length }, Segment::Bytes(tail)] = &segments[..] else {
+        panic!("{segments:?}");
+    };
+    assert_eq!([&head[..], &records[..*length], &tail[..]].concat(), sent);
 
     let (_, body) = decode_response_header(ApiKey::Fetch, 12, &sent[4..]).expect("a header");
     let response = FetchResponseView::decode(12, body).expect("a Fetch response");

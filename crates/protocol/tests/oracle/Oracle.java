@@ -164,7 +164,8 @@ public class Oracle {
             short newest = key.latestVersion(true);
             text.append(key.id).append(' ').append(key.name).append(' ').append(key.oldestVersion()).append(' ')
                 .append(newest).append(' ').append(key.latestVersion(false));
-            for (short version = key.oldestVersion(); version <= newest; version++) {
+            for (int number = -1; number <= newest + 2; number++) {
+                short version = (short) number;
                 text.append(' ').append(key.requestHeaderVersion(version)).append('/').append(key.responseHeaderVersion(version));
             }
             text.append('\n');
