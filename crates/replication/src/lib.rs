@@ -1,1 +1,11 @@
-//! replication
+//! Replicas: what a broker does for each partition it holds. Knows logs and the image of the cluster; knows no request, no
+//! socket, no group.
+pub mod acknowledged;
+mod config;
+pub mod leader;
+pub mod partition;
+pub mod replicas;
+pub mod watch;
+
+pub use partition::Partition;
+pub use replicas::Replicas;

@@ -122,8 +122,7 @@ impl Waiting {
         }
     }
 
-    /// Counts one more registration as fired: for what turned out to hold already.
-    pub fn fired(&self) {
+    fn fired(&self) {
         let before = self.missing.fetch_update(Ordering::AcqRel, Ordering::Acquire, |missing| missing.checked_sub(1));
         if before == Ok(1) {
             self.ready.notify_one();
@@ -135,11 +134,24 @@ impl Waiting {
     }
 }
 
-impl Drop for Registration {
-    fn drop(&mut self) {
+impl Registration {
+    /// For what turned out to hold already: counts it as fired, unless an advance has done so in the meantime.
+    pub fn holds(self) {
+        if let Some(waiting) = self.leave() {
+            waiting.fired();
+        }
+    }
+
+    fn leave(&self) -> Option<Arc<Waiting>> {
         let mut state = self.watch.state.lock();
         let (queue, offset) = state.queue(self.until);
-        queue.remove(&(offset, self.id));
+        queue.remove(&(offset, self.id))
+    }
+}
+
+impl Drop for Registration {
+    fn drop(&mut self) {
+        self.leave();
     }
 }
 

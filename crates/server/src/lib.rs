@@ -1,8 +1,13 @@
 //! Kafka's protocol over sockets: listeners, connections, one file per API. Knows nothing of files or journals; what a
 //! partition, a group or the controller decides, it asks them.
+pub mod api;
+pub mod broker;
 pub mod connection;
+pub mod features;
 pub mod fetch_session;
 pub mod frame;
+pub mod groups;
 pub mod listener;
 pub mod memory;
+pub mod producer_ids;
 pub mod reply;

@@ -2,18 +2,25 @@
 use std::ops::RangeInclusive;
 
 use protocol::api_versions_request::ApiVersionsRequestView;
-use protocol::api_versions_response::{ApiVersionsResponse, ApiVersionsResponseApiVersion};
+use protocol::api_versions_response::{ApiVersion, ApiVersionsResponse, FinalizedFeatureKey, SupportedFeatureKey};
 use protocol::{ApiKey, ErrorCode};
 
-use super::{SERVED, Served};
+use super::{Answer, Call, SERVED, Served};
 use crate::broker::Broker;
+use crate::features::{FEATURES, Feature};
 
 /// Kafka advertises Produce from 0, though it refuses 0 to 2: older librdkafka takes a higher minimum for a broker that
 /// cannot read compressed batches (KAFKA-18659).
 const PRODUCE_ADVERTISED_MIN: i16 = 0;
 
-pub fn handle(broker: &Broker, version: i16, request: &ApiVersionsRequestView<'_>) -> ApiVersionsResponse {
-    if version >= 3 && !(is_software_name(request.client_software_name) && is_software_name(request.client_software_version)) {
+pub async fn handle(call: Call) -> Answer {
+    let request: ApiVersionsRequestView<'_> = call.request()?;
+    call.reply(&respond(&call.broker, call.version, &request))
+}
+
+fn respond(broker: &Broker, version: i16, request: &ApiVersionsRequestView<'_>) -> ApiVersionsResponse {
+    let names = [request.client_software_name, request.client_software_version];
+    if version >= 3 && !names.into_iter().all(is_software_name) {
         return ApiVersionsResponse { error_code: ErrorCode::InvalidRequest.code(), ..Default::default() };
     }
     match misrouted(broker, request) {
@@ -33,20 +40,35 @@ pub fn unsupported_version() -> ApiVersionsResponse {
 }
 
 fn all(broker: &Broker, version: i16) -> ApiVersionsResponse {
-    let features = broker.image().features();
+    let image = broker.image();
+    // Versions 0 to 3 cannot say a minimum of 0 (KAFKA-17011).
+    let is_sayable = |feature: &&Feature| version >= 4 || *feature.versions.start() > 0;
+    let supported = FEATURES.iter().filter(is_sayable).map(|feature| SupportedFeatureKey {
+        name: feature.name.to_owned(),
+        min_version: *feature.versions.start(),
+        max_version: *feature.versions.end(),
+        ..Default::default()
+    });
+    let finalized = image.features.iter().map(|(name, level)| FinalizedFeatureKey {
+        name: name.to_owned(),
+        max_version_level: level,
+        min_version_level: level,
+        ..Default::default()
+    });
     ApiVersionsResponse {
         api_keys: SERVED.iter().map(advertised).collect(),
-        supported_features: features.supported(version),
-        finalized_features_epoch: features.epoch(),
-        finalized_features: features.finalized(),
+        supported_features: supported.collect(),
+        // Kafka's epoch of the finalised features is where the metadata log stands.
+        finalized_features_epoch: image.position.index as i64,
+        finalized_features: finalized.collect(),
         ..Default::default()
     }
 }
 
-fn advertised(served: &Served) -> ApiVersionsResponseApiVersion {
+fn advertised(served: &Served) -> ApiVersion {
     let versions: &RangeInclusive<i16> = &served.versions;
     let min_version = if served.key == ApiKey::Produce { PRODUCE_ADVERTISED_MIN } else { *versions.start() };
-    ApiVersionsResponseApiVersion {
+    ApiVersion {
         api_key: served.key.code(),
         min_version,
         max_version: *versions.end(),

@@ -1,0 +1,154 @@
+//! This broker's configuration as admin clients see it: DescribeConfigs of a broker, and which of its keys may be altered
+//! while it runs. Rules of Kafka's `ConfigHelper.createBrokerConfigEntry` and `DynamicBrokerConfig`.
+use metadata::configs::BrokerKeys;
+use metadata::{Image, Resource};
+use protocol::describe_configs_response::{
+    DescribeConfigsResourceResult, DescribeConfigsResult, DescribeConfigsSynonym,
+};
+use record::BrokerId;
+use server::broker::{BrokerConfigs, ConfigQuery};
+
+use crate::config::{Config, Effect, Key, Kind, Setting, Settings, Source, UpdateMode, key};
+
+pub(crate) struct NodeConfigs {
+    node_id: BrokerId,
+    settings: Settings,
+}
+
+/// Kafka's `ConfigEntry.ConfigSource`.
+const DYNAMIC_BROKER: i8 = 2;
+const DYNAMIC_DEFAULT_BROKER: i8 = 3;
+const STATIC_BROKER: i8 = 4;
+const DEFAULT: i8 = 5;
+
+/// Keys that stand for each other in another unit, the strongest first (`DynamicBrokerConfig.brokerConfigSynonyms`).
+const FAMILIES: &[&[&str]] = &[
+    &["log.flush.interval.ms", "log.flush.scheduler.interval.ms"],
+    &["log.retention.ms", "log.retention.minutes", "log.retention.hours"],
+    &["log.roll.jitter.ms", "log.roll.jitter.hours"],
+    &["log.roll.ms", "log.roll.hours"],
+];
+
+impl NodeConfigs {
+    pub fn new(config: &Config) -> Self {
+        Self { node_id: BrokerId(config.node_id), settings: config.settings.clone() }
+    }
+
+    fn entry(&self, image: &Image, setting: &Setting<'_>, query: &ConfigQuery<'_>) -> DescribeConfigsResourceResult {
+        let key = setting.key;
+        let synonyms = self.synonyms(image, key);
+        let (value, source) = synonyms.first().map_or((setting.value.map(str::to_owned), DEFAULT), |first| {
+            (first.value.clone(), first.source)
+        });
+        DescribeConfigsResourceResult {
+            name: key.name.to_owned(),
+            value: value.filter(|_| !key.is_sensitive()),
+            read_only: key.update_mode == UpdateMode::ReadOnly,
+            config_source: source,
+            is_sensitive: key.is_sensitive(),
+            synonyms: if query.include_synonyms { synonyms } else { vec![] },
+            config_type: key.kind.code(),
+            documentation: query.include_documentation.then(|| key.documentation.to_owned()),
+            ..Default::default()
+        }
+    }
+
+    /// All values that the key has, or would have without the one before, the strongest first.
+    fn synonyms(&self, image: &Image, key: &Key) -> Vec<DescribeConfigsSynonym> {
+        let family = FAMILIES.iter().find(|family| family.contains(&key.name));
+        // A key stands for those after it in its family, never for those before.
+        let names: Vec<&str> = match family {
+            Some(family) => family.iter().copied().skip_while(|name| *name != key.name).collect(),
+            None => vec![key.name],
+        };
+        let synonym = |name: &str, value: Option<&str>, source: i8| DescribeConfigsSynonym {
+            name: name.to_owned(),
+            value: value.filter(|_| !key.is_sensitive()).map(str::to_owned),
+            source,
+            ..Default::default()
+        };
+        let mut synonyms = Vec::new();
+        let dynamic =
+            [(Resource::Broker(self.node_id), DYNAMIC_BROKER), (Resource::BrokerDefault, DYNAMIC_DEFAULT_BROKER)];
+        for (resource, source) in &dynamic {
+            let set = names.iter().filter_map(|name| Some((name, image.configs.value(resource, name)?)));
+            synonyms.extend(set.map(|(name, value)| synonym(name, Some(value), *source)));
+        }
+        let settings = || names.iter().filter_map(|name| self.settings.find(name));
+        let set = settings().filter(|setting| *setting.source != Source::Default);
+        synonyms.extend(set.map(|setting| synonym(setting.key.name, setting.value, STATIC_BROKER)));
+        let defaults = settings().filter(|setting| setting.key.default.is_some());
+        synonyms.extend(defaults.map(|setting| synonym(setting.key.name, setting.key.default, DEFAULT)));
+        synonyms
+    }
+}
+
+impl BrokerConfigs for NodeConfigs {
+    fn describe(&self, image: &Image, query: &ConfigQuery<'_>) -> DescribeConfigsResult {
+        let wanted = |name: &str| query.names.as_ref().is_none_or(|names| names.contains(&name));
+        let configs = match query.resource_name {
+            // What is set for all brokers, and only that.
+            "" => {
+                let set = image.configs.of(&Resource::BrokerDefault);
+                let set = set.into_iter().flat_map(|set| set.iter()).filter(|(name, _)| wanted(name));
+                set.filter_map(|(name, value)| Some(default_entry(key(name)?, value, query))).collect()
+            }
+            _ => {
+                let is_shown = |setting: &Setting<'_>| !setting.key.internal || *setting.source != Source::Default;
+                let shown = self.settings.iter().filter(|setting| wanted(setting.key.name) && is_shown(setting));
+                shown.map(|setting| self.entry(image, &setting, query)).collect()
+            }
+        };
+        DescribeConfigsResult { configs, ..Default::default() }
+    }
+}
+
+fn default_entry(key: &Key, value: &str, query: &ConfigQuery<'_>) -> DescribeConfigsResourceResult {
+    let value = (!key.is_sensitive()).then(|| value.to_owned());
+    let synonym = DescribeConfigsSynonym {
+        name: key.name.to_owned(),
+        value: value.clone(),
+        source: DYNAMIC_DEFAULT_BROKER,
+        ..Default::default()
+    };
+    DescribeConfigsResourceResult {
+        name: key.name.to_owned(),
+        value,
+        config_source: DYNAMIC_DEFAULT_BROKER,
+        is_sensitive: key.is_sensitive(),
+        synonyms: if query.include_synonyms { vec![synonym] } else { vec![] },
+        config_type: key.kind.code(),
+        documentation: query.include_documentation.then(|| key.documentation.to_owned()),
+        ..Default::default()
+    }
+}
+
+impl BrokerKeys for NodeConfigs {
+    /// Kafka's `DynamicBrokerConfig.validate`, as far as it is about one key.
+    fn check(&self, name: &str, value: Option<&str>, cluster_wide: bool) -> Result<(), String> {
+        let Some(key) = key(name) else { return Ok(()) }; // Kafka keeps what it does not know, for plugins.
+        match key.update_mode {
+            UpdateMode::ReadOnly => {
+                return Err(format!("Cannot update these configs dynamically: Set({name})"));
+            }
+            UpdateMode::PerBroker if cluster_wide => {
+                return Err(format!("Cannot update these configs at default cluster level: Set({name})"));
+            }
+            UpdateMode::PerBroker | UpdateMode::ClusterWide => {}
+        }
+        let Some(value) = value else { return Ok(()) };
+        key.parse(value).map_err(|wrong| format!("Invalid value {value} for configuration {name}: {wrong}"))?;
+        match key.effect {
+            Effect::Refused(reason) => Err(format!("Ottla does not serve {name} yet: {reason}")),
+            Effect::Served | Effect::WithoutEffect(_) => Ok(()),
+        }
+    }
+
+    fn default(&self, name: &str) -> Option<String> {
+        self.settings.find(name)?.key.default.map(str::to_owned)
+    }
+
+    fn is_list(&self, name: &str) -> bool {
+        key(name).is_some_and(|key| key.kind == Kind::List)
+    }
+}

@@ -1,0 +1,260 @@
+//! The life of a node: opens its directory, its metadata and its sockets, puts the rooms together, and takes them apart
+//! again. Decides nothing about records, groups or requests.
+use std::fmt;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use controller::{Handle, Options, Registration};
+use env::{Env, Listener};
+use protocol::Uuid;
+use record::BrokerId;
+use replication::Replicas;
+use server::api::{Api, Peer};
+use server::broker::{Broker, Settings};
+use server::connection::Limits;
+use server::features::FEATURES;
+use server::fetch_session::FetchSessions;
+use server::groups::Groups;
+use server::listener::{ConnectionCounts, accept};
+use server::memory::FrameMemory;
+use server::producer_ids::ProducerIds;
+use storage::{Identity, LogDir};
+use tokio::sync::Semaphore;
+
+use crate::broker_configs::NodeConfigs;
+use crate::config::Config;
+use crate::{engine, status};
+
+/// A running node. Dropping it stops nothing: [`Node::stop`] does.
+pub struct Node {
+    env: Env,
+    directory: LogDir,
+    controller: Handle,
+    broker: Arc<Broker>,
+    counts: Arc<ConnectionCounts>,
+    closing: Arc<Semaphore>,
+    addresses: Vec<(String, SocketAddr)>,
+    http: Option<SocketAddr>,
+}
+
+/// Why a node does not start: one clear line.
+#[derive(Debug)]
+pub struct StartError(pub String);
+
+/// Further ones wait.
+const CONTROLLER_REQUESTS_MAX: usize = 1024;
+/// How long a stopping node lets its connections finish what they have begun.
+const DRAIN_MAX: Duration = Duration::from_millis(700);
+const DRAIN_STEP: Duration = Duration::from_millis(5);
+
+impl Node {
+    /// `memory_bytes` is what this process may use of the machine.
+    pub async fn start(env: Env, config: &Config, memory_bytes: u64) -> Result<Node, StartError> {
+        let memory = engine::Memory::of(config, memory_bytes);
+        let directory = open_directory(&env, config, &memory)?;
+        let facts = directory.facts();
+        let node_id = BrokerId(facts.node_id);
+        let cluster_id = facts.cluster_id.clone();
+        let directory_id = Uuid(facts.directory_id.0);
+
+        let broker_configs = engine::broker_configs(config);
+        let replicas = Arc::new(Replicas::new(node_id, directory.clone(), broker_configs.clone()));
+        let groups = Groups::new(env.clone(), replicas.clone(), engine::group_config(config));
+        let configs = Arc::new(NodeConfigs::new(config));
+
+        let place = directory.path().join(quorum::DIRECTORY);
+        let (log, committed) = quorum::LocalLog::open(&env, &place, quorum::Settings::new(node_id))
+            .map_err(|error| StartError(error.to_string()))?;
+        let options = Options {
+            node_id,
+            defaults: engine::topic_defaults(config),
+            internal_topics: engine::internal_topics(config),
+            broker_configs,
+            broker_keys: configs.clone(),
+            requests_max: CONTROLLER_REQUESTS_MAX,
+        };
+        let mut first = true;
+        let on_update = {
+            let (replicas, groups) = (replicas.clone(), groups.clone());
+            move |update: &metadata::Update| {
+                if std::mem::take(&mut first) {
+                    replicas.delete_strays(&update.image);
+                }
+                replicas.apply(update);
+                groups.apply(update);
+            }
+        };
+        let controller = controller::start(&env, Arc::new(log), committed, options, Box::new(on_update));
+
+        let closing = Arc::new(Semaphore::new(0));
+        let listeners = listen(&env, config).await?;
+        let endpoints = advertised(config, &listeners);
+        let registration = Registration {
+            broker: node_id,
+            incarnation: Uuid(random_id(&env)),
+            endpoints,
+            rack: config.rack.clone(),
+            directories: vec![directory_id],
+            features: FEATURES.iter().map(|feature| (feature.name.to_owned(), *feature.versions.end())).collect(),
+        };
+        controller
+            .register_broker(registration)
+            .await
+            .map_err(|error| StartError(format!("the controller did not take this broker: {error}")))?;
+
+        let broker = Arc::new(Broker {
+            env: env.clone(),
+            node_id,
+            cluster_id,
+            controller: controller.clone(),
+            replicas,
+            groups,
+            fetch_sessions: FetchSessions::new(config.fetch.session_slots),
+            producer_ids: ProducerIds::new(controller.clone()),
+            settings: Settings {
+                auto_create_topics: config.topics.auto_create,
+                fetch_bytes_max: config.fetch.response_bytes_max,
+                request_partitions_max: config.describe_topic_partitions_max,
+            },
+            configs,
+        });
+        let counts = ConnectionCounts::new(config.network.connections_max, config.network.connections_max_per_ip);
+        let limits = Limits {
+            frame_bytes_max: config.network.request_bytes_max,
+            idle_max: config.network.connections_max_idle.unwrap_or(Duration::MAX),
+            memory: FrameMemory::new(memory.frames_bytes),
+            clock: env.clock.clone(),
+            closing: closing.clone(),
+        };
+        let addresses = listeners.iter().map(|(name, listener)| (name.clone(), listener.local_address())).collect();
+        let http = status::serve(&env, config, broker.clone(), counts.clone()).await?;
+        for (name, listener) in listeners {
+            serve(&env, name, listener, &broker, &counts, &limits);
+        }
+        Ok(Node { env, directory, controller, broker, counts, closing, addresses, http })
+    }
+
+    /// Listener name and address of each socket that takes Kafka's protocol.
+    pub fn addresses(&self) -> &[(String, SocketAddr)] {
+        &self.addresses
+    }
+
+    pub fn http(&self) -> Option<SocketAddr> {
+        self.http
+    }
+
+    pub fn broker(&self) -> &Arc<Broker> {
+        &self.broker
+    }
+
+    pub fn directory(&self) -> &LogDir {
+        &self.directory
+    }
+
+    /// Takes no further request, lets those that were begun end, and seals the log.
+    pub async fn stop(self) {
+        self.closing.close();
+        self.broker.groups.close();
+        let deadline = self.env.clock.now() + DRAIN_MAX;
+        while self.counts.total() > 0 && self.env.clock.now() < deadline {
+            self.env.clock.sleep_until(self.env.clock.now() + DRAIN_STEP).await;
+        }
+        self.controller.close().await;
+        match self.directory.close().await {
+            Ok(Ok(())) => {}
+            _ => tracing::error!("the log directory could not be sealed; the next start recovers it"),
+        }
+    }
+}
+
+fn open_directory(env: &Env, config: &Config, memory: &engine::Memory) -> Result<LogDir, StartError> {
+    let [path] = &config.log_dirs[..] else {
+        let count = config.log_dirs.len();
+        return Err(StartError(format!("log.dirs names {count} directories, and Ottla serves one so far: name one")));
+    };
+    env::disk::create_dir_all(&*env.disk, path).map_err(|error| {
+        StartError(format!("the log directory {} cannot be made: {error}; see log.dirs", path.display()))
+    })?;
+    let identity = Identity { cluster_id: config.cluster_id.clone(), node_id: config.node_id };
+    LogDir::open(env, path, &identity, engine::settings(config, memory)).map_err(|error| StartError(error.to_string()))
+}
+
+/// Binds every listener at every address that its host has.
+async fn listen(env: &Env, config: &Config) -> Result<Vec<(String, Box<dyn Listener>)>, StartError> {
+    let mut listeners = Vec::new();
+    for wanted in &config.listeners {
+        let shown = format!("{}://{}:{}", wanted.name, wanted.host.as_deref().unwrap_or(""), wanted.port);
+        let failed = |error: std::io::Error| {
+            let remedy = match error.kind() {
+                std::io::ErrorKind::AddrInUse => "another program uses this port; stop it, or choose another port",
+                std::io::ErrorKind::PermissionDenied => "this port is reserved; choose one above 1023",
+                _ => "see listeners",
+            };
+            StartError(format!("cannot listen on {shown}: {error}; {remedy}"))
+        };
+        let addresses = match &wanted.host {
+            Some(host) => env.net.resolve(host, wanted.port).await.map_err(failed)?,
+            None => vec![every_interface(env, wanted.port)],
+        };
+        for address in addresses {
+            let listener = env.net.listen(address, config.network.backlog).map_err(failed)?;
+            listeners.push((wanted.name.clone(), listener));
+        }
+    }
+    Ok(listeners)
+}
+
+/// IPv6's wildcard takes IPv4 too, where the machine has IPv6 at all.
+fn every_interface(env: &Env, port: u16) -> SocketAddr {
+    let v6 = SocketAddr::from((std::net::Ipv6Addr::UNSPECIFIED, 0));
+    match env.net.listen(v6, 1) {
+        Ok(_) => SocketAddr::from((std::net::Ipv6Addr::UNSPECIFIED, port)),
+        Err(_) => SocketAddr::from((std::net::Ipv4Addr::UNSPECIFIED, port)),
+    }
+}
+
+fn advertised(config: &Config, listeners: &[(String, Box<dyn Listener>)]) -> Vec<metadata::Endpoint> {
+    let bound_port = |name: &str| {
+        let bound = listeners.iter().find(|(bound, _)| bound == name);
+        bound.map_or(0, |(_, listener)| listener.local_address().port())
+    };
+    let endpoint = |endpoint: &crate::config::Endpoint| metadata::Endpoint {
+        listener: endpoint.name.clone(),
+        host: endpoint.host.clone().unwrap_or_else(env::process::host_name),
+        port: if endpoint.port == 0 { bound_port(&endpoint.name) } else { endpoint.port },
+        security_protocol: 0, // PLAINTEXT
+    };
+    config.advertised.iter().map(endpoint).collect()
+}
+
+fn serve(
+    env: &Env,
+    name: String,
+    listener: Box<dyn Listener>,
+    broker: &Arc<Broker>,
+    counts: &Arc<ConnectionCounts>,
+    limits: &Limits,
+) {
+    let (broker, name): (Arc<Broker>, Arc<str>) = (broker.clone(), name.into());
+    let service = move |connection: &env::Connection| Api {
+        broker: broker.clone(),
+        peer: Arc::new(Peer { address: connection.peer, listener: name.clone() }),
+    };
+    let accepting = accept(listener, env.clone(), counts.clone(), limits.clone(), service);
+    env.spawn.task("listener", Box::pin(accepting));
+}
+
+fn random_id(env: &Env) -> [u8; 16] {
+    let mut bytes = [0; 16];
+    env.rng.fill(&mut bytes);
+    bytes
+}
+
+impl fmt::Display for StartError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for StartError {}

@@ -1,0 +1,172 @@
+//! All partitions of this node: makes, leads, configures and deletes their replicas as the image of the cluster says.
+//! Knows no controller: whoever has a new image brings it.
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use metadata::configs::{BrokerConfigs, TopicConfig};
+use metadata::{Image, Resource, Topic, Update};
+use parking_lot::RwLock;
+use record::{BrokerId, TopicPartition};
+use rustc_hash::FxHashMap;
+use storage::LogDir;
+
+use crate::config;
+use crate::partition::Partition;
+
+pub struct Replicas {
+    node_id: BrokerId,
+    directory: LogDir,
+    broker_configs: BrokerConfigs,
+    topics: RwLock<FxHashMap<Arc<str>, BTreeMap<i32, Arc<Partition>>>>,
+    #[cfg(feature = "mutants")]
+    pub watermark_over_received: bool,
+}
+
+impl Replicas {
+    /// `broker_configs` are the broker's static settings, which topics fall back to.
+    pub fn new(node_id: BrokerId, directory: LogDir, broker_configs: BrokerConfigs) -> Self {
+        Self {
+            node_id,
+            directory,
+            broker_configs,
+            topics: RwLock::default(),
+            #[cfg(feature = "mutants")]
+            watermark_over_received: false,
+        }
+    }
+
+    pub fn partition(&self, topic: &str, index: i32) -> Option<Arc<Partition>> {
+        self.topics.read().get(topic)?.get(&index).cloned()
+    }
+
+    /// Of one topic, by index.
+    pub fn partitions(&self, topic: &str) -> Vec<Arc<Partition>> {
+        self.topics.read().get(topic).map(|partitions| partitions.values().cloned().collect()).unwrap_or_default()
+    }
+
+    pub fn directory(&self) -> &LogDir {
+        &self.directory
+    }
+
+    pub fn broker_configs(&self) -> &BrokerConfigs {
+        &self.broker_configs
+    }
+
+    pub fn len(&self) -> usize {
+        self.topics.read().values().map(BTreeMap::len).sum()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.topics.read().is_empty()
+    }
+
+    /// The first image after a start: logs of topics that were deleted while the node was down, or in whose deletion it
+    /// died, go now.
+    pub fn delete_strays(&self, image: &Image) {
+        for log in self.directory.logs() {
+            let topic = image.topics.by_id(log.topic_id());
+            let is_ours = topic.and_then(|topic| topic.partitions.find(log.name().partition));
+            if !is_ours.is_some_and(|partition| partition.replicas.contains(&self.node_id)) {
+                tracing::info!(partition = %log.name(), topic_id = %log.topic_id(), "deleted: its topic is gone");
+                // Not awaited: whoever asks again finds it gone, and after a crash this comes again.
+                drop(self.directory.delete_log(&log));
+            }
+        }
+    }
+
+    /// Does what a change of the cluster asks of this node. Blocks for nothing.
+    pub fn apply(&self, update: &Update) {
+        for topic in &update.delta.topics_deleted {
+            self.delete_topic(topic);
+        }
+        for &(topic_id, index) in &update.delta.partitions {
+            let topic = update.image.topics.by_id(topic_id).expect("a delta names partitions of topics that exist");
+            self.apply_partition(&update.image, topic, index);
+        }
+        for resource in &update.delta.configs {
+            match resource {
+                Resource::Topic(name) => self.configure_topic(&update.image, name),
+                Resource::Broker(_) | Resource::BrokerDefault => self.configure_all(&update.image),
+                Resource::ClientMetrics(_) | Resource::Group(_) => {}
+            }
+        }
+    }
+
+    fn delete_topic(&self, topic: &Topic) {
+        let mut topics = self.topics.write();
+        // The name may be another topic's by now.
+        let is_this = |partition: &Arc<Partition>| partition.topic_id() == topic.id;
+        let Some(partitions) = topics.get(&topic.name).filter(|partitions| partitions.values().all(is_this)) else {
+            return;
+        };
+        let partitions: Vec<Arc<Partition>> = partitions.values().cloned().collect();
+        topics.remove(&topic.name);
+        drop(topics);
+        for partition in partitions {
+            partition.resign(None, partition.leader_epoch());
+            drop(self.directory.delete_log(partition.log()));
+        }
+    }
+
+    fn apply_partition(&self, image: &Image, topic: &Topic, index: i32) {
+        let wanted = topic.partitions.find(index).expect("a delta names partitions that exist");
+        if !wanted.replicas.contains(&self.node_id) {
+            return;
+        }
+        let config = image.topic_config(&topic.name, self.node_id, &self.broker_configs);
+        let Some(partition) = self.replica(topic, index, &config) else { return };
+        match wanted.leader {
+            Some(leader) if leader == self.node_id => {
+                partition.lead(wanted.leader_epoch, config.min_insync_replicas as usize, wanted.replicas.len());
+            }
+            leader => partition.resign(leader, wanted.leader_epoch),
+        }
+    }
+
+    /// The replica, with its log: found, or made now.
+    fn replica(&self, topic: &Topic, index: i32, config: &TopicConfig) -> Option<Arc<Partition>> {
+        if let Some(partition) = self.partition(&topic.name, index)
+            && partition.topic_id() == topic.id
+        {
+            return Some(partition);
+        }
+        let name = TopicPartition::new(topic.name.clone(), index);
+        let log_config = config::of_log(&name, config);
+        let log = match self.directory.log(topic.id, index) {
+            Some(log) => {
+                log.configure(log_config);
+                log
+            }
+            None => {
+                match self.directory.create_log(name, topic.id, log_config, None) {
+                    Ok(log) => log,
+                    Err(error) => {
+                        tracing::error!(topic = %topic.name, index, ?error, "a log could not be created");
+                        return None;
+                    }
+                }
+            }
+        };
+        let partition = Partition::new(self.directory.clone(), log, config::of_rules(config));
+        #[cfg(feature = "mutants")]
+        partition.watermark_over_received.store(self.watermark_over_received, std::sync::atomic::Ordering::Relaxed);
+        let mut topics = self.topics.write();
+        topics.entry(topic.name.clone()).or_default().insert(index, partition.clone());
+        Some(partition)
+    }
+
+    fn configure_topic(&self, image: &Image, name: &str) {
+        let Some(topic) = image.topics.by_name(name) else { return };
+        let config = image.topic_config(name, self.node_id, &self.broker_configs);
+        for partition in self.partitions(name) {
+            partition.set_rules(config::of_rules(&config));
+            partition.log().configure(config::of_log(partition.name(), &config));
+            self.apply_partition(image, topic, partition.name().partition);
+        }
+    }
+
+    fn configure_all(&self, image: &Image) {
+        let names: Vec<Arc<str>> = self.topics.read().keys().cloned().collect();
+        names.iter().for_each(|name| self.configure_topic(image, name));
+    }
+}

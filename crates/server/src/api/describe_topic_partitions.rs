@@ -1,0 +1,101 @@
+//! DescribeTopicPartitions: topics page by page (KIP-966). Rules of Kafka's `DescribeTopicPartitionsRequestHandler`.
+use std::collections::BTreeSet;
+
+use metadata::{Image, Topic};
+use protocol::describe_topic_partitions_request::DescribeTopicPartitionsRequestView;
+use protocol::describe_topic_partitions_response::{
+    Cursor, DescribeTopicPartitionsResponse, DescribeTopicPartitionsResponsePartition,
+    DescribeTopicPartitionsResponseTopic,
+};
+use protocol::{ErrorCode, Uuid};
+use record::BrokerId;
+
+use super::{Answer, Call, authorized_operations};
+
+pub async fn handle(call: Call) -> Answer {
+    let request: DescribeTopicPartitionsRequestView<'_> = call.request()?;
+    let cursor = request.cursor.map(|cursor| (cursor.topic_name, cursor.partition_index));
+    if cursor.is_some_and(|(_, partition)| partition < 0) {
+        return Err(call.refused("a cursor with a negative partition"));
+    }
+    let image = call.broker.image();
+    let from = cursor.map_or("", |(topic, _)| topic);
+    let asked: BTreeSet<&str> = request.topics.iter().map(|topic| topic.name).collect();
+    let names: Vec<&str> = match asked.is_empty() {
+        true => image.topics.iter_from(from).map(|topic| &*topic.name).collect(),
+        false => asked.into_iter().filter(|name| *name >= from).collect(),
+    };
+    let limit = (request.response_partition_limit.max(0) as usize).min(call.broker.settings.request_partitions_max);
+    call.reply(&page(&image, &names, cursor, limit))
+}
+
+fn page(image: &Image, names: &[&str], cursor: Option<(&str, i32)>, limit: usize) -> DescribeTopicPartitionsResponse {
+    let mut response = DescribeTopicPartitionsResponse::default();
+    let mut left = limit;
+    for name in names {
+        let first = cursor.filter(|(topic, _)| topic == name).map_or(0, |(_, partition)| partition);
+        if left == 0 {
+            response.next_cursor = Some(next(name, first));
+            return response;
+        }
+        let Some(topic) = image.topics.by_name(name) else {
+            response.topics.push(missing(name));
+            continue;
+        };
+        let described = describe(image, topic, first, left);
+        let end = first + described.partitions.len() as i32;
+        left -= described.partitions.len();
+        response.topics.push(described);
+        if (end as usize) < topic.partitions.len() {
+            response.next_cursor = Some(next(name, end));
+            return response;
+        }
+    }
+    response
+}
+
+fn next(topic: &str, partition: i32) -> Cursor {
+    Cursor { topic_name: topic.to_owned(), partition_index: partition, ..Default::default() }
+}
+
+fn missing(name: &str) -> DescribeTopicPartitionsResponseTopic {
+    let error = match metadata::check_topic_name(name).is_ok() {
+        true => ErrorCode::UnknownTopicOrPartition,
+        false => ErrorCode::InvalidTopicException,
+    };
+    DescribeTopicPartitionsResponseTopic {
+        error_code: error.code(),
+        name: Some(name.to_owned()),
+        is_internal: metadata::is_internal(name),
+        topic_authorized_operations: authorized_operations::NOT_ASKED,
+        ..Default::default()
+    }
+}
+
+fn describe(image: &Image, topic: &Topic, first: i32, limit: usize) -> DescribeTopicPartitionsResponseTopic {
+    let ids = |nodes: &[BrokerId]| nodes.iter().map(|node| node.0).collect::<Vec<i32>>();
+    let is_offline = |node: &&BrokerId| image.brokers.find(**node).is_none_or(|broker| broker.fenced);
+    let partitions = topic.partitions.iter().skip(first as usize).take(limit).map(|(index, partition)| {
+        let leader = partition.leader.filter(|leader| !is_offline(&leader));
+        DescribeTopicPartitionsResponsePartition {
+            error_code: leader.map_or(ErrorCode::LeaderNotAvailable, |_| ErrorCode::None).code(),
+            partition_index: index,
+            leader_id: leader.map_or(-1, |leader| leader.0),
+            leader_epoch: partition.leader_epoch.0,
+            replica_nodes: ids(&partition.replicas),
+            isr_nodes: ids(&partition.isr),
+            eligible_leader_replicas: Some(vec![]),
+            last_known_elr: Some(vec![]),
+            offline_replicas: partition.replicas.iter().filter(is_offline).map(|node| node.0).collect(),
+            ..Default::default()
+        }
+    });
+    DescribeTopicPartitionsResponseTopic {
+        name: Some(topic.name.to_string()),
+        topic_id: Uuid(topic.id.0),
+        is_internal: topic.is_internal(),
+        partitions: partitions.collect(),
+        topic_authorized_operations: authorized_operations::TOPIC,
+        ..Default::default()
+    }
+}

@@ -1,0 +1,91 @@
+//! What went wrong below, as Kafka's codes: one exhaustive match per error.
+use protocol::ErrorCode;
+use replication::partition::{AppendError, ReadError};
+use storage::producer_state::ProducerError;
+use storage::validate::ValidateError;
+
+pub fn of_append(error: &AppendError) -> ErrorCode {
+    match error {
+        AppendError::Invalid(error) => of_validation(error),
+        AppendError::Log(error) => of_log_append(error),
+        AppendError::NotEnoughReplicas { .. } => ErrorCode::NotEnoughReplicas,
+        AppendError::NotLeader => ErrorCode::NotLeaderOrFollower,
+        AppendError::OutOfSpace => ErrorCode::KafkaStorageError,
+    }
+}
+
+pub fn of_validation(error: &ValidateError) -> ErrorCode {
+    match error {
+        ValidateError::Corrupt { .. } | ValidateError::NotABatch(_) => ErrorCode::CorruptMessage,
+        ValidateError::Compression(record::CompressionError::TooLarge { .. }) => ErrorCode::InvalidRecord,
+        ValidateError::Compression(_) => ErrorCode::UnknownServerError,
+        ValidateError::RebuiltTooLarge { .. } | ValidateError::TooLarge { .. } => ErrorCode::MessageTooLarge,
+        ValidateError::Records(faults) if faults.any_timestamp() => ErrorCode::InvalidTimestamp,
+        ValidateError::TooLargeForSegment { .. } => ErrorCode::RecordListTooLarge,
+        ValidateError::ZstdNotAllowed { .. } => ErrorCode::UnsupportedCompressionType,
+        ValidateError::BaseOffset { .. }
+        | ValidateError::ControlBatch
+        | ValidateError::ManyBatches { .. }
+        | ValidateError::NoBatch { .. }
+        | ValidateError::OffsetRange { .. }
+        | ValidateError::OffsetsAndCount { .. }
+        | ValidateError::OldMagic { .. }
+        | ValidateError::Record(_)
+        | ValidateError::RecordCount { .. }
+        | ValidateError::RecordTooLarge { .. }
+        | ValidateError::Records(_)
+        | ValidateError::Sequence { .. } => ErrorCode::InvalidRecord,
+    }
+}
+
+pub fn of_read(error: &ReadError) -> ErrorCode {
+    match error {
+        ReadError::FencedLeaderEpoch => ErrorCode::FencedLeaderEpoch,
+        ReadError::Log(error) => of_log_read(error),
+        ReadError::NotLeader | ReadError::NotReplica => ErrorCode::NotLeaderOrFollower,
+        ReadError::UnknownLeaderEpoch => ErrorCode::UnknownLeaderEpoch,
+    }
+}
+
+fn of_log_append(error: &storage::AppendError) -> ErrorCode {
+    match error {
+        storage::AppendError::Deleted | storage::AppendError::Paused => ErrorCode::NotLeaderOrFollower,
+        storage::AppendError::Offline | storage::AppendError::Write(_) => ErrorCode::KafkaStorageError,
+        storage::AppendError::Producer(error) => of_producer(error),
+        storage::AppendError::NotNext { .. }
+        | storage::AppendError::NotWhole { .. }
+        | storage::AppendError::OldEpoch { .. }
+        | storage::AppendError::Overflow => ErrorCode::UnknownServerError,
+    }
+}
+
+pub fn of_log_read(error: &storage::ReadError) -> ErrorCode {
+    match error {
+        storage::ReadError::Deleted => ErrorCode::NotLeaderOrFollower,
+        storage::ReadError::OutOfRange { .. } => ErrorCode::OffsetOutOfRange,
+        storage::ReadError::Cold
+        | storage::ReadError::Corrupt { .. }
+        | storage::ReadError::Io(_)
+        | storage::ReadError::Offline => ErrorCode::KafkaStorageError,
+    }
+}
+
+pub fn of_log_start(error: &storage::LogStartError) -> ErrorCode {
+    match error {
+        storage::LogStartError::Deleted => ErrorCode::NotLeaderOrFollower,
+        storage::LogStartError::Offline => ErrorCode::KafkaStorageError,
+        storage::LogStartError::OutOfRange { .. } => ErrorCode::OffsetOutOfRange,
+    }
+}
+
+fn of_producer(error: &ProducerError) -> ErrorCode {
+    match error {
+        ProducerError::CoordinatorFenced { .. } => ErrorCode::TransactionCoordinatorFenced,
+        ProducerError::Epoch { .. } => ErrorCode::InvalidProducerEpoch,
+        ProducerError::TransactionOpen { .. } => ErrorCode::InvalidTxnState,
+        ProducerError::NewEpochSequence { .. }
+        | ProducerError::OutOfOrder { .. }
+        | ProducerError::Unverified { .. }
+        | ProducerError::WithoutState { .. } => ErrorCode::OutOfOrderSequenceNumber,
+    }
+}

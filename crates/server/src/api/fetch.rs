@@ -1,0 +1,361 @@
+//! Fetch: what a consumer asks of many partitions, under one limit of bytes, waiting for `min_bytes` of it. Rules of
+//! Kafka's `ReplicaManager.fetchMessages` and `DelayedFetch`; what a session remembers is `fetch_session`'s.
+use std::sync::Arc;
+use std::time::Duration;
+
+use env::Instant;
+use protocol::fetch_request::FetchRequestView;
+use protocol::fetch_response::{
+    EpochEndOffset, FetchResponse, FetchableTopicResponse, LeaderIdAndEpoch, NodeEndpoint, PartitionData,
+};
+use protocol::{ErrorCode, Records, Uuid};
+use record::{BrokerId, LeaderEpoch, Offset, TopicId};
+use replication::partition::{Fetch, Fetched, Partition, ReadError, Visibility};
+use replication::watch::{Registration, Until, Waiting};
+use storage::{FileSlice, Slice};
+
+use super::{Answer, Call, errors};
+use crate::fetch_session::{FetchContext, PartitionAnswer, PartitionKey, PartitionRequest, SessionRequest, TopicKey};
+use crate::reply::Piece;
+
+/// From this size on a warm range of a file goes out by `sendfile`; below it a copy and one `writev` are cheaper.
+const SEND_FILE_BYTES_MIN: usize = 64 * 1024;
+/// Kafka's debugging consumer, which sees up to the log end.
+const DEBUGGING_REPLICA_ID: i32 = -2;
+
+pub async fn handle(call: Call) -> Answer {
+    let request: FetchRequestView<'_> = call.request()?;
+    let broker = &call.broker;
+    let asked_at = broker.env.clock.now();
+    let reader = Reader::of(&call, &request);
+    let context = match broker.fetch_sessions.begin(session_request(&call, &request, &reader), asked_at) {
+        Ok(context) => context,
+        Err(error) => return call.reply(&FetchResponse { error_code: error.code(), ..Default::default() }),
+    };
+    let targets: Vec<Target> =
+        context.partitions.iter().map(|(key, request)| Target::find(&call, key, *request)).collect();
+    let wait_max = Duration::from_millis(request.max_wait_ms.max(0) as u64);
+    let results = read_enough(&call, &reader, &targets, asked_at + wait_max).await;
+    answer(call, &context, targets, results).await
+}
+
+/// Who reads, and how much.
+struct Reader {
+    visibility: Visibility,
+    is_follower: bool,
+    bytes_min: usize,
+    bytes_max: usize,
+}
+
+impl Reader {
+    fn of(call: &Call, request: &FetchRequestView<'_>) -> Self {
+        let replica_id = if call.version >= 15 { request.replica_state.replica_id } else { request.replica_id };
+        let visibility = match replica_id {
+            DEBUGGING_REPLICA_ID => Visibility::Debugging,
+            follower @ 0.. => Visibility::Replica(BrokerId(follower)),
+            _ if request.isolation_level == 1 => Visibility::Committed,
+            _ => Visibility::Uncommitted,
+        };
+        let bytes_max = (request.max_bytes.max(0) as usize).min(call.broker.settings.fetch_bytes_max);
+        Self {
+            visibility,
+            is_follower: replica_id >= 0,
+            bytes_min: (request.min_bytes.max(0) as usize).min(bytes_max),
+            bytes_max,
+        }
+    }
+}
+
+fn session_request(call: &Call, request: &FetchRequestView<'_>, reader: &Reader) -> SessionRequest {
+    let uses_topic_ids = call.version >= 13;
+    let key = |name: &str, id: Uuid| match uses_topic_ids {
+        true => TopicKey::Id(id),
+        false => TopicKey::Name(name.into()),
+    };
+    let mut partitions = Vec::new();
+    for topic in request.topics {
+        let topic_key = key(topic.topic, topic.topic_id);
+        partitions.extend(topic.partitions.iter().map(|partition| {
+            let request = PartitionRequest {
+                fetch_offset: partition.fetch_offset,
+                bytes_max: partition.partition_max_bytes,
+                current_leader_epoch: partition.current_leader_epoch,
+                last_fetched_epoch: partition.last_fetched_epoch,
+                log_start_offset: partition.log_start_offset,
+            };
+            (PartitionKey { topic: topic_key.clone(), partition: partition.partition }, request)
+        }));
+    }
+    let mut forgotten = Vec::new();
+    for topic in request.forgotten_topics_data {
+        let topic_key = key(topic.topic, topic.topic_id);
+        let keys = topic.partitions.iter().map(|partition| PartitionKey { topic: topic_key.clone(), partition });
+        forgotten.extend(keys);
+    }
+    SessionRequest {
+        session_id: request.session_id,
+        session_epoch: request.session_epoch,
+        uses_topic_ids,
+        is_follower: reader.is_follower,
+        partitions,
+        forgotten,
+    }
+}
+
+/// A partition that is read, or why it is not.
+struct Target {
+    partition: Result<Arc<Partition>, ErrorCode>,
+    request: PartitionRequest,
+}
+
+impl Target {
+    fn find(call: &Call, key: &PartitionKey, request: PartitionRequest) -> Self {
+        let image = call.broker.image();
+        let topic = match &key.topic {
+            TopicKey::Id(id) => image.topics.by_id(TopicId(id.0)).ok_or(ErrorCode::UnknownTopicId),
+            TopicKey::Name(name) => image.topics.by_name(name).ok_or(ErrorCode::UnknownTopicOrPartition),
+        };
+        let partition = topic.and_then(|topic| {
+            if !topic.partitions.find(key.partition).is_some() {
+                return Err(ErrorCode::UnknownTopicOrPartition);
+            }
+            call.broker.replicas.partition(&topic.name, key.partition).ok_or(ErrorCode::NotLeaderOrFollower)
+        });
+        Self { partition, request }
+    }
+
+    async fn read(&self, reader: &Reader, bytes_left: usize, minimum_one: bool) -> Result<Fetched, ErrorCode> {
+        let partition = self.partition.as_ref().map_err(|&error| error)?;
+        let known = |epoch: i32| (epoch >= 0).then_some(LeaderEpoch(epoch));
+        let fetch = Fetch {
+            from: Offset(self.request.fetch_offset),
+            bytes_max: (self.request.bytes_max.max(0) as usize).min(bytes_left),
+            minimum_one,
+            visibility: reader.visibility,
+            leader_epoch: known(self.request.current_leader_epoch),
+            last_fetched_epoch: known(self.request.last_fetched_epoch),
+        };
+        partition.read(&fetch).await.map_err(|error| {
+            if let ReadError::Log(error @ (storage::ReadError::Corrupt { .. } | storage::ReadError::Io(_))) = &error {
+                tracing::error!(partition = %partition.name(), ?error, "records cannot be read");
+            }
+            errors::of_read(&error)
+        })
+    }
+}
+
+/// What was read of each target, in their order.
+type Results = Vec<Result<Fetched, ErrorCode>>;
+
+/// Reads, and reads again when something has come, until it is enough, or an error, or late.
+async fn read_enough(call: &Call, reader: &Reader, targets: &[Target], deadline: Instant) -> Results {
+    let clock = &*call.broker.env.clock;
+    loop {
+        let results = read_all(reader, targets).await;
+        if targets.is_empty() || is_enough(reader, &results) || clock.now() >= deadline {
+            return results;
+        }
+        let seen: Vec<Offset> = results.iter().flatten().map(|fetched| fetched.high_watermark).collect();
+        drop(results); // Holds memory of tails; nothing is owed to whom waits.
+        let partitions: Vec<&Arc<Partition>> = targets.iter().flat_map(|target| &target.partition).collect();
+        let waiting = Waiting::new(1);
+        let watch = |(partition, seen): (&&Arc<Partition>, &Offset)| {
+            partition.register(Until::Committed(seen.next()), &waiting)
+        };
+        let _registrations: Vec<Registration> = partitions.iter().zip(&seen).map(watch).collect();
+        // What came between the read and the registration woke nobody.
+        let stands = |(partition, seen): (&&Arc<Partition>, &Offset)| {
+            partition.ends(None).is_ok_and(|ends| ends.high_watermark == *seen)
+        };
+        if partitions.iter().zip(&seen).all(stands) && !waiting.until(clock, deadline).await {
+            return read_all(reader, targets).await;
+        }
+    }
+}
+
+async fn read_all(reader: &Reader, targets: &[Target]) -> Results {
+    let mut bytes_left = reader.bytes_max;
+    // The first batch of the answer comes whatever its size, or a consumer would stand still for ever (KIP-74).
+    let mut minimum_one = true;
+    let mut results = Vec::with_capacity(targets.len());
+    for target in targets {
+        let result = target.read(reader, bytes_left, minimum_one).await;
+        if let Ok(fetched) = &result {
+            bytes_left = bytes_left.saturating_sub(fetched.size_bytes);
+            minimum_one &= fetched.size_bytes == 0;
+        }
+        results.push(result);
+    }
+    results
+}
+
+fn is_enough(reader: &Reader, results: &Results) -> bool {
+    let mut bytes = 0;
+    for result in results {
+        match result {
+            Ok(fetched) if fetched.diverging.is_some() => return true,
+            Ok(fetched) => bytes += fetched.size_bytes,
+            Err(_) => return true,
+        }
+    }
+    bytes >= reader.bytes_min
+}
+
+async fn answer(call: Call, context: &FetchContext, targets: Vec<Target>, results: Results) -> Answer {
+    let broker = &call.broker;
+    let mut records = Vec::with_capacity(results.len());
+    let mut data = Vec::with_capacity(results.len());
+    let mut endpoints = Vec::new();
+    for ((key, _), (target, result)) in context.partitions.iter().zip(targets.iter().zip(results)) {
+        let (partition_data, pieces) = match with_pieces(target, result).await {
+            Ok((fetched, pieces)) => (of_fetched(key.partition, &fetched, &pieces), pieces),
+            Err(error) => (of_error(&call, key.partition, target, error, &mut endpoints), vec![]),
+        };
+        data.push(partition_data);
+        records.push(pieces);
+    }
+    let answers: Vec<PartitionAnswer> = data.iter().map(for_session).collect();
+    let session = broker.fetch_sessions.finish(context, &answers, broker.env.clock.now(), &*broker.env.rng);
+    let mut response = FetchResponse {
+        error_code: session.error.code(),
+        session_id: session.session_id,
+        node_endpoints: endpoints,
+        ..Default::default()
+    };
+    let mut told_records = Vec::new();
+    for (((key, _), told), (data, pieces)) in
+        context.partitions.iter().zip(session.told).zip(data.into_iter().zip(records))
+    {
+        if told {
+            told_records.extend((!pieces.is_empty()).then_some(pieces));
+            add(&mut response.responses, &key.topic, data);
+        }
+    }
+    call.reply_with_records(&response, told_records)
+}
+
+/// Neighbours of one topic share its entry, as in `FetchResponse.of`.
+fn add(topics: &mut Vec<FetchableTopicResponse>, topic: &TopicKey, data: PartitionData) {
+    let (name, id) = match topic {
+        TopicKey::Id(id) => ("", *id),
+        TopicKey::Name(name) => (&**name, Uuid::ZERO),
+    };
+    match topics.last_mut() {
+        Some(last) if last.topic == name && last.topic_id == id => last.partitions.push(data),
+        _ => topics.push(FetchableTopicResponse {
+            topic: name.to_owned(),
+            topic_id: id,
+            partitions: vec![data],
+            ..Default::default()
+        }),
+    }
+}
+
+fn of_fetched(index: i32, fetched: &Fetched, pieces: &[Piece]) -> PartitionData {
+    let size_bytes: u64 = pieces.iter().map(Piece::len).sum();
+    let records = match size_bytes {
+        0 => Records::default(),
+        size_bytes => Records::Elsewhere(size_bytes as usize),
+    };
+    let diverging = fetched.diverging.map(|(epoch, end_offset)| EpochEndOffset {
+        epoch: epoch.0,
+        end_offset: end_offset.0,
+        ..Default::default()
+    });
+    PartitionData {
+        partition_index: index,
+        high_watermark: fetched.high_watermark.0,
+        last_stable_offset: fetched.last_stable_offset.0,
+        log_start_offset: fetched.log_start.0,
+        diverging_epoch: diverging.unwrap_or_default(),
+        aborted_transactions: fetched.is_read_committed.then(Vec::new),
+        records: Some(records),
+        ..Default::default()
+    }
+}
+
+fn of_error(
+    call: &Call,
+    index: i32,
+    target: &Target,
+    error: ErrorCode,
+    endpoints: &mut Vec<NodeEndpoint>,
+) -> PartitionData {
+    let mut data = PartitionData {
+        partition_index: index,
+        error_code: error.code(),
+        high_watermark: -1,
+        last_stable_offset: -1,
+        log_start_offset: -1,
+        records: Some(Records::default()),
+        ..Default::default()
+    };
+    let wrong_leader = matches!(error, ErrorCode::NotLeaderOrFollower | ErrorCode::FencedLeaderEpoch);
+    if let (true, 16.., Ok(partition)) = (wrong_leader, call.version, &target.partition) {
+        tell_leader(call, &mut data, partition, endpoints);
+    }
+    data
+}
+
+/// KIP-951: a client that asked the wrong node hears at once where the leader is.
+fn tell_leader(call: &Call, data: &mut PartitionData, partition: &Partition, endpoints: &mut Vec<NodeEndpoint>) {
+    let leader = partition.leader_elsewhere().unwrap_or(call.broker.node_id);
+    data.current_leader =
+        LeaderIdAndEpoch { leader_id: leader.0, leader_epoch: partition.leader_epoch().0, ..Default::default() };
+    if let Some(endpoint) = call.broker.endpoint_of(leader, &call.peer.listener)
+        && endpoints.iter().all(|known| known.node_id != leader.0)
+    {
+        endpoints.push(NodeEndpoint {
+            node_id: leader.0,
+            host: endpoint.host,
+            port: endpoint.port,
+            rack: endpoint.rack,
+            ..Default::default()
+        });
+    }
+}
+
+fn for_session(data: &PartitionData) -> PartitionAnswer {
+    PartitionAnswer {
+        has_records: data.records.as_ref().is_some_and(|records| !records.is_empty()),
+        high_watermark: data.high_watermark,
+        log_start_offset: data.log_start_offset,
+        error: data.error_code != 0,
+        must_be_told: data.preferred_read_replica >= 0 || data.diverging_epoch != EpochEndOffset::default(),
+    }
+}
+
+/// Where the bytes of a partition are, when they go to the socket.
+async fn with_pieces(
+    target: &Target,
+    result: Result<Fetched, ErrorCode>,
+) -> Result<(Fetched, Vec<Piece>), ErrorCode> {
+    let mut fetched = result?;
+    let mut pieces = Vec::with_capacity(fetched.slices.len());
+    for slice in std::mem::take(&mut fetched.slices) {
+        let piece = match slice {
+            Slice::Memory(bytes) => Piece::Memory(bytes),
+            Slice::File(slice) => from_file(target, slice).await?,
+        };
+        pieces.push(piece);
+    }
+    Ok((fetched, pieces))
+}
+
+/// A warm range is sent or copied right here; a cold one is read, and its batches are checked, on a reader thread.
+async fn from_file(target: &Target, slice: FileSlice) -> Result<Piece, ErrorCode> {
+    if slice.size_bytes >= SEND_FILE_BYTES_MIN {
+        if slice.is_cached() {
+            let (at, len) = (slice.position, slice.size_bytes as u64);
+            return Ok(Piece::File { file: slice.file, at, len });
+        }
+    } else if let Ok(Some(bytes)) = slice.read_cached() {
+        return Ok(Piece::Memory(bytes));
+    }
+    let partition = target.partition.as_ref().map_err(|&error| error)?;
+    let read = partition.read_cold(slice).await;
+    read.map(Piece::Memory).map_err(|error| {
+        tracing::error!(partition = %partition.name(), ?error, "a segment cannot be read");
+        errors::of_log_read(&error)
+    })
+}

@@ -1,0 +1,67 @@
+//! FindCoordinator: which node keeps a group. The first question makes the offsets topic.
+use protocol::ErrorCode;
+use protocol::find_coordinator_request::FindCoordinatorRequestView;
+use protocol::find_coordinator_response::{Coordinator, FindCoordinatorResponse};
+
+use super::{Answer, Call};
+use crate::groups::OFFSETS_TOPIC;
+
+/// Kafka's `CoordinatorType`.
+const GROUP: i8 = 0;
+const TRANSACTION: i8 = 1;
+
+pub async fn handle(call: Call) -> Answer {
+    let request: FindCoordinatorRequestView<'_> = call.request()?;
+    if call.version < 4 {
+        let found = find(&call, request.key_type, request.key).await;
+        return call.reply(&FindCoordinatorResponse {
+            error_code: found.error_code,
+            error_message: found.error_message,
+            node_id: found.node_id,
+            host: found.host,
+            port: found.port,
+            ..Default::default()
+        });
+    }
+    let mut coordinators = Vec::with_capacity(request.coordinator_keys.len());
+    for key in request.coordinator_keys {
+        coordinators.push(find(&call, request.key_type, key).await);
+    }
+    call.reply(&FindCoordinatorResponse { coordinators, ..Default::default() })
+}
+
+async fn find(call: &Call, key_type: i8, key: &str) -> Coordinator {
+    let nobody = Coordinator { key: key.to_owned(), node_id: -1, port: -1, ..Default::default() };
+    let refused = |error: ErrorCode, message: Option<&str>| Coordinator {
+        error_code: error.code(),
+        error_message: message.map(str::to_owned),
+        ..nobody.clone()
+    };
+    match key_type {
+        GROUP => {}
+        TRANSACTION => {
+            let message = "Ottla does not serve transactions yet; remove transactional.id from the producer's settings";
+            return refused(ErrorCode::TransactionalIdAuthorizationFailed, Some(message));
+        }
+        _ => return refused(ErrorCode::InvalidRequest, Some("Ottla does not serve this type of coordinator yet")),
+    }
+    if call.broker.groups.partition_of(key).is_none() {
+        call.broker.controller.auto_create_topics(vec![OFFSETS_TOPIC.to_owned()]).await;
+    }
+    let leader = call.broker.groups.partition_of(key).and_then(|index| {
+        let image = call.broker.image();
+        image.topics.by_name(OFFSETS_TOPIC)?.partitions.find(index)?.leader
+    });
+    let address = leader.and_then(|leader| Some((leader, call.broker.endpoint_of(leader, &call.peer.listener)?)));
+    match address {
+        Some((node, address)) => Coordinator {
+            key: key.to_owned(),
+            node_id: node.0,
+            host: address.host,
+            port: address.port,
+            error_message: (call.version >= 4).then(String::new),
+            ..Default::default()
+        },
+        None => refused(ErrorCode::CoordinatorNotAvailable, None),
+    }
+}

@@ -1,0 +1,203 @@
+//! The table of what is served: one line per API, one file per API beside it. Finds the API of a frame and begins it;
+//! what it cannot read or does not serve ends the connection, as in Kafka (`RequestContext`, `SocketServer`).
+use std::net::SocketAddr;
+use std::ops::RangeInclusive;
+use std::sync::Arc;
+
+use env::BoxFuture;
+use protocol::{ApiKey, EncodeError, Message, RequestFrame, View};
+
+use crate::broker::Broker;
+use crate::connection::{Handled, Outcome, Service};
+use crate::frame::Frame;
+use crate::reply::{Piece, Reply};
+
+mod api_versions;
+mod authorized_operations;
+mod configs;
+mod delete_records;
+mod describe_cluster;
+mod describe_topic_partitions;
+mod errors;
+mod fetch;
+mod find_coordinator;
+mod group_admin;
+mod group_members;
+mod init_producer_id;
+mod list_offsets;
+mod metadata;
+mod offset_for_leader_epoch;
+mod offsets;
+mod produce;
+mod topics;
+
+/// An API and the versions of it that are served.
+pub struct Served {
+    pub key: ApiKey,
+    pub versions: RangeInclusive<i16>,
+    begin: fn(Call) -> BoxFuture<Outcome>,
+}
+
+pub static SERVED: &[Served] = &[
+    Served { key: ApiKey::Produce, versions: 3..=13, begin: |call| waits(produce::begin(call)) },
+    Served { key: ApiKey::Fetch, versions: 4..=18, begin: |call| done(fetch::handle(call)) },
+    Served { key: ApiKey::ListOffsets, versions: 1..=11, begin: |call| done(list_offsets::handle(call)) },
+    Served { key: ApiKey::Metadata, versions: 0..=13, begin: |call| done(metadata::handle(call)) },
+    Served { key: ApiKey::OffsetCommit, versions: 2..=10, begin: |call| done(offsets::commit(call)) },
+    Served { key: ApiKey::OffsetFetch, versions: 1..=10, begin: |call| done(offsets::fetch(call)) },
+    Served { key: ApiKey::FindCoordinator, versions: 0..=6, begin: |call| done(find_coordinator::handle(call)) },
+    Served { key: ApiKey::JoinGroup, versions: 0..=9, begin: |call| done(group_members::join(call)) },
+    Served { key: ApiKey::Heartbeat, versions: 0..=4, begin: |call| done(group_members::heartbeat(call)) },
+    Served { key: ApiKey::LeaveGroup, versions: 0..=5, begin: |call| done(group_members::leave(call)) },
+    Served { key: ApiKey::SyncGroup, versions: 0..=5, begin: |call| done(group_members::sync(call)) },
+    Served { key: ApiKey::DescribeGroups, versions: 0..=6, begin: |call| done(group_admin::describe(call)) },
+    Served { key: ApiKey::ListGroups, versions: 0..=5, begin: |call| done(group_admin::list(call)) },
+    Served { key: ApiKey::ApiVersions, versions: 0..=5, begin: |call| done(api_versions::handle(call)) },
+    Served { key: ApiKey::CreateTopics, versions: 2..=7, begin: |call| done(topics::create(call)) },
+    Served { key: ApiKey::DeleteTopics, versions: 1..=6, begin: |call| done(topics::delete(call)) },
+    Served { key: ApiKey::DeleteRecords, versions: 0..=2, begin: |call| done(delete_records::handle(call)) },
+    Served { key: ApiKey::InitProducerId, versions: 0..=5, begin: |call| done(init_producer_id::handle(call)) },
+    Served {
+        key: ApiKey::OffsetForLeaderEpoch,
+        versions: 2..=4,
+        begin: |call| done(offset_for_leader_epoch::handle(call)),
+    },
+    Served { key: ApiKey::DescribeConfigs, versions: 1..=4, begin: |call| done(configs::describe(call)) },
+    Served { key: ApiKey::AlterConfigs, versions: 0..=2, begin: |call| done(configs::alter(call)) },
+    Served { key: ApiKey::CreatePartitions, versions: 0..=3, begin: |call| done(topics::create_partitions(call)) },
+    Served { key: ApiKey::DeleteGroups, versions: 0..=3, begin: |call| done(group_admin::delete(call)) },
+    Served {
+        key: ApiKey::IncrementalAlterConfigs,
+        versions: 0..=1,
+        begin: |call| done(configs::incremental_alter(call)),
+    },
+    Served { key: ApiKey::OffsetDelete, versions: 0..=0, begin: |call| done(offsets::delete(call)) },
+    Served { key: ApiKey::DescribeCluster, versions: 0..=2, begin: |call| done(describe_cluster::handle(call)) },
+    Served {
+        key: ApiKey::DescribeTopicPartitions,
+        versions: 0..=0,
+        begin: |call| done(describe_topic_partitions::handle(call)),
+    },
+];
+
+/// One request of a client, its header read.
+pub struct Call {
+    pub broker: Arc<Broker>,
+    pub peer: Arc<Peer>,
+    pub api_key: ApiKey,
+    pub version: i16,
+    pub correlation_id: i32,
+    frame: Frame,
+    /// Where in the frame the body begins.
+    body_at: usize,
+}
+
+/// The other end of a connection, and which of our listeners it came through.
+pub struct Peer {
+    pub address: SocketAddr,
+    pub listener: Arc<str>,
+}
+
+/// The body of a request cannot be read: the connection ends.
+pub struct Malformed(String);
+
+/// What a handler gives back.
+pub type Answer = Result<Handled, Malformed>;
+
+impl Call {
+    pub fn request<'a, V: View<'a>>(&'a self) -> Result<V, Malformed> {
+        V::decode(self.version, &self.frame.bytes[self.body_at..]).map_err(|error| {
+            Malformed(format!("{:?} version {} cannot be read: {error}", self.api_key, self.version))
+        })
+    }
+
+    pub fn client_id(&self) -> &str {
+        RequestFrame::parse(&self.frame.bytes).ok().and_then(|frame| frame.client_id).unwrap_or("")
+    }
+
+    /// Kafka throws InvalidRequestException where the response has no place for an error, which ends the connection.
+    pub fn refused(&self, reason: &str) -> Malformed {
+        Malformed(format!("{:?} version {}: {reason}", self.api_key, self.version))
+    }
+
+    /// The bytes of a field of the request, as an owner of the frame: nothing is copied.
+    pub fn share(&self, field: &[u8]) -> bytes::Bytes {
+        self.frame.bytes.slice_ref(field)
+    }
+
+    pub fn reply<M: Message>(&self, response: &M) -> Answer {
+        self.reply_at(response, self.version)
+    }
+
+    /// A response whose records are elsewhere: `records` are the pieces of each.
+    pub fn reply_with_records<M: Message>(&self, response: &M, records: Vec<Vec<Piece>>) -> Answer {
+        let frame =
+            protocol::encode_response_in_segments(response, self.api_key, self.version, self.correlation_id);
+        let frame = frame.map_err(|error| self.unwritten(error))?;
+        Ok(Handled::Reply(Reply::with_records(frame, records)))
+    }
+
+    fn reply_at<M: Message>(&self, response: &M, version: i16) -> Answer {
+        let frame = protocol::encode_response(response, self.api_key, version, self.correlation_id);
+        let frame = frame.map_err(|error| self.unwritten(error))?;
+        Ok(Handled::Reply(Reply::from_bytes(frame)))
+    }
+
+    /// Something does not fit into its field. What is stored is bounded so that all of it does: our mistake.
+    fn unwritten(&self, error: EncodeError) -> Malformed {
+        tracing::error!(api = ?self.api_key, version = self.version, %error, "a response cannot be written");
+        Malformed(format!("the response to {:?} version {} cannot be written: {error}", self.api_key, self.version))
+    }
+}
+
+/// An API whose effects are in place before it waits.
+fn waits(begin: impl Future<Output = Outcome> + Send + 'static) -> BoxFuture<Outcome> {
+    Box::pin(begin)
+}
+
+/// An API that answers when its handler ends.
+fn done(handler: impl Future<Output = Answer> + Send + 'static) -> BoxFuture<Outcome> {
+    Box::pin(async move { Outcome::Done(handled(handler.await)) })
+}
+
+pub fn handled(answer: Answer) -> Handled {
+    answer.unwrap_or_else(|Malformed(reason)| Handled::Close(reason))
+}
+
+/// The meaning of the frames of one connection.
+pub struct Api {
+    pub broker: Arc<Broker>,
+    pub peer: Arc<Peer>,
+}
+
+impl Service for Api {
+    fn may_run_ahead(&self, frame: &[u8]) -> bool {
+        frame.starts_with(&ApiKey::Produce.code().to_be_bytes())
+    }
+
+    fn begin(&self, frame: Frame) -> BoxFuture<Outcome> {
+        let parsed = match RequestFrame::parse(&frame.bytes) {
+            Ok(parsed) => parsed,
+            Err(error) => return closed(error.to_string()),
+        };
+        let RequestFrame { api_key, api_version: version, correlation_id, body, .. } = parsed;
+        let body_at = frame.bytes.len() - body.len();
+        let (broker, peer) = (self.broker.clone(), self.peer.clone());
+        let call = Call { broker, peer, api_key, version, correlation_id, frame, body_at };
+        let Some(served) = SERVED.iter().find(|served| served.key == api_key) else {
+            return closed(format!("{api_key:?} is not served"));
+        };
+        if served.versions.contains(&version) {
+            (served.begin)(call)
+        } else if api_key == ApiKey::ApiVersions {
+            let answer = call.reply_at(&api_versions::unsupported_version(), 0);
+            Box::pin(std::future::ready(Outcome::Done(handled(answer))))
+        } else {
+            closed(format!("{api_key:?} version {version} is not served"))
+        }
+    }
+}
+
+fn closed(reason: String) -> BoxFuture<Outcome> {
+    Box::pin(std::future::ready(Outcome::Done(Handled::Close(reason))))
+}

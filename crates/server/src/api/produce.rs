@@ -1,0 +1,263 @@
+//! Produce: one batch per partition to its log, and the answer when it is as safe as `acks` asks. The appends come first
+//! and in order; a later Produce of the connection may run while this one waits.
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use env::BoxFuture;
+use protocol::produce_request::ProduceRequestView;
+use protocol::produce_response::{
+    BatchIndexAndErrorMessage, LeaderIdAndEpoch, NodeEndpoint, PartitionProduceResponse, ProduceResponse,
+    TopicProduceResponse,
+};
+use protocol::{ErrorCode, Uuid};
+use record::{BatchView, Decompressor, Timestamp, TopicId};
+use replication::acknowledged::{Appended, Outcome as Acknowledgement, acknowledged};
+use replication::partition::{Acks, AppendError, Partition};
+use storage::validate::{Origin, ValidateError};
+
+use super::{Answer, Call, Malformed, errors, handled};
+use crate::connection::{Handled, Outcome};
+
+/// Begins a Produce: everything is appended when this ends.
+pub async fn begin(call: Call) -> Outcome {
+    match append(&call).await {
+        Ok(Produced { acks: Ok(Acks::None), response, .. }) => Outcome::Done(silent(&response)),
+        Ok(produced) if produced.waits.is_empty() => Outcome::Done(handled(call.reply(&produced.response))),
+        Ok(produced) => Outcome::Waits(answer_later(call, produced)),
+        Err(Malformed(reason)) => Outcome::Done(Handled::Close(reason)),
+    }
+}
+
+/// A Produce whose batches are in their logs.
+struct Produced {
+    acks: Result<Acks, ErrorCode>,
+    timeout: Duration,
+    response: ProduceResponse,
+    /// In the order of `places`.
+    waits: Vec<Appended>,
+    /// Where in the response each of `waits` is answered: topic and partition, by index.
+    places: Vec<(usize, usize)>,
+}
+
+async fn append(call: &Call) -> Result<Produced, Malformed> {
+    let request: ProduceRequestView<'_> = call.request()?;
+    let acks = match request.acks {
+        -1 => Ok(Acks::All),
+        0 => Ok(Acks::None),
+        1 => Ok(Acks::Leader),
+        _ => Err(ErrorCode::InvalidRequiredAcks),
+    };
+    let timeout = Duration::from_millis(request.timeout_ms.max(0) as u64);
+    let mut produced = Produced { acks, timeout, response: ProduceResponse::default(), waits: vec![], places: vec![] };
+    let refused = is_transactional(&request).then_some(ErrorCode::TransactionalIdAuthorizationFailed);
+    let mut appender = Appender { call, acks, refused, decompressor: Decompressor::default() };
+    for topic in request.topic_data {
+        let name = appender.topic_name(topic.name, topic.topic_id);
+        let mut responses = Vec::with_capacity(topic.partition_data.len());
+        for partition in topic.partition_data {
+            let records = partition.records.map(|records| call.share(records)).unwrap_or_default();
+            let mut response = PartitionProduceResponse { index: partition.index, ..failed(ErrorCode::None) };
+            match appender.append(&name, partition.index, records).await {
+                Ok((partition, appended)) => {
+                    response.base_offset = appended.base_offset.0;
+                    response.log_append_time_ms = appended.log_append_time.unwrap_or(Timestamp::NONE).0;
+                    response.log_start_offset = appended.log_start.0;
+                    let place = (produced.response.responses.len(), responses.len());
+                    produced.places.push(place);
+                    produced.waits.push(Appended { partition, end: appended.end, outcome: Acknowledgement::Waits });
+                }
+                Err(refused) => refused.fill(call, &mut response, &mut produced.response.node_endpoints),
+            }
+            responses.push(response);
+        }
+        produced.response.responses.push(TopicProduceResponse {
+            name: topic.name.to_owned(),
+            topic_id: topic.topic_id,
+            partition_responses: responses,
+            ..Default::default()
+        });
+    }
+    Ok(produced)
+}
+
+/// Transactions are not served yet: a batch that belongs to one is refused, whole request and all, with the one code that
+/// every client takes as final.
+fn is_transactional(request: &ProduceRequestView<'_>) -> bool {
+    let is_transactional = |records: &[u8]| BatchView::parse(records).is_ok_and(|batch| batch.is_transactional());
+    request.transactional_id.is_some()
+        || request
+            .topic_data
+            .iter()
+            .flat_map(|topic| topic.partition_data)
+            .any(|partition| partition.records.is_some_and(is_transactional))
+}
+
+/// What one request appends with.
+struct Appender<'c> {
+    call: &'c Call,
+    acks: Result<Acks, ErrorCode>,
+    /// An error of the whole request.
+    refused: Option<ErrorCode>,
+    decompressor: Decompressor,
+}
+
+impl Appender<'_> {
+    fn topic_name(&self, name: &str, id: Uuid) -> Result<Arc<str>, ErrorCode> {
+        let image = self.call.broker.image();
+        if self.call.version >= 13 {
+            image.topics.by_id(TopicId(id.0)).map(|topic| topic.name.clone()).ok_or(ErrorCode::UnknownTopicId)
+        } else {
+            image.topics.by_name(name).map(|topic| topic.name.clone()).ok_or(ErrorCode::UnknownTopicOrPartition)
+        }
+    }
+
+    async fn append(
+        &mut self,
+        topic: &Result<Arc<str>, ErrorCode>,
+        index: i32,
+        records: Bytes,
+    ) -> Result<(Arc<Partition>, storage::Appended), Refused> {
+        let broker = &self.call.broker;
+        if let Some(error) = self.refused {
+            let reason = "Ottla does not serve transactions yet; remove transactional.id from the producer's settings";
+            return Err(Refused::Because(error, reason));
+        }
+        let topic = topic.as_ref().map_err(|&error| Refused::Code(error))?;
+        if !broker.has_partition(topic, index) {
+            return Err(Refused::Code(ErrorCode::UnknownTopicOrPartition));
+        }
+        let acks = self.acks.map_err(Refused::Code)?;
+        let partition = broker.replicas.partition(topic, index).ok_or(Refused::Code(ErrorCode::NotLeaderOrFollower))?;
+        if records.len() > 0 {
+            partition.room_for(records.len()).await.map_err(|error| Refused::Append(partition.clone(), error))?;
+        }
+        let origin = Origin::Client { produce_version: self.call.version };
+        let now = Timestamp(broker.env.clock.wall_ms());
+        match partition.append_when_open(&records, origin, acks, now, &mut self.decompressor).await {
+            Ok(appended) => Ok((partition, appended)),
+            Err(error) => Err(Refused::Append(partition, error)),
+        }
+    }
+}
+
+/// Why one partition of a Produce is not appended.
+enum Refused {
+    Append(Arc<Partition>, AppendError),
+    Because(ErrorCode, &'static str),
+    Code(ErrorCode),
+}
+
+impl Refused {
+    fn fill(&self, call: &Call, response: &mut PartitionProduceResponse, endpoints: &mut Vec<NodeEndpoint>) {
+        match self {
+            Self::Append(partition, error) => {
+                *response = PartitionProduceResponse { index: response.index, ..failed(errors::of_append(error)) };
+                tell_more(response, partition, error);
+                tell_leader(call, response, partition, endpoints);
+            }
+            Self::Because(error, reason) => {
+                response.error_code = error.code();
+                response.error_message = Some((*reason).to_owned());
+            }
+            Self::Code(error) => response.error_code = error.code(),
+        }
+    }
+}
+
+fn failed(error: ErrorCode) -> PartitionProduceResponse {
+    PartitionProduceResponse {
+        error_code: error.code(),
+        base_offset: -1,
+        log_append_time_ms: -1,
+        log_start_offset: -1,
+        ..Default::default()
+    }
+}
+
+/// The records at fault, and the log's start, where Kafka tells them (`ReplicaManager.appendRecordsToLocalLog`).
+fn tell_more(response: &mut PartitionProduceResponse, partition: &Partition, error: &AppendError) {
+    if let AppendError::Invalid(ValidateError::Records(faults)) = error {
+        response.error_message = Some(faults.error_message(partition.name()));
+        let faults = faults.record_errors(partition.name()).map(|(index, message)| BatchIndexAndErrorMessage {
+            batch_index: index,
+            batch_index_error_message: Some(message),
+            ..Default::default()
+        });
+        response.record_errors = faults.collect();
+    }
+    let without_start = [
+        ErrorCode::CorruptMessage,
+        ErrorCode::KafkaStorageError,
+        ErrorCode::MessageTooLarge,
+        ErrorCode::NotLeaderOrFollower,
+        ErrorCode::RecordListTooLarge,
+    ];
+    if !without_start.iter().any(|code| code.code() == response.error_code) {
+        response.log_start_offset = partition.log().ends().log_start.0;
+    }
+}
+
+/// KIP-951: a client that asked the wrong node hears at once where the leader is.
+fn tell_leader(
+    call: &Call,
+    response: &mut PartitionProduceResponse,
+    partition: &Partition,
+    endpoints: &mut Vec<NodeEndpoint>,
+) {
+    if call.version < 10 || response.error_code != ErrorCode::NotLeaderOrFollower.code() {
+        return;
+    }
+    let Some(leader) = partition.leader_elsewhere() else { return };
+    response.current_leader =
+        LeaderIdAndEpoch { leader_id: leader.0, leader_epoch: partition.leader_epoch().0, ..Default::default() };
+    if let Some(endpoint) = call.broker.endpoint_of(leader, &call.peer.listener)
+        && endpoints.iter().all(|known| known.node_id != leader.0)
+    {
+        endpoints.push(NodeEndpoint {
+            node_id: leader.0,
+            host: endpoint.host,
+            port: endpoint.port,
+            rack: endpoint.rack,
+            ..Default::default()
+        });
+    }
+}
+
+/// acks=0 has no response, so an error is told by closing the connection (`KafkaApis.handleProduceRequest`).
+fn silent(response: &ProduceResponse) -> Handled {
+    let failed = response
+        .responses
+        .iter()
+        .flat_map(|topic| topic.partition_responses.iter().map(move |partition| (topic, partition)))
+        .find(|(_, partition)| partition.error_code != 0);
+    match failed {
+        Some((topic, partition)) => {
+            let error = ErrorCode::from_code(partition.error_code).unwrap_or(ErrorCode::UnknownServerError);
+            Handled::Close(format!("{}-{}: a produce with acks=0 failed: {error}", topic.name, partition.index))
+        }
+        None => Handled::Silent,
+    }
+}
+
+fn answer_later(call: Call, produced: Produced) -> BoxFuture<Handled> {
+    Box::pin(async move { handled(answer(call, produced).await) })
+}
+
+async fn answer(call: Call, mut produced: Produced) -> Answer {
+    let clock = &*call.broker.env.clock;
+    let acks = produced.acks.expect("with wrong acks nothing is appended");
+    acknowledged(&mut produced.waits, acks, clock, clock.now() + produced.timeout).await;
+    for (&(topic, partition), appended) in produced.places.iter().zip(&produced.waits) {
+        let response = &mut produced.response.responses[topic].partition_responses[partition];
+        match &appended.outcome {
+            Acknowledgement::Acknowledged => {}
+            Acknowledgement::Failed(error) => {
+                response.error_code = errors::of_append(error).code();
+                tell_leader(&call, response, &appended.partition, &mut produced.response.node_endpoints);
+            }
+            Acknowledgement::Waits => response.error_code = ErrorCode::RequestTimedOut.code(),
+        }
+    }
+    call.reply(&produced.response)
+}
