@@ -1,6 +1,7 @@
 //! Reads Kafka's message schemas out of its published jars and writes the facts that the codec is generated from.
 //!
-//! `cargo xtask schema JAR...` needs `unzip` on the path. Facts only: names, types, versions, tags, defaults. The prose
+//! `cargo xtask schema JAR...` needs `unzip` on the path; the four jars that hold messages are in
+//! `target/cache/protocol-oracle/jars` once the codec's tests have run. Facts only: names, types, versions, tags, defaults. The prose
 //! of the schemas stays in the jars. The format is described by `crates/protocol/build/facts.rs`, which reads it.
 
 use std::collections::BTreeMap;
