@@ -15,7 +15,7 @@ use protocol::incremental_alter_configs_response::{
 
 use crate::answer::ApiError;
 use crate::machine::{Decision, Machine, RECORDS_PER_DECISION_MAX};
-use crate::topics::name;
+use crate::topics::check_topic_name;
 
 /// Kafka's `AlterConfigOp.OpType`.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -249,7 +249,7 @@ fn resource_of(type_code: i8, resource_name: &str) -> Result<Resource, ApiError>
         Resource::TOPIC_TYPE if resource_name.is_empty() => {
             return invalid("Default topic resources are not allowed.");
         }
-        Resource::TOPIC_TYPE => name::check(resource_name)?,
+        Resource::TOPIC_TYPE => check_topic_name(resource_name)?,
         Resource::BROKER_TYPE if !resource_name.is_empty() => match resource_name.parse::<i32>() {
             Err(_) => return invalid("Unable to parse broker name as a base 10 number."),
             Ok(id) if id < 0 => return invalid("Invalid negative broker ID."),

@@ -9,8 +9,8 @@ pub fn check_topic_name(name: &str) -> Result<(), String> {
     let fault = match name {
         "" => "the empty string is not allowed".to_owned(),
         "." | ".." => format!("'{name}' is not allowed"),
-        // Kafka counts UTF-16 units; what differs there is not legal either.
-        _ if name.len() > LENGTH_MAX => {
+        // Java counts UTF-16 units: a name that is illegal anyway gets the same message.
+        _ if name.encode_utf16().count() > LENGTH_MAX => {
             format!("the length of '{name}' is longer than the max allowed length {LENGTH_MAX}")
         }
         _ if !name.bytes().all(is_legal) => {

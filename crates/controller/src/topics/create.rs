@@ -8,8 +8,7 @@ use protocol::create_topics_request::{CreatableTopic, CreatableTopicConfig, Crea
 use protocol::create_topics_response::{CreatableTopicResult, CreateTopicsResponse};
 use protocol::{ErrorCode, Uuid};
 
-use super::name;
-use super::{assigned, check_assignment, new_partition, partition_record, too_many_partitions};
+use super::{assigned, check_assignment, check_topic_name, new_partition, partition_record, too_many_partitions};
 use crate::answer::ApiError;
 use crate::machine::{Decision, Machine, RECORDS_PER_DECISION_MAX};
 use crate::placement;
@@ -94,7 +93,7 @@ fn checked_configs(machine: &Machine, topic: &CreatableTopic) -> Result<Override
         ApiError::new(ErrorCode::InvalidTopicException, text)
     });
     colliding.map_or(Ok(()), Err)?;
-    name::check(&topic.name)?;
+    check_topic_name(&topic.name)?;
     let unset: Vec<&str> = topic.configs.iter().filter(|config| config.value.is_none()).map(|c| &*c.name).collect();
     if !unset.is_empty() {
         let text = format!("Null value not supported for topic configs: {}", unset.join(","));

@@ -3,7 +3,6 @@
 
 mod create;
 mod delete;
-pub mod name;
 mod partitions;
 
 use metadata::{Directories, Partition, Record, Replicas};
@@ -72,6 +71,10 @@ fn assigned(brokers: &[i32]) -> Replicas {
 
 fn partition_record(topic: TopicId, index: usize, partition: Partition) -> Record {
     Record::Partition { topic, index: index as i32, partition }
+}
+
+pub fn check_topic_name(name: &str) -> Result<(), ApiError> {
+    metadata::check_topic_name(name).map_err(|text| ApiError::new(ErrorCode::InvalidTopicException, text))
 }
 
 fn too_many_partitions() -> ApiError {

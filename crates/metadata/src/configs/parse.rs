@@ -70,15 +70,15 @@ impl Key {
             // Comparisons with NaN are false: Kafka lets it pass.
             (Rule::Ratio, Value::Double(value)) if *value < 0.0 => must(false, "Value must be at least 0".into()),
             (Rule::Ratio, Value::Double(value)) if *value > 1.0 => must(false, "Value must be no more than 1".into()),
-            (Rule::SomeOf(_), Value::List(values)) if values.iter().any(String::is_empty) => {
-                Err(format!("Configuration '{}' values must not be empty.", self.name))
-            }
             (Rule::SomeOf(choices), Value::List(values)) => {
                 match values.iter().find(|value| !choices.contains(&&***value)) {
+                    None => Ok(()),
+                    Some(other) if other.is_empty() => {
+                        Err(format!("Configuration '{}' values must not be empty.", self.name))
+                    }
                     Some(other) => {
                         Err(self.invalid(other, format_args!("String must be one of: {}", choices.join(", "))))
                     }
-                    None => Ok(()),
                 }
             }
             (Rule::ThrottledReplicas, Value::List(values)) if !are_throttled_replicas(values) => {
