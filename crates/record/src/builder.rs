@@ -22,6 +22,8 @@ pub struct BatchBuilder {
     pub transactional: bool,
     /// Set by the broker of a LogAppendTime topic: every record then has this time.
     pub log_append_time: Option<Timestamp>,
+    /// Set by compaction (KIP-534), before the first record: it takes the place of the base timestamp.
+    pub delete_horizon: Option<Timestamp>,
     control: bool,
     records: Vec<u8>,
     record_count: i32,
@@ -44,6 +46,7 @@ impl Default for BatchBuilder {
             base_sequence: Sequence::NONE,
             transactional: false,
             log_append_time: None,
+            delete_horizon: None,
             control: false,
             records: Vec::new(),
             record_count: 0,
@@ -147,6 +150,7 @@ impl BatchBuilder {
             (batch::LOG_APPEND_TIME, timestamp_type == TimestampType::LogAppendTime),
             (batch::TRANSACTIONAL, self.transactional),
             (batch::CONTROL, self.control),
+            (batch::DELETE_HORIZON, self.delete_horizon.is_some()),
         ] {
             attributes |= if set { flag } else { 0 };
         }
@@ -155,7 +159,7 @@ impl BatchBuilder {
             partition_leader_epoch: self.partition_leader_epoch,
             attributes,
             last_offset_delta: (self.next_delta - 1).max(0),
-            base_timestamp: self.base_timestamp.unwrap_or(Timestamp::NONE),
+            base_timestamp: self.delete_horizon.or(self.base_timestamp).unwrap_or(Timestamp::NONE),
             max_timestamp: self.max_timestamp(),
             producer_id: self.producer_id,
             producer_epoch: self.producer_epoch,
@@ -175,7 +179,7 @@ impl BatchBuilder {
         header_count: usize,
         headers: &[u8],
     ) {
-        let base_timestamp = *self.base_timestamp.get_or_insert(timestamp);
+        let base_timestamp = *self.base_timestamp.get_or_insert(self.delete_horizon.unwrap_or(timestamp));
         if timestamp > self.max_timestamp {
             self.max_timestamp = timestamp;
             self.offset_of_max_timestamp = self.base_offset + i64::from(self.next_delta);

@@ -132,3 +132,19 @@ fn a_header_is_read_without_its_body() {
     short[LENGTH..LENGTH + 4].copy_from_slice(&(HEADER_BYTES as i32 - 13).to_be_bytes());
     assert_eq!(BatchHeader::parse(&short), Err(BatchError::TooSmall { length: HEADER_BYTES as i32 - 13 }));
 }
+
+#[test]
+fn a_delete_horizon_stands_where_the_base_timestamp_stood_and_changes_no_record() {
+    let mut builder = BatchBuilder::default();
+    builder.delete_horizon = Some(Timestamp(90_000));
+    builder.append(Timestamp(1000), Some(b"key"), None);
+    builder.append(Timestamp(2000), Some(b"other"), Some(b"value"));
+    let bytes = builder.build();
+    let view = BatchView::parse(&bytes).unwrap();
+    assert_eq!(view.delete_horizon(), Some(Timestamp(90_000)));
+    assert_eq!(view.max_timestamp(), Timestamp(2000));
+    let records = crate::Records::new(&view, view.body()).unwrap();
+    let timestamps: Vec<i64> = records.map(|record| record.unwrap().timestamp.0).collect();
+    assert_eq!(timestamps, [1000, 2000]);
+    assert_eq!(BatchView::parse(&batch()).unwrap().delete_horizon(), None);
+}

@@ -1,0 +1,77 @@
+//! The newest offset of each key, for as much of a log as fits.
+
+use std::collections::BTreeMap;
+
+use record::{BatchView, Offset, RecordError, Records};
+
+/// Keys are whole, not hashed: they are chosen by clients, and two that are taken for one lose a record.
+#[derive(Debug)]
+pub struct KeyMap {
+    newest: BTreeMap<Box<[u8]>, Offset>,
+    bytes: usize,
+    bytes_max: usize,
+    /// All records below it have been seen.
+    end: Offset,
+}
+
+/// What an entry costs beside its key, roughly.
+const ENTRY_BYTES: usize = 64;
+
+impl KeyMap {
+    /// `start` is where the log begins.
+    pub fn new(start: Offset, bytes_max: usize) -> KeyMap {
+        KeyMap { newest: BTreeMap::new(), bytes: 0, bytes_max, end: start }
+    }
+
+    /// Takes note of the next batch. False if it did not fit: then nothing of it is known, and nothing must follow.
+    /// The first batch always fits, so that every compaction gets on.
+    pub fn add(&mut self, batch: &BatchView<'_>, body: &[u8]) -> Result<bool, RecordError> {
+        if !supersedes(batch) {
+            self.end = batch.next_offset();
+            return Ok(true);
+        }
+        let mut added = 0;
+        for record in Records::new(batch, body)? {
+            added += record?.key.map_or(0, |key| key.len() + ENTRY_BYTES);
+        }
+        if self.bytes + added > self.bytes_max && !self.newest.is_empty() {
+            return Ok(false);
+        }
+        for record in Records::new(batch, body)? {
+            let record = record?;
+            let Some(key) = record.key else { continue };
+            match self.newest.get_mut(key) {
+                Some(newest) => *newest = record.offset,
+                None => {
+                    self.bytes += key.len() + ENTRY_BYTES;
+                    self.newest.insert(key.into(), record.offset);
+                }
+            }
+        }
+        self.end = batch.next_offset();
+        Ok(true)
+    }
+
+    /// Whether no newer record of this key has been seen.
+    pub fn is_newest(&self, key: &[u8], offset: Offset) -> bool {
+        self.newest.get(key).is_none_or(|newest| offset >= *newest)
+    }
+
+    /// Records at or beyond it were not looked at, and are kept.
+    pub fn end(&self) -> Offset {
+        self.end
+    }
+
+    pub fn len(&self) -> usize {
+        self.newest.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.newest.is_empty()
+    }
+}
+
+/// Whether the records of this batch may take the place of earlier ones. Those of a transaction may yet be aborted.
+pub(super) fn supersedes(batch: &BatchView<'_>) -> bool {
+    !batch.is_control() && !batch.is_transactional()
+}
