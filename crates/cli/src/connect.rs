@@ -116,14 +116,27 @@ impl Session {
     /// The group's coordinator, once there is one.
     pub async fn coordinator(&self, group: &str, deadline: Instant) -> Result<client::Connection, Failure> {
         loop {
-            let error = match self.client.coordinator(group).await? {
-                Ok(connection) => return Ok(connection),
-                Err(error) => error,
+            let failure = match self.client.coordinator(group).await {
+                Ok(Ok(connection)) => return Ok(connection),
+                Ok(Err(error)) => {
+                    let failure = Failure::of_code(&format!("the coordinator of group {group}"), error.code(), None);
+                    if !is_coordinator_error(error.code()) {
+                        return Err(failure);
+                    }
+                    failure
+                }
+                Err(error) if self.may_come_back(&error) => error.into(),
+                Err(error) => return Err(error.into()),
             };
-            if !is_coordinator_error(error.code()) || !self.pause(deadline).await {
-                return Err(Failure::of_code(&format!("the coordinator of group {group}"), error.code(), None));
+            if !self.pause(deadline).await {
+                return Err(failure);
             }
         }
+    }
+
+    /// A cluster that was there may be starting again. One that never answered is more likely a wrong address.
+    pub fn may_come_back(&self, error: &CallError) -> bool {
+        error.is_retriable() && !self.client.cluster().brokers.is_empty()
     }
 }
 

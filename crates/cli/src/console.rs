@@ -109,6 +109,11 @@ impl Console {
         Ok(self.output.flush()?)
     }
 
+    /// Both streams at a time: data, and what there is to say about it.
+    pub fn split(&mut self) -> (&mut impl Write, &mut (dyn Write + Send)) {
+        (&mut self.output, &mut *self.errors)
+    }
+
     /// Something for the person in front of the terminal.
     pub fn say(&mut self, line: &str) {
         let _ = writeln!(self.errors, "{line}");

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use env::Env;
 use protocol::api_versions_request::ApiVersionsRequest;
 use protocol::{ApiKey, Message, Request, View, decode_response_header, encode_request};
-use tokio::sync::oneshot;
+use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
 use crate::address::Address;
 use crate::error::CallError;
@@ -129,10 +129,18 @@ impl Connection {
         Ok(Pending { connection: self.clone(), answer, version, timeout, deadline, request: PhantomData })
     }
 
-    /// Sends what is never answered: a produce with acks=0.
-    pub fn tell<R: Request>(&self, request: &R, version: i16) -> Result<(), CallError> {
-        let frame = self.handle.encode(request, version)?;
-        self.handle.shared.tell(frame).map_err(|reason| self.handle.closed(reason))
+    /// Sends what is never answered, a produce with acks=0, and waits until it is written.
+    pub async fn tell<R: Request>(&self, request: &R, version: i16, timeout: Duration) -> Result<(), CallError> {
+        let handle = &self.handle;
+        let deadline = handle.env.clock.now() + timeout;
+        let frame = handle.encode(request, version)?;
+        let permit = handle.permit(R::KEY, deadline, timeout).await?;
+        let written = handle.shared.tell(frame, permit).map_err(|reason| handle.closed(reason))?;
+        tokio::select! {
+            biased;
+            written = written => written.map_err(|_| handle.closed("closed")),
+            () = handle.env.clock.sleep_until(deadline) => Err(handle.timed_out(R::KEY, timeout)),
+        }
     }
 
     /// The highest of `ours` that the broker knows.
@@ -198,14 +206,23 @@ impl Handle {
     async fn ask<R: Request>(&self, request: &R, version: i16, timeout: Duration) -> Result<Sent, CallError> {
         let deadline = self.env.clock.now() + timeout;
         let frame = self.encode(request, version)?;
-        let permit = tokio::select! {
-            biased;
-            permit = self.shared.in_flight.clone().acquire_owned() => permit.ok(),
-            () = self.env.clock.sleep_until(deadline) => return Err(self.timed_out(R::KEY, timeout)),
-        };
-        let permit = permit.ok_or_else(|| self.closed("closed"))?;
+        let permit = self.permit(R::KEY, deadline, timeout).await?;
         let answer = self.shared.ask(frame, permit).map_err(|reason| self.closed(reason))?;
         Ok(Sent { answer, deadline })
+    }
+
+    /// Leave to have one more request under way.
+    async fn permit(
+        &self,
+        api_key: ApiKey,
+        deadline: env::Instant,
+        timeout: Duration,
+    ) -> Result<OwnedSemaphorePermit, CallError> {
+        tokio::select! {
+            biased;
+            permit = self.shared.in_flight.clone().acquire_owned() => permit.map_err(|_| self.closed("closed")),
+            () = self.env.clock.sleep_until(deadline) => Err(self.timed_out(api_key, timeout)),
+        }
     }
 
     async fn wait(&self, api_key: ApiKey, sent: Sent, timeout: Duration) -> Result<Bytes, CallError> {

@@ -24,10 +24,17 @@ pub(crate) struct Shared {
 
 struct Queue {
     /// `None` once closed.
-    frames: Option<mpsc::UnboundedSender<Vec<u8>>>, // Bounded by the permits of `in_flight`.
+    frames: Option<mpsc::UnboundedSender<Outgoing>>, // Bounded by the permits of `in_flight`.
     waiting: VecDeque<Waiting>,
     next_correlation_id: i32,
     closed: Option<String>,
+}
+
+/// A frame to be written. One that is not answered says when it is written, so that it can be waited for.
+pub(crate) struct Outgoing {
+    frame: Vec<u8>,
+    written: Option<oneshot::Sender<()>>,
+    _permit: Option<OwnedSemaphorePermit>,
 }
 
 struct Waiting {
@@ -37,7 +44,7 @@ struct Waiting {
 }
 
 impl Shared {
-    pub fn new(in_flight_max: usize) -> (Arc<Shared>, mpsc::UnboundedReceiver<Vec<u8>>) {
+    pub fn new(in_flight_max: usize) -> (Arc<Shared>, mpsc::UnboundedReceiver<Outgoing>) {
         let (frames, receiver) = mpsc::unbounded_channel();
         let queue = Queue { frames: Some(frames), waiting: VecDeque::new(), next_correlation_id: 0, closed: None };
         let in_flight = Arc::new(Semaphore::new(in_flight_max.max(1)));
@@ -49,16 +56,18 @@ impl Shared {
         let (answer, receiver) = oneshot::channel();
         let mut queue = self.queue.lock();
         let correlation_id = queue.number(&mut frame);
-        queue.push(frame)?;
+        queue.push(Outgoing { frame, written: None, _permit: None })?;
         queue.waiting.push_back(Waiting { correlation_id, answer, _permit: permit });
         Ok(receiver)
     }
 
-    /// Queues a frame that is not answered (acks=0).
-    pub fn tell(&self, mut frame: Vec<u8>) -> Result<(), String> {
+    /// Queues a frame that is not answered (acks=0). The receiver hears when it is written.
+    pub fn tell(&self, mut frame: Vec<u8>, permit: OwnedSemaphorePermit) -> Result<oneshot::Receiver<()>, String> {
+        let (written, receiver) = oneshot::channel();
         let mut queue = self.queue.lock();
         queue.number(&mut frame);
-        queue.push(frame)
+        queue.push(Outgoing { frame, written: Some(written), _permit: Some(permit) })?;
+        Ok(receiver)
     }
 
     pub fn close(&self, reason: impl Into<String>) {
@@ -105,23 +114,26 @@ impl Queue {
         id
     }
 
-    fn push(&mut self, frame: Vec<u8>) -> Result<(), String> {
+    fn push(&mut self, outgoing: Outgoing) -> Result<(), String> {
         let closed = || self.closed.clone().unwrap_or_else(|| "closed".to_owned());
         let frames = self.frames.as_ref().ok_or_else(closed)?;
-        frames.send(frame).map_err(|_| "the task that writes is gone".to_owned())
+        frames.send(outgoing).map_err(|_| "the task that writes is gone".to_owned())
     }
 }
 
 pub(crate) async fn write(
     shared: Arc<Shared>,
     mut sender: Box<dyn Send>,
-    mut frames: mpsc::UnboundedReceiver<Vec<u8>>,
+    mut frames: mpsc::UnboundedReceiver<Outgoing>,
 ) {
     let work = async {
-        while let Some(frame) = frames.recv().await {
+        while let Some(Outgoing { frame, written, _permit }) = frames.recv().await {
             sender.write_all(&frame).await?;
-            if frames.is_empty() {
+            if frames.is_empty() || written.is_some() {
                 sender.flush().await?;
+            }
+            if let Some(written) = written {
+                let _ = written.send(()); // Who told it may be gone.
             }
         }
         Ok::<(), io::Error>(())
@@ -164,6 +176,9 @@ async fn frame(receiver: &mut Box<dyn Receive>, bytes_max: usize) -> io::Result<
         return Ok(None);
     }
     receiver.read_exact(&mut length[1..]).await?;
+    if let Some(other) = other_protocol(length) {
+        return Err(invalid(format!("it speaks {other} there, not Kafka's protocol")));
+    }
     let length = i32::from_be_bytes(length);
     let length = usize::try_from(length).map_err(|_| invalid(format!("an answer of {length} bytes")))?;
     if length > bytes_max {
@@ -177,4 +192,13 @@ async fn frame(receiver: &mut Box<dyn Receive>, bytes_max: usize) -> io::Result<
         receiver.read_exact(&mut frame[start..]).await?;
     }
     Ok(Some(frame.into()))
+}
+
+/// The usual mistakes: a port of HTTP, and one that wants TLS (which answers with an alert).
+fn other_protocol(first: [u8; 4]) -> Option<&'static str> {
+    match first {
+        [b'H', b'T', b'T', b'P'] => Some("HTTP"),
+        [0x15, 3, 0..=4, _] => Some("TLS"),
+        _ => None,
+    }
 }

@@ -192,6 +192,8 @@ async fn bad_answers_end_the_connection_with_a_reason() {
     assert!(large.ends_with("an answer of 2147483647 bytes, and at most 1000 are taken"), "{large}");
     let negative = reason(script!(Reaction::Raw((-1i32).to_be_bytes().to_vec()))).await;
     assert!(negative.ends_with("an answer of -1 bytes"), "{negative}");
+    let http = reason(script!(Reaction::Raw(b"HTTP/1.1 400 Bad Request".to_vec()))).await;
+    assert!(http.ends_with("it speaks HTTP there, not Kafka's protocol"), "{http}");
     let short = reason(script!(Reaction::Raw(vec![0, 0, 0, 2, 1, 1]))).await;
     assert!(short.ends_with("an answer of less than four bytes"), "{short}");
     let other = reason(script!(Reaction::Raw(vec![0, 0, 0, 4, 0, 0, 0, 9]))).await;

@@ -29,6 +29,8 @@ pub struct Fetcher {
     generation: u64,
     /// Nothing is asked before this.
     retry_at: Option<Instant>,
+    /// A leader does not answer: since when it did not, not again and again.
+    is_cut_off: bool,
     decompressor: Decompressor,
     finished: mpsc::UnboundedSender<Done>, // At most one per leader and generation.
     completions: mpsc::UnboundedReceiver<Done>,
@@ -71,6 +73,7 @@ impl Fetcher {
             busy: BTreeSet::new(),
             generation: 0,
             retry_at: None,
+            is_cut_off: false,
             decompressor: Decompressor::new(),
             finished,
             completions,
@@ -151,23 +154,31 @@ impl Fetcher {
         self.completions.recv().await.expect("we hold a sender ourselves")
     }
 
-    /// Gives the records of a fetch to `reader`, one by one.
+    /// Gives the records of a fetch to `reader`, one by one. Trouble that will pass is said to `warn`.
     pub async fn complete(
         &mut self,
         session: &Session,
         done: Done,
         reader: &mut impl FnMut(&TopicPartition, &Record<'_>) -> Result<Go, Failure>,
+        warn: impl FnOnce(&str),
     ) -> Result<Go, Failure> {
         if done.generation != self.generation {
             return Ok(Go::On);
         }
         self.busy.remove(&done.leader);
         let troubles = match done.outcome {
-            Ok(response) => match self.read(&response, reader)? {
-                Read::Stopped => return Ok(Go::Stop),
-                Read::All(troubles) => troubles,
-            },
+            Ok(response) => {
+                self.is_cut_off = false;
+                match self.read(&response, reader)? {
+                    Read::Stopped => return Ok(Go::Stop),
+                    Read::All(troubles) => troubles,
+                }
+            }
             Err(error) if error.is_retriable() => {
+                if !self.is_cut_off {
+                    warn(&format!("{error}; trying again"));
+                    self.is_cut_off = true;
+                }
                 self.retry_at = Some(session.env.clock.now() + RETRY);
                 refresh(session, self.positions.keys()).await;
                 return Ok(Go::On);

@@ -7,6 +7,7 @@ pub(crate) mod offsets;
 mod position;
 
 use std::collections::BTreeMap;
+use std::io::Write;
 use std::time::Duration;
 
 use clap::Args;
@@ -17,7 +18,7 @@ use record::{Record, TopicPartition};
 
 use crate::connect::{Connect, Session};
 use crate::console::Console;
-use crate::failure::Failure;
+use crate::failure::{Exit, Failure};
 use crate::format::Format;
 use fetcher::{Fetcher, Go, Position};
 use member::Member;
@@ -130,29 +131,49 @@ impl Reading {
     }
 
     async fn as_member(&mut self, member: &mut Member, console: &mut Console) -> Result<(), Failure> {
+        let mut deadline = self.session.deadline();
         loop {
-            let assigned = tokio::select! {
+            let committed = tokio::select! {
                 biased;
                 () = &mut self.interrupted => return Ok(()),
-                assigned = member.join(&self.session) => assigned?,
+                joined = join(&self.session, member) => joined,
             };
-            let names: Vec<String> = assigned.iter().map(|partition| partition.topic.to_string()).collect();
-            self.session.client.metadata(Topics::Named { names: &names, create: false }).await?;
-            let mut committed = member.committed(&self.session, &assigned).await?;
-            let positions = self.positions(&assigned, &committed).await?;
-            self.fetcher.assign(positions);
-            let end = self.generation(member, &mut committed, console).await;
-            // What was printed is committed, also before an error is reported.
-            let commit = self.commit(member, &mut committed).await;
-            match (end, commit) {
-                (Ok(Go::On), Ok(())) => {} // A rebalance.
-                (Ok(Go::Stop), commit) => return commit,
-                (Err(failure), _) | (_, Err(failure)) => return Err(failure),
+            let failure = match committed {
+                Ok((assigned, committed)) => {
+                    let end = self.share(member, &assigned, committed, console).await;
+                    deadline = self.session.deadline();
+                    match end {
+                        Ok(Go::On) => continue, // A rebalance.
+                        Ok(Go::Stop) => return Ok(()),
+                        Err(failure) => failure,
+                    }
+                }
+                Err(failure) => failure,
+            };
+            // The coordinator is gone. It, or another, may be there soon.
+            if failure.exit != Exit::Unreachable || !self.session.pause(deadline).await {
+                return Err(failure);
             }
         }
     }
 
-    /// Reads until the generation is over (`On`) or everything is read (`Stop`).
+    /// Reads our share until the generation is over (`On`) or everything is read (`Stop`).
+    async fn share(
+        &mut self,
+        member: &mut Member,
+        assigned: &[TopicPartition],
+        mut committed: BTreeMap<TopicPartition, i64>,
+        console: &mut Console,
+    ) -> Result<Go, Failure> {
+        let positions = self.positions(assigned, &committed).await?;
+        self.fetcher.assign(positions);
+        let end = self.generation(member, &mut committed, console).await;
+        // What was printed is committed, also before an error is reported.
+        let commit = self.commit(member, &mut committed).await;
+        let go = end?;
+        commit.map(|()| go)
+    }
+
     async fn generation(
         &mut self,
         member: &mut Member,
@@ -203,10 +224,11 @@ impl Reading {
     /// Prints what came. It is on stdout when this returns, so that a commit does not run ahead of it.
     async fn print(&mut self, done: fetcher::Done, console: &mut Console) -> Result<Go, Failure> {
         let Reading { session, format, left, fetcher, out, .. } = self;
+        let (output, errors) = console.split();
         let mut reader = |partition: &TopicPartition, record: &Record<'_>| {
             format.put(&partition.topic, partition.partition, record, out);
             if out.len() >= OUT_BYTES {
-                console.write(out)?;
+                output.write_all(out)?;
                 out.clear();
             }
             if let Some(left) = left {
@@ -214,7 +236,8 @@ impl Reading {
             }
             Ok(if *left == Some(0) { Go::Stop } else { Go::On })
         };
-        let go = fetcher.complete(session, done, &mut reader).await?;
+        let warn = |text: &str| drop(writeln!(errors, "ottla: {text}"));
+        let go = fetcher.complete(session, done, &mut reader, warn).await?;
         console.write(out)?;
         out.clear();
         console.flush()?;
@@ -258,6 +281,18 @@ impl Reading {
         };
         Ok(partitions.iter().map(position).collect())
     }
+}
+
+/// Joins, and learns what the group has committed of our partitions.
+async fn join(
+    session: &Session,
+    member: &mut Member,
+) -> Result<(Vec<TopicPartition>, BTreeMap<TopicPartition, i64>), Failure> {
+    let assigned = member.join(session).await?;
+    let names: Vec<String> = assigned.iter().map(|partition| partition.topic.to_string()).collect();
+    session.client.metadata(Topics::Named { names: &names, create: false }).await?;
+    let committed = member.committed(session, &assigned).await?;
+    Ok((assigned, committed))
 }
 
 const OUT_BYTES: usize = 64 * 1024;

@@ -216,7 +216,7 @@ impl Sender {
                 let connection = client.broker(leader, Purpose::General).await?;
                 if request.acks == 0 {
                     let version = connection.version_of(ApiKey::Produce, PRODUCE_VERSIONS)?;
-                    return connection.tell(&request, version).map(|()| None);
+                    return connection.tell(&request, version, timeout).await.map(|()| None);
                 }
                 connection.call_within(&request, PRODUCE_VERSIONS, timeout).await.map(Some)
             };
