@@ -77,8 +77,8 @@ impl Life {
             seed,
             state: seed,
             world: World::new(GroupConfig {
-                initial_rebalance_delay: Duration::from_millis(if seed % 2 == 0 { 0 } else { 500 }),
-                members_max: if seed % 5 == 0 { 3 } else { 100 },
+                initial_rebalance_delay: Duration::from_millis(if seed.is_multiple_of(2) { 0 } else { 500 }),
+                members_max: if seed.is_multiple_of(5) { 3 } else { 100 },
                 retention: Duration::from_secs(40),
                 retention_check_interval: Duration::from_secs(15),
                 ..GroupConfig::default()

@@ -252,7 +252,8 @@ impl<T> Groups<T> {
     }
 
     fn leave_group(&mut self, caller: &Caller, request: LeaveGroupRequest, ticket: T, now: Now, step: &mut Step<Self>) {
-        let members = match caller.version < LEAVE_SEVERAL_VERSION {
+        let names_one = caller.version < LEAVE_SEVERAL_VERSION && request.members.is_empty();
+        let members = match names_one {
             true => vec![MemberIdentity { member_id: request.member_id, ..Default::default() }],
             false => request.members,
         };

@@ -249,17 +249,21 @@ impl<T> Group<T> {
     /// Each member votes for the first of its protocols that all support; of equals wins the one that the leader would
     /// rather have (Kafka leaves that to the order of a hash map).
     pub fn select_protocol(&self) -> Option<String> {
-        let supported = |name: &str| self.members.values().all(|member| member.supports(name));
-        let mut votes: BTreeMap<&str, usize> = BTreeMap::new();
+        let leader = self.leader.as_ref().and_then(|leader| self.members.get(leader));
+        let first = leader.or_else(|| self.members.values().next())?;
+        let supported_by_all = |name: &str| self.members.values().all(|member| member.supports(name));
+        let names = first.protocols.iter().map(|protocol| protocol.name.as_str());
+        let candidates: Vec<&str> = names.filter(|name| supported_by_all(name)).collect();
+        let mut votes = vec![0; candidates.len()];
         for member in self.members.values() {
-            if let Some(vote) = member.protocols.iter().find(|protocol| supported(&protocol.name)) {
-                *votes.entry(&vote.name).or_default() += 1;
+            let mut ranked = member.protocols.iter().map(|protocol| protocol.name.as_str());
+            if let Some(vote) = ranked.find_map(|name| candidates.iter().position(|candidate| *candidate == name)) {
+                votes[vote] += 1;
             }
         }
-        let most = votes.values().max()?;
-        let leader = self.leader.as_ref().and_then(|leader| self.members.get(leader));
-        let ranked = leader.into_iter().chain(self.members.values()).flat_map(|member| &member.protocols);
-        ranked.map(|protocol| &protocol.name).find(|name| votes.get(name.as_str()) == Some(most)).cloned()
+        let most = votes.iter().max()?;
+        let chosen = votes.iter().position(|count| count == most)?;
+        Some(candidates[chosen].to_owned())
     }
 
     /// The members that have joined are the next generation.
