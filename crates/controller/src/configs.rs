@@ -108,11 +108,11 @@ fn alter_one_incrementally(machine: &Machine, wanted: &AlterConfigsResource) -> 
     if !nulls.is_empty() {
         return invalid(format!("Null value not supported for : {}", nulls.join(", ")));
     }
-    let resource = resource_of(wanted.resource_type, &wanted.resource_name)?;
+    let resource = resource_of(machine, wanted.resource_type, &wanted.resource_name)?;
     let mut changes = BTreeMap::new();
     for config in &wanted.configs {
         let Some(operation) = Operation::of(config.config_operation) else {
-            return invalid(format!("Unknown operation type {}", config.config_operation));
+            return Err(ErrorCode::UnknownServerError.into()); // Kafka's own mishap, kept: it has no text either.
         };
         let given = config.value.as_deref().unwrap_or_default();
         let value = match operation {
@@ -209,7 +209,7 @@ fn alter_one_legacy(
         let text = format!("Null value not supported for : {}", nulls.join(", "));
         return Err(ApiError::new(ErrorCode::InvalidRequest, text));
     }
-    let resource = resource_of(wanted.resource_type, &wanted.resource_name)?;
+    let resource = resource_of(machine, wanted.resource_type, &wanted.resource_name)?;
     let changes: BTreeMap<String, Option<String>> =
         wanted.configs.iter().map(|config| (config.name.clone(), config.value.clone())).collect();
     let present = machine.image.configs.of(&resource);
@@ -243,16 +243,23 @@ fn bounded(records: &mut Vec<Record>, mut new: Vec<Record>) -> Result<(), ApiErr
 }
 
 /// The resource, if its name is one.
-fn resource_of(type_code: i8, resource_name: &str) -> Result<Resource, ApiError> {
+fn resource_of(machine: &Machine, type_code: i8, resource_name: &str) -> Result<Resource, ApiError> {
     let invalid = |text: &str| Err(ApiError::new(ErrorCode::InvalidRequest, text));
     match type_code {
         Resource::TOPIC_TYPE if resource_name.is_empty() => {
             return invalid("Default topic resources are not allowed.");
         }
         Resource::TOPIC_TYPE => check_topic_name(resource_name)?,
+        Resource::GROUP_TYPE if resource_name.is_empty() => {
+            return invalid("Default group resources are not allowed.");
+        }
+        // A broker's configs are altered through that broker, which checks them.
         Resource::BROKER_TYPE if !resource_name.is_empty() => match resource_name.parse::<i32>() {
-            Err(_) => return invalid("Unable to parse broker name as a base 10 number."),
-            Ok(id) if id < 0 => return invalid("Invalid negative broker ID."),
+            Err(_) => return invalid(&format!("Node id must be an integer, but it is: {resource_name}")),
+            Ok(id) if id != machine.options.node_id.value() => {
+                let expected = machine.options.node_id;
+                return invalid(&format!("Unexpected broker id, expected {expected}, but received {id}"));
+            }
             Ok(_) => {}
         },
         _ => {}
@@ -289,21 +296,47 @@ fn alter(
                 let checked = machine.options.broker_keys.check(name, value.as_deref(), cluster_wide);
                 checked.map_err(|text| ApiError::new(ErrorCode::InvalidRequest, text))?;
             }
-            if let Resource::Broker(id) = resource
-                && machine.image.brokers.find(*id).is_none()
-            {
-                return Err(ApiError::new(
-                    ErrorCode::BrokerIdNotRegistered,
-                    format!("Broker ID {id} is not currently registered."),
-                ));
-            }
         }
-        // Stored as they are; what they mean comes with what they configure.
-        Resource::ClientMetrics(_) | Resource::Group(_) => {}
+        // Their values are looked at by what they configure, once it is there.
+        Resource::ClientMetrics(_) => known_names(&resulting, CLIENT_METRICS_CONFIGS, "client metrics configuration")?,
+        Resource::Group(_) => known_names(&resulting, GROUP_CONFIGS, "group config name")?,
     }
     // A broker hears of its own value even if it is the same: it may want to read a file again (KAFKA-14136).
     let is_broker = matches!(resource, Resource::Broker(_) | Resource::BrokerDefault);
     let changed = changes.into_iter().filter(|(name, value)| is_broker || present.value(name) != value.as_deref());
     let dropped = dropped.iter().map(|name| (name.clone(), None));
     Ok(changed.chain(dropped).map(|(name, value)| Record::Config { resource: resource.clone(), name, value }).collect())
+}
+
+const CLIENT_METRICS_CONFIGS: &[&str] = &["interval.ms", "match", "metrics"];
+
+/// `GroupConfig`
+const GROUP_CONFIGS: &[&str] = &[
+    "consumer.assignment.interval.ms",
+    "consumer.heartbeat.interval.ms",
+    "consumer.session.timeout.ms",
+    "errors.deadletterqueue.copy.record.enable",
+    "errors.deadletterqueue.topic.name",
+    "share.assignment.interval.ms",
+    "share.auto.offset.reset",
+    "share.delivery.count.limit",
+    "share.heartbeat.interval.ms",
+    "share.isolation.level",
+    "share.partition.max.record.locks",
+    "share.record.lock.duration.ms",
+    "share.renew.acknowledge.enable",
+    "share.session.timeout.ms",
+    "streams.assignment.interval.ms",
+    "streams.assignor.name",
+    "streams.heartbeat.interval.ms",
+    "streams.initial.rebalance.delay.ms",
+    "streams.num.standby.replicas",
+    "streams.session.timeout.ms",
+];
+
+fn known_names(configs: &Overrides, known: &[&str], what: &str) -> Result<(), ApiError> {
+    match configs.iter().find(|(name, _)| !known.contains(name)) {
+        Some((name, _)) => Err(ApiError::new(ErrorCode::InvalidConfig, format!("Unknown {what}: {name}"))),
+        None => Ok(()),
+    }
 }

@@ -1,68 +1,20 @@
 //! The controller's whole way in the simulated world: ask, propose, sync, commit, image, answer, and all of it again
 //! after a restart.
 
-use std::path::Path;
-use std::sync::{Arc, Mutex};
+mod support;
 
-use controller::{Handle, InternalTopics, Options, Registration, TopicDefaults};
-use env::Env;
+use std::path::Path;
+
+use controller::Handle;
 use env::sim::{Machine, Settings, simulate};
-use metadata::configs::{BrokerConfigs, NoBrokerKeys};
-use metadata::{Endpoint, Update};
+use protocol::ErrorCode;
 use protocol::create_topics_request::{CreatableTopic, CreateTopicsRequest};
 use protocol::delete_topics_request::DeleteTopicsRequest;
-use protocol::{ErrorCode, Uuid};
-use quorum::LocalLog;
-use record::BrokerId;
+use support::{NODE, options};
 
-const NODE: BrokerId = BrokerId(1);
-
-fn options() -> Options {
-    Options {
-        node_id: NODE,
-        defaults: TopicDefaults { partitions: 1, replication_factor: 1, delete_enabled: true },
-        internal_topics: InternalTopics {
-            offsets_partitions: 50,
-            offsets_replication_factor: 1,
-            offsets_segment_bytes: 104_857_600,
-            transactions_partitions: 50,
-            transactions_replication_factor: 1,
-            transactions_segment_bytes: 104_857_600,
-            transactions_min_isr: 1,
-        },
-        broker_configs: BrokerConfigs::default(),
-        broker_keys: Arc::new(NoBrokerKeys),
-        requests_max: 100,
-    }
-}
-
-type Updates = Arc<Mutex<Vec<Update>>>;
-
-/// Starts a controller and registers its broker, as a node does.
-async fn start(env: &Env) -> (Handle, Updates) {
-    let settings = quorum::Settings { snapshot_after_bytes: 256 * 1024, ..quorum::Settings::new(NODE) };
-    let (log, committed) = LocalLog::open(env, Path::new("/data/metadata"), settings).unwrap();
-    let updates = Updates::default();
-    let seen = updates.clone();
-    let on_update = Box::new(move |update: &Update| seen.lock().unwrap().push(update.clone()));
-    let handle = controller::start(env, Arc::new(log), committed, options(), on_update);
-    let mut incarnation = [0; 16];
-    env.rng.fill(&mut incarnation);
-    let registration = Registration {
-        broker: NODE,
-        incarnation: Uuid(incarnation),
-        endpoints: vec![Endpoint {
-            listener: "PLAINTEXT".into(),
-            host: "localhost".into(),
-            port: 9092,
-            security_protocol: 0,
-        }],
-        rack: None,
-        directories: vec![Uuid([7; 16])],
-        features: vec![("metadata.version".into(), 30)],
-    };
-    handle.register_broker(registration).await.unwrap();
-    (handle, updates)
+/// As `support::start`, with one partition by default.
+async fn start(env: &env::Env) -> (Handle, support::Updates) {
+    support::start(env, options(1)).await
 }
 
 fn create(name: &str, partitions: i32) -> CreateTopicsRequest {
@@ -99,7 +51,7 @@ fn a_topic_is_made_served_deleted_and_stays_so_after_a_restart() {
         assert_eq!(topic.partitions.len(), 3);
         let partition = topic.partitions.find(2).unwrap();
         assert_eq!((partition.leader, partition.leader_epoch.value()), (Some(NODE), 0));
-        assert_eq!(partition.directories[..], [Uuid([7; 16])]);
+        assert_eq!(partition.directories[..], [protocol::Uuid([7; 16])]);
         let last = updates.lock().unwrap().last().unwrap().clone();
         assert_eq!(last.delta.topics_created, [topic.id]);
         assert_eq!(last.delta.partitions.len(), 3);

@@ -20,8 +20,10 @@ pub struct Tree<K, V> {
 enum Node<K, V> {
     Leaf(Vec<(K, V)>),
     /// Each child with its smallest key, or a smaller one that is greater than all before it.
-    Inner(Vec<(K, Arc<Node<K, V>>)>),
+    Inner(Vec<Child<K, V>>),
 }
+
+type Child<K, V> = (K, Arc<Node<K, V>>);
 
 impl<K, V> Clone for Tree<K, V> {
     fn clone(&self) -> Self {
@@ -162,8 +164,7 @@ impl<K: Ord + Clone, V: Clone> Node<K, V> {
     }
 
     /// Returns what the key had before, and a new right neighbour if this node became too large.
-    #[expect(clippy::type_complexity, reason = "two facts, used once, right above")]
-    fn insert(&mut self, key: K, value: V) -> (Option<V>, Option<(K, Arc<Node<K, V>>)>) {
+    fn insert(&mut self, key: K, value: V) -> (Option<V>, Option<Child<K, V>>) {
         match self {
             Node::Leaf(entries) => match entries.binary_search_by(|(other, _)| other.cmp(&key)) {
                 Ok(at) => (Some(std::mem::replace(&mut entries[at].1, value)), None),
@@ -220,7 +221,7 @@ fn split<T>(entries: &mut Vec<T>, at: usize) -> Option<Vec<T>> {
 }
 
 /// Joins a child with the one after it, if one node can hold both.
-fn join<K: Clone, V: Clone>(children: &mut Vec<(K, Arc<Node<K, V>>)>, left: usize) {
+fn join<K: Clone, V: Clone>(children: &mut Vec<Child<K, V>>, left: usize) {
     let sizes = |node: &Node<K, V>| match node {
         Node::Inner(children) => children.len(),
         Node::Leaf(entries) => entries.len(),
@@ -238,7 +239,7 @@ fn join<K: Clone, V: Clone>(children: &mut Vec<(K, Arc<Node<K, V>>)>, left: usiz
 
 pub struct Iter<'a, K, V> {
     /// What is still to be visited of each inner node on the way.
-    path: Vec<std::slice::Iter<'a, (K, Arc<Node<K, V>>)>>,
+    path: Vec<std::slice::Iter<'a, Child<K, V>>>,
     leaf: std::slice::Iter<'a, (K, V)>,
 }
 

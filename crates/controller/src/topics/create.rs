@@ -8,7 +8,7 @@ use protocol::create_topics_request::{CreatableTopic, CreatableTopicConfig, Crea
 use protocol::create_topics_response::{CreatableTopicResult, CreateTopicsResponse};
 use protocol::{ErrorCode, Uuid};
 
-use super::{assigned, check_assignment, check_topic_name, new_partition, partition_record, too_many_partitions};
+use super::{assigned, check_assignment, check_topic_name, new_partition, partition_record, too_many_records};
 use crate::answer::ApiError;
 use crate::machine::{Decision, Machine, RECORDS_PER_DECISION_MAX};
 use crate::placement;
@@ -44,7 +44,8 @@ pub fn create(machine: &Machine, request: &CreateTopicsRequest) -> Decision<Crea
 
     let wanted = allowed.iter().map(|topic| wanted_partitions(machine, topic)).fold(0, usize::saturating_add);
     if wanted > RECORDS_PER_DECISION_MAX {
-        return Decision::nothing(refused(request, &too_many_partitions()));
+        let text = "Excessively large number of partitions per request.";
+        return Decision::nothing(refused(request, &ApiError::new(ErrorCode::PolicyViolation, text)));
     }
     let mut records = Vec::new();
     let mut topics = Vec::new();
@@ -57,6 +58,9 @@ pub fn create(machine: &Machine, request: &CreateTopicsRequest) -> Decision<Crea
             }
             Err(error) => failed(&topic.name, error),
         });
+    }
+    if records.len() > RECORDS_PER_DECISION_MAX {
+        return Decision::nothing(refused(request, &too_many_records()));
     }
     for (name, _) in times.iter().filter(|(_, times)| **times > 1) {
         topics.push(failed(name, ApiError::new(ErrorCode::InvalidRequest, "Duplicate topic name.")));
@@ -134,6 +138,7 @@ fn create_one(
     let result = CreatableTopicResult {
         name: topic.name.clone(),
         topic_id: Uuid(id.0),
+        error_message: None,
         num_partitions: partitions as i32,
         replication_factor: factor as i16,
         configs: Some(create_topic_configs(&layers)),

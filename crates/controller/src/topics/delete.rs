@@ -56,12 +56,18 @@ pub fn delete(machine: &Machine, request: &DeleteTopicsRequest) -> Decision<Dele
     for id in &ids.single {
         match topics.by_id(TopicId(id.0)) {
             Some(topic) => drop(doomed.insert(*id, topic.name.to_string())),
-            None => answer.push(None, *id, Err(ErrorCode::UnknownTopicId.into())),
+            None => answer.push(
+                None,
+                *id,
+                Err(ApiError::new(ErrorCode::UnknownTopicId, "This server does not host this topic ID.")),
+            ),
         }
     }
     for name in names.single {
         let Some(topic) = topics.by_name(&name) else {
-            answer.push(Some(name), Uuid::ZERO, Err(ErrorCode::UnknownTopicOrPartition.into()));
+            let text = "This server does not host this topic-partition.";
+            let unknown = ApiError::new(ErrorCode::UnknownTopicOrPartition, text);
+            answer.push(Some(name), Uuid::ZERO, Err(unknown));
             continue;
         };
         let id = Uuid(topic.id.0);

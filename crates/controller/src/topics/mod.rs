@@ -77,6 +77,7 @@ pub fn check_topic_name(name: &str) -> Result<(), ApiError> {
     metadata::check_topic_name(name).map_err(|text| ApiError::new(ErrorCode::InvalidTopicException, text))
 }
 
-fn too_many_partitions() -> ApiError {
-    ApiError::new(ErrorCode::PolicyViolation, "Excessively large number of partitions per request.")
+/// One decision may have only so many records (`BoundedListTooLongException`).
+fn too_many_records() -> ApiError {
+    ApiError::new(ErrorCode::PolicyViolation, "Unable to perform excessively large batch operation.")
 }

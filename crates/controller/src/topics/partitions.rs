@@ -7,7 +7,7 @@ use protocol::ErrorCode;
 use protocol::create_partitions_request::{CreatePartitionsRequest, CreatePartitionsTopic};
 use protocol::create_partitions_response::{CreatePartitionsResponse, CreatePartitionsTopicResult};
 
-use super::{assigned, check_assignment, new_partition, partition_record, too_many_partitions};
+use super::{assigned, check_assignment, new_partition, partition_record};
 use crate::answer::ApiError;
 use crate::machine::{Decision, Machine, RECORDS_PER_DECISION_MAX};
 use crate::placement;
@@ -43,7 +43,8 @@ pub fn create_partitions(machine: &Machine, request: &CreatePartitionsRequest) -
     let single = || request.topics.iter().filter(|topic| times[&*topic.name] == 1);
     let added: usize = single().map(|topic| added_partitions(machine, topic)).fold(0, usize::saturating_add);
     if added > RECORDS_PER_DECISION_MAX {
-        return Decision::nothing(refused(request, &too_many_partitions()));
+        let text = "Excessively large number of additional partitions per request.";
+        return Decision::nothing(refused(request, &ApiError::new(ErrorCode::PolicyViolation, text)));
     }
     let mut records = Vec::new();
     for topic in single() {

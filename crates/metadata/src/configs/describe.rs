@@ -1,10 +1,15 @@
 //! What a topic's configs are and where they come from: the answers of DescribeConfigs and CreateTopics.
 
+use protocol::ErrorCode;
 use protocol::create_topics_response::CreatableTopicConfigs;
-use protocol::describe_configs_response::{DescribeConfigsResourceResult, DescribeConfigsSynonym};
+use protocol::describe_configs_response::{
+    DescribeConfigsResourceResult, DescribeConfigsResult, DescribeConfigsSynonym,
+};
+use record::BrokerId;
 
-use super::broker::{Layers, Source};
+use super::broker::{BrokerConfigs, Layers, Source};
 use super::keys::{KEYS, Key};
+use crate::{Image, Resource, check_topic_name};
 
 /// The configs of a topic by name; `names` selects some (`None` or empty: all). Kafka's `ConfigHelper`.
 pub fn describe_topic(
@@ -91,4 +96,43 @@ pub fn create_topic_configs(layers: &Layers<'_>) -> Vec<CreatableTopicConfigs> {
             }
         })
         .collect()
+}
+
+/// Which configs of a topic are asked for, and how much about them.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Asked<'a> {
+    /// `None` or empty: all.
+    pub names: Option<&'a [String]>,
+    pub synonyms: bool,
+    pub documentation: bool,
+}
+
+/// A topic's whole part of a DescribeConfigs answer, errors included.
+pub fn describe_topic_result(
+    image: &Image,
+    node: BrokerId,
+    brokers: &BrokerConfigs,
+    topic: &str,
+    asked: Asked<'_>,
+) -> DescribeConfigsResult {
+    let failed = |code: ErrorCode, text: String| (code, text, Vec::new());
+    let (code, text, configs) = match check_topic_name(topic) {
+        _ if topic.is_empty() => failed(ErrorCode::InvalidRequest, "Default topic resources are not allowed.".into()),
+        Err(text) => failed(ErrorCode::InvalidTopicException, text),
+        Ok(()) if image.topics.by_name(topic).is_none() => failed(ErrorCode::UnknownTopicOrPartition, String::new()),
+        Ok(()) => {
+            let layers = Layers::of_topic(&image.configs, topic, node, brokers);
+            let configs = describe_topic(&layers, asked.names, asked.synonyms, asked.documentation);
+            // Kafka sends an empty text here, not null.
+            (ErrorCode::None, String::new(), configs)
+        }
+    };
+    DescribeConfigsResult {
+        error_code: code.code(),
+        error_message: Some(text),
+        resource_type: Resource::TOPIC_TYPE,
+        resource_name: topic.to_owned(),
+        configs,
+        ..Default::default()
+    }
 }

@@ -10,7 +10,7 @@ mod rules;
 mod topic;
 
 pub use broker::{BrokerConfigs, BrokerKeys, Layers, NoBrokerKeys};
-pub use describe::{create_topic_configs, describe_topic};
+pub use describe::{Asked, create_topic_configs, describe_topic, describe_topic_result};
 pub use keys::{KEYS, Key, Kind, Rule, Synonym, Unit, key};
 pub use parse::Value;
 pub use rules::{ConfigError, check_topic};
