@@ -180,6 +180,8 @@ impl Life {
                     generation_id,
                     member_id,
                     group_instance_id,
+                    protocol_type: Some("consumer".to_owned()),
+                    protocol_name: Some("range".to_owned()),
                     assignments,
                     ..Default::default()
                 })

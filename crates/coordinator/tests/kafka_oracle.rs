@@ -334,7 +334,7 @@ impl Life {
             SyncGroupRequestAssignment { member_id, assignment, ..Default::default() }
         });
         let assignments = assignments.collect();
-        let names = version >= 5;
+        let names = version >= 5 && !self.rng.one_in(10);
         let request = SyncGroupRequest {
             group_id: group.to_owned(),
             generation_id: self.generation(group),

@@ -11,6 +11,8 @@ use record::Offset;
 
 use super::{Answer, Caller, DeletedTopic, GroupConfig, GroupRecord, Groups, ReplayError, Replayed, Request};
 
+const SYNC_NAMES_PROTOCOL_VERSION: i16 = 5;
+
 /// What is to be sent now, in this order.
 pub type Answers<T> = Vec<(T, Answer)>;
 
@@ -72,7 +74,7 @@ impl<T> GroupShard<T> {
         ticket: T,
         now: Now,
     ) -> Answers<T> {
-        if let Some(answer) = self.refused(&request) {
+        if let Some(answer) = self.refused(caller, &request) {
             return vec![(ticket, answer)];
         }
         let State::Active(runner) = &mut self.state else { panic!("a partition that loads refuses every request") };
@@ -167,11 +169,18 @@ impl<T> GroupShard<T> {
     }
 
     /// The answer to what no group has to be looked at for. What is wrong with the request comes first, as in Kafka.
-    fn refused(&self, request: &Request) -> Option<Answer> {
+    fn refused(&self, caller: &Caller, request: &Request) -> Option<Answer> {
         let invalid = match request {
             Request::Heartbeat(request) if request.group_id.is_empty() => Some(ErrorCode::InvalidGroupId),
             Request::LeaveGroup(request) if request.group_id.is_empty() => Some(ErrorCode::InvalidGroupId),
             Request::OffsetDelete(request) if request.group_id.is_empty() => Some(ErrorCode::InvalidGroupId),
+            // From this version on both must be named (KIP-559).
+            Request::SyncGroup(request)
+                if caller.version >= SYNC_NAMES_PROTOCOL_VERSION
+                    && (request.protocol_type.is_none() || request.protocol_name.is_none()) =>
+            {
+                Some(ErrorCode::InconsistentGroupProtocol)
+            }
             Request::SyncGroup(request) if request.group_id.is_empty() => Some(ErrorCode::InvalidGroupId),
             Request::JoinGroup(request) => {
                 let invalid = match request.group_id.is_empty() {

@@ -209,7 +209,12 @@ public class KafkaGroups {
                 });
             }
             case SYNC_GROUP -> {
-                var request = SyncGroupRequest.parse(readable, version).data();
+                var parsed = SyncGroupRequest.parse(readable, version);
+                var request = parsed.data();
+                if (!parsed.areMandatoryProtocolTypeAndNamePresent()) {
+                    answer.accept(new SyncGroupResponseData().setErrorCode(Errors.INCONSISTENT_GROUP_PROTOCOL.code()));
+                    return;
+                }
                 if (request.groupId().isEmpty()) {
                     answer.accept(new SyncGroupResponseData().setErrorCode(Errors.INVALID_GROUP_ID.code()));
                     return;

@@ -11,7 +11,7 @@ use crate::group::classic::{Group, Phase};
 use crate::group::{GroupRecord, Groups, Timer};
 
 /// A sweep pauses after as many records, so that requests are served in between.
-const RECORDS_MAX: usize = 10_000;
+const RECORDS_MAX: usize = 1000;
 const PAUSE: Duration = Duration::from_millis(1);
 
 /// Since when an offset counts as unused.
