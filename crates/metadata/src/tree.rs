@@ -333,6 +333,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+
         #[test]
         fn a_tree_is_an_ordered_map_and_its_clones_keep_what_they_held(
             steps in proptest::collection::vec((0u8..10, 0u16..400, any::<u8>()), 1..1500),
@@ -364,6 +366,42 @@ mod tests {
                 prop_assert!(tree.range_from(&from).eq(map.range(from..)));
             }
         }
+    }
+
+    /// Nodes of `node` that are not those of `other`.
+    fn own_nodes<K, V>(node: &Arc<Node<K, V>>, other: &[*const Node<K, V>]) -> usize {
+        if other.contains(&Arc::as_ptr(node)) {
+            return 0; // Nor are those below.
+        }
+        let children = match &**node {
+            Node::Inner(children) => children.as_slice(),
+            Node::Leaf(_) => &[],
+        };
+        1 + children.iter().map(|(_, child)| own_nodes(child, other)).sum::<usize>()
+    }
+
+    fn all_nodes<K, V>(node: &Arc<Node<K, V>>, found: &mut Vec<*const Node<K, V>>) {
+        found.push(Arc::as_ptr(node));
+        if let Node::Inner(children) = &**node {
+            children.iter().for_each(|(_, child)| all_nodes(child, found));
+        }
+    }
+
+    #[test]
+    fn a_change_copies_one_path_however_large_the_tree_is() {
+        let mut tree = Tree::default();
+        for key in 0..100_000 {
+            tree.insert(key, 0);
+        }
+        let before = tree.clone();
+        let mut nodes = Vec::new();
+        all_nodes(&before.root, &mut nodes);
+        assert!(nodes.len() > 3000);
+        tree.insert(54_321, 1);
+        assert!((2..=4).contains(&own_nodes(&tree.root, &nodes)), "the path to a leaf, and no more");
+        tree.remove(&77_777);
+        assert!(own_nodes(&tree.root, &nodes) <= 8);
+        assert_eq!((before.get(&54_321), before.get(&77_777)), (Some(&0), Some(&0)));
     }
 
     #[test]
