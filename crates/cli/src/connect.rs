@@ -13,7 +13,7 @@ use crate::failure::Failure;
 #[derive(Args, Clone, Debug)]
 pub struct Connect {
     /// Brokers to ask first, host:port separated by commas [default: KAFKA_BOOTSTRAP_SERVERS, else localhost:9092]
-    #[arg(short, long, value_name = "HOST:PORT", alias = "bootstrap-servers", alias = "brokers")]
+    #[arg(short, long, value_name = "HOST:PORT", visible_alias = "bootstrap", aliases = ["bootstrap-servers", "brokers"])]
     bootstrap_server: Option<String>,
 
     /// How long to wait for the cluster, such as 10s
@@ -27,6 +27,9 @@ pub struct Session {
     pub env: Env,
     pub timeout: Duration,
 }
+
+/// How long a topic may take to be there after somebody asked for it.
+pub const CREATION: Duration = Duration::from_secs(5);
 
 /// Between two attempts at something that will work soon.
 pub const RETRY: Duration = Duration::from_millis(100);

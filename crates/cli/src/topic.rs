@@ -8,7 +8,7 @@ use protocol::describe_configs_request::{DescribeConfigsRequest, DescribeConfigs
 use protocol::{ApiKey, ErrorCode};
 use serde_json::{Value, json};
 
-use crate::connect::{Connect, Session};
+use crate::connect::{CREATION, Connect, Session};
 use crate::console::Console;
 use crate::failure::Failure;
 use crate::table::{Output, Table};
@@ -136,17 +136,37 @@ impl Create {
             .ask_controller(&request, versions, |response| response.topics.first().map_or(0, |topic| topic.error_code))
             .await?;
         let mut failures = Failures::default();
+        let mut made = Vec::new();
         for topic in response.topics {
             match ErrorCode::from_code(topic.error_code) {
                 Some(ErrorCode::None) if self.dry_run => console.say(&format!("{} could be made", topic.name)),
-                Some(ErrorCode::None) => console.say(&format!("made {}", topic.name)),
+                Some(ErrorCode::None) => {
+                    console.say(&format!("made {}", topic.name));
+                    made.push(topic.name);
+                }
                 Some(ErrorCode::TopicAlreadyExists) if self.if_not_exists => {
                     console.say(&format!("{} is there already", topic.name));
                 }
                 _ => failures.add(&topic.name, topic.error_code, topic.error_message.as_deref()),
             }
         }
+        until_seen(&session, &made).await?;
         failures.report(console)
+    }
+}
+
+/// The controller has made them; brokers hear of it a moment later, and the next command may ask one.
+async fn until_seen(session: &Session, topics: &[String]) -> Result<(), Failure> {
+    let deadline = session.env.clock.now() + CREATION.min(session.timeout);
+    loop {
+        let cluster = session.client.metadata(Topics::Named { names: topics, create: false }).await?;
+        let is_new = |topic: &Topic| {
+            let without_leader = topic.partitions.iter().any(|partition| partition.leader < 0);
+            topic.error == ErrorCode::UnknownTopicOrPartition || without_leader
+        };
+        if !cluster.topics.iter().any(is_new) || !session.pause(deadline).await {
+            return Ok(());
+        }
     }
 }
 

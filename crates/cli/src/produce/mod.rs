@@ -11,7 +11,7 @@ use protocol::ErrorCode;
 use protocol::init_producer_id_request::InitProducerIdRequest;
 use record::{Compression, ProducerEpoch, ProducerId};
 
-use crate::connect::{Connect, Session};
+use crate::connect::{CREATION, Connect, Session};
 use crate::console::Console;
 use crate::failure::Failure;
 use crate::format::separator;
@@ -115,8 +115,6 @@ impl Codec {
 
 /// More than this in memory, and stdin has to wait.
 const BUFFERED_BYTES_MAX: usize = 32 << 20;
-/// How long a topic may take to be there after somebody asked for it.
-const CREATION: std::time::Duration = std::time::Duration::from_secs(5);
 
 pub async fn run(produce: Produce, env: Env, console: &mut Console) -> Result<(), Failure> {
     let session = produce.connect.session(&env, console)?;
