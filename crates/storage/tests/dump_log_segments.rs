@@ -2,11 +2,14 @@
 //! complaint. It needs Java and Kafka's tools (fetched by Maven into `target/cache` if they are not there); where they
 //! cannot be had the test prints `not run: reason`, and fails if `OTTLA_TEST_COMPLETE` is 1.
 
+mod java;
+
 use std::io::IoSlice;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
 
+use java::Directory;
 use record::control::EndTxnMarker;
 use record::{
     BatchBuilder, BatchMut, Compression, LeaderEpoch, Offset, ProducerEpoch, ProducerId, Sequence, Timestamp, builder,
@@ -18,7 +21,7 @@ const BASE: Offset = Offset(4_000_000_000);
 #[test]
 fn kafka_s_tool_reads_log_and_indexes() {
     let Some(tools) = tools() else { return };
-    let directory = Directory::new("sound");
+    let directory = Directory::new("dump-sound");
     let segment = segment(&directory.0);
     let mut records = 0;
     for round in 0..60 {
@@ -67,7 +70,7 @@ fn kafka_s_tool_reads_log_and_indexes() {
 #[test]
 fn kafka_s_tool_would_have_complained() {
     let Some(tools) = tools() else { return };
-    let directory = Directory::new("tampered");
+    let directory = Directory::new("dump-tampered");
     let segment = segment(&directory.0);
     (0..20).flat_map(batches).for_each(|batch| append(&segment, batch));
     segment.seal().unwrap();
@@ -156,69 +159,5 @@ fn dump(tools: &Path, options: &[&str], files: &[&Path]) -> String {
 }
 
 fn tools() -> Option<PathBuf> {
-    match find_tools() {
-        Ok(tools) => Some(tools),
-        Err(reason) => {
-            assert!(std::env::var("OTTLA_TEST_COMPLETE").as_deref() != Ok("1"), "not run: {reason}");
-            println!("not run: {reason}");
-            None
-        }
-    }
-}
-
-/// The folder of the tools' jars: that of the client suites, else one of our own.
-fn find_tools() -> Result<PathBuf, String> {
-    let works = |command: &mut Command| command.output().is_ok_and(|output| output.status.success());
-    if !works(Command::new("java").arg("-version")) {
-        return Err("no `java` on this machine (Debian: openjdk-17-jdk-headless)".to_string());
-    }
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
-    let cache = root.join("target/cache");
-    let has_tool = |folder: &Path| {
-        let names = std::fs::read_dir(folder).into_iter().flatten().flatten();
-        names.filter(|entry| entry.file_name().to_string_lossy().starts_with("kafka-tools-4.")).count() == 1
-    };
-    // The suites leave their stamp once the folder is whole.
-    let suites = cache.join("kafka/tools");
-    if cache.join("kafka-tools.stamp").exists() && has_tool(&suites) {
-        return Ok(suites);
-    }
-    let own = cache.join("dump-log-segments");
-    if has_tool(&own) {
-        return Ok(own);
-    }
-    let beside = cache.join(format!("dump-log-segments.{}", std::process::id()));
-    let fetched = works(
-        Command::new("mvn")
-            .args(["-q", "-B", "-f"])
-            .arg(root.join("tests-clients/java/poms/kafka-tools.xml"))
-            .arg("dependency:copy-dependencies")
-            .arg(format!("-DoutputDirectory={}", beside.display())),
-    );
-    if !fetched {
-        return Err("Kafka's tools cannot be fetched (Debian: maven)".to_string());
-    }
-    // Another test of this process may have been faster.
-    if std::fs::rename(&beside, &own).is_err() {
-        let _ = std::fs::remove_dir_all(&beside);
-    }
-    if has_tool(&own) { Ok(own) } else { Err(format!("{} is not whole", own.display())) }
-}
-
-/// Removed when dropped.
-struct Directory(PathBuf);
-
-impl Directory {
-    fn new(name: &str) -> Directory {
-        let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("dump-{name}-{}", std::process::id()));
-        let _ = std::fs::remove_dir_all(&path);
-        std::fs::create_dir_all(&path).unwrap();
-        Directory(path)
-    }
-}
-
-impl Drop for Directory {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
+    java::jars("tools", "kafka-tools-4.")
 }

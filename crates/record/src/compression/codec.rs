@@ -2,7 +2,7 @@
 
 use std::io::{Read, Write};
 
-use flate2::bufread::MultiGzDecoder;
+use flate2::bufread::GzDecoder;
 use flate2::write::GzEncoder;
 use zstd::stream::raw::{DParameter, Decoder, InBuffer, Operation, OutBuffer};
 
@@ -35,7 +35,7 @@ impl Decoders {
                 out.extend_from_slice(bytes);
                 Ok(())
             }
-            Compression::Gzip => read_all(compression, MultiGzDecoder::new(bytes), size_bytes_max, out),
+            Compression::Gzip => gzip(bytes, size_bytes_max, out),
             Compression::Snappy => snappy::decompress(&mut self.snappy, bytes, size_bytes_max, out),
             Compression::Lz4 => lz4::decompress(bytes, size_bytes_max, out),
             Compression::Zstd => self.zstd(bytes, size_bytes_max, out),
@@ -97,17 +97,23 @@ pub(super) fn compress(compression: Compression, level: Option<i32>, bytes: &[u8
     }
 }
 
-/// Reads to the end in chunks that double with what was produced, and stops as soon as the bound is passed.
-fn read_all(
-    compression: Compression,
-    mut reader: impl Read,
-    size_bytes_max: usize,
-    out: &mut Vec<u8>,
-) -> Result<(), CompressionError> {
+/// One member after the other, as Java's `GZIPInputStream` reads them: what follows a member and does not begin like
+/// another is not looked at.
+fn gzip(bytes: &[u8], size_bytes_max: usize, out: &mut Vec<u8>) -> Result<(), CompressionError> {
     // One byte more than allowed is enough to know.
-    let limit = size_bytes_max.saturating_add(1) as u64;
-    reader.by_ref().take(limit).read_to_end(out).map_err(|error| corrupt(compression, error))?;
-    if out.len() > size_bytes_max { Err(CompressionError::TooLarge { size_bytes_max }) } else { Ok(()) }
+    let limit = size_bytes_max.saturating_add(1);
+    let mut member = GzDecoder::new(bytes);
+    loop {
+        let left = (limit - out.len()) as u64;
+        member.by_ref().take(left).read_to_end(out).map_err(|error| corrupt(Compression::Gzip, error))?;
+        if out.len() > size_bytes_max {
+            return Err(CompressionError::TooLarge { size_bytes_max });
+        }
+        member = GzDecoder::new(member.into_inner());
+        if member.header().is_none() {
+            return Ok(());
+        }
+    }
 }
 
 fn corrupt(compression: Compression, error: std::io::Error) -> CompressionError {

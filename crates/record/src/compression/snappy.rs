@@ -44,7 +44,8 @@ pub(super) fn decompress(
             rest = header(rest)?;
             continue;
         }
-        let (length, after) = rest.split_first_chunk().ok_or_else(cut_off)?;
+        // Fewer bytes than a length has are passed over, as snappy-java does.
+        let Some((length, after)) = rest.split_first_chunk() else { break };
         let length = usize::try_from(i32::from_be_bytes(*length)).map_err(|_| corrupt("a negative block length"))?;
         let (compressed, after) = after.split_at_checked(length).ok_or_else(cut_off)?;
         block(decoder, compressed, size_bytes_max, out)?;

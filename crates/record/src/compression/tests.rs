@@ -136,3 +136,21 @@ fn ids_and_names_are_those_of_kafka() {
         assert_eq!(Compression::from_id(id), Err(UnknownCompression { id }));
     }
 }
+
+#[test]
+fn gzip_reads_member_after_member_and_ignores_what_is_none() {
+    let member = |bytes: &[u8]| {
+        let mut out = Vec::new();
+        Compression::Gzip.compress(None, bytes, &mut out);
+        out
+    };
+    let read = |bytes: &[u8]| Decompressor::new().decompress(Compression::Gzip, bytes, 100).map(<[u8]>::to_vec);
+    assert_eq!(read(&[member(b"one"), member(b" two")].concat()), Ok(b"one two".to_vec()));
+    assert_eq!(read(&[member(b"one"), b"\0\0\0".to_vec()].concat()), Ok(b"one".to_vec()));
+    assert!(matches!(read(&member(b"one")[..10]), Err(CompressionError::Corrupt { .. })));
+    assert!(matches!(read(&[]), Err(CompressionError::Corrupt { .. })));
+    let most = [member(&[7; 60]), member(&[7; 40])].concat();
+    assert_eq!(read(&most), Ok(vec![7; 100]));
+    let more = [member(&[7; 60]), member(&[7; 41])].concat();
+    assert_eq!(read(&more), Err(CompressionError::TooLarge { size_bytes_max: 100 }));
+}

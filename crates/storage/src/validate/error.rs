@@ -29,6 +29,9 @@ pub enum ValidateError {
     OffsetsAndCount { first: Offset, last: Offset, count: i32 },
     /// INVALID_RECORD
     OldMagic { produce_version: i16 },
+    /// UNKNOWN_SERVER_ERROR: the batch would be stored as it is, but the topic's codec asks for another, and Kafka's
+    /// `MemoryRecordsBuilder` throws at what is in it.
+    NotRebuildable { reason: &'static str },
     /// MESSAGE_TOO_LARGE: after recompression.
     RebuiltTooLarge { size_bytes: usize, size_bytes_max: usize },
     /// INVALID_RECORD
@@ -179,6 +182,7 @@ impl ValidateError {
                 "Produce requests with version {produce_version} are only allowed to contain record batches with \
                  magic version 2"
             ),
+            ValidateError::NotRebuildable { reason } => format!("{reason} in topic partition {partition}"),
             ValidateError::RebuiltTooLarge { size_bytes, size_bytes_max } => format!(
                 "Message batch size is {size_bytes} bytes in append to partition {partition} which exceeds the \
                  maximum configured size of {size_bytes_max}."

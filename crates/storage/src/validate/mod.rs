@@ -125,6 +125,11 @@ pub fn validate(
     let body = decompressor.body(&batch, rules.decompressed_bytes_max)?;
     let walk = walk::walk(&batch, body, rules, now, source, target)?;
 
+    if source == target && source != Compression::None && !walk.offsets_in_sequence && origin != Origin::Coordinator {
+        // Kafka means to rewrite it, but has skipped the keys and values that it would need.
+        return Err(ValidateError::NotRebuildable { reason: "Offsets of compressed records are not in sequence" });
+    }
+    // Kafka keeps an uncompressed batch whose offsets are not 0, 1, 2: two records could then have one offset.
     let keeps_bytes = source == target && (walk.offsets_in_sequence || origin == Origin::Coordinator);
     let rebuilt = if keeps_bytes { None } else { Some(rebuild::rebuild(&batch, body, rules, target, now)?) };
     let stored = match &rebuilt {

@@ -262,16 +262,21 @@ fn another_codec_is_asked_for_by_the_topic() {
     assert!(matches!(refused(&builder.build(), &rules), ValidateError::RebuiltTooLarge { size_bytes_max: 1000, .. }));
 }
 
+/// Two records, said to be of the offsets 0 and 1; the second says 2.
+fn out_of_sequence(compression: Compression) -> Vec<u8> {
+    let mut builder = BatchBuilder::new(compression);
+    builder.append(Timestamp(NOW), None, Some(b"x"));
+    builder.skip_to(2);
+    builder.append(Timestamp(NOW), None, Some(b"y"));
+    edited(builder.build(), 23, 1i32.to_be_bytes())
+}
+
 #[test]
-fn offsets_out_of_sequence_are_put_in_order() {
-    for compression in [Compression::None, Compression::Zstd] {
-        let mut builder = BatchBuilder::new(compression);
-        builder.append(Timestamp(NOW), None, Some(b"x"));
-        builder.skip_to(2);
-        builder.append(Timestamp(NOW), None, Some(b"y"));
-        // Two records, said to be of the offsets 0 and 1.
-        let bytes = edited(builder.build(), 23, 1i32.to_be_bytes());
-        let validated = check(&bytes, &Rules::default()).unwrap();
+fn offsets_out_of_sequence_are_put_in_order_or_refused() {
+    let zstd = CompressionPolicy::Codec { compression: Compression::Zstd, level: None };
+    for compression in [CompressionPolicy::Producer, zstd] {
+        let bytes = out_of_sequence(Compression::None);
+        let validated = check(&bytes, &Rules { compression, ..Rules::default() }).unwrap();
         let stored = stored(&validated, &bytes);
         let view = BatchView::parse(&stored).unwrap();
         assert!(view.crc_is_valid());
@@ -279,6 +284,29 @@ fn offsets_out_of_sequence_are_put_in_order() {
         let body = decompressor.body(&view, 1 << 20).unwrap();
         let offsets: Vec<Offset> = Records::new(&view, body).unwrap().map(|record| record.unwrap().offset).collect();
         assert_eq!(offsets, [Offset(500), Offset(501)]);
+    }
+    let error = refused(&out_of_sequence(Compression::Zstd), &Rules::default());
+    assert!(matches!(error, ValidateError::NotRebuildable { .. }));
+}
+
+#[test]
+fn what_kafka_s_writer_throws_at_is_refused_only_where_it_writes() {
+    let producer = |epoch, transactional| {
+        builder(Compression::None)
+            .with_producer(ProducerId(5), ProducerEpoch(epoch), Sequence(0), transactional)
+            .build()
+    };
+    let homeless = edited(batch(), 21, 0x10i16.to_be_bytes());
+    let old = edited(batch(), 27, (-9i64).to_be_bytes());
+    let lz4 = CompressionPolicy::Codec { compression: Compression::Lz4, level: None };
+    for (bytes, reason) in [
+        (producer(-1, false), "Invalid negative producer epoch"),
+        (homeless, "Cannot write transactional messages without a valid producer ID"),
+        (old, "Invalid negative timestamp"),
+    ] {
+        assert!(check(&bytes, &Rules::default()).is_ok(), "{reason}");
+        let error = refused(&bytes, &Rules { compression: lz4, ..Rules::default() });
+        assert_eq!(error, ValidateError::NotRebuildable { reason });
     }
 }
 

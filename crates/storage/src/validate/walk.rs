@@ -12,7 +12,7 @@ pub(super) struct Walk {
     pub max_timestamp: Timestamp,
     /// The first record that has it.
     pub max_timestamp_index: i32,
-    /// Offset deltas run 0, 1, 2 and so on. Some old clients do not keep to it; Kafka rewrites such batches.
+    /// Offset deltas run 0, 1, 2 and so on.
     pub offsets_in_sequence: bool,
 }
 
