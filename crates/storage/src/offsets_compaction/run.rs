@@ -18,6 +18,9 @@ struct Group {
     target: Segment,
 }
 
+/// Looks at the next batch of an old segment, and says whether to go on.
+type Visit<'a> = dyn FnMut(&BatchView<'_>, BatchPlace) -> Result<ControlFlow<()>, CompactionError> + 'a;
+
 /// Where the reading has come to.
 #[derive(Clone, Copy)]
 struct Cursor {
@@ -197,7 +200,8 @@ impl Compaction {
         let last_offset = group.sources.last().map(|source| source.summary().end_offset - 1);
         let Compaction { keys, rules, now, decompressor, compacted, out, places, .. } = self;
         let start = group.target.summary().size_bytes;
-        (out.clear(), places.clear());
+        out.clear();
+        places.clear();
         cursor.scan(&self.groups, &mut |batch, _| {
             let body: &[u8] = if supersedes(batch) { body(decompressor, batch)? } else { &[] };
             let before = out.len();
@@ -230,11 +234,7 @@ impl Cursor {
     }
 
     /// Reads on from here, and stops after a step's worth, at the end of the segment, or when the visitor says so.
-    fn scan(
-        &mut self,
-        groups: &[Group],
-        visit: &mut dyn FnMut(&BatchView<'_>, BatchPlace) -> Result<ControlFlow<()>, CompactionError>,
-    ) -> Result<(), CompactionError> {
+    fn scan(&mut self, groups: &[Group], visit: &mut Visit<'_>) -> Result<(), CompactionError> {
         let source = &groups[self.group].sources[self.source];
         let enough = self.written.position.saturating_add(STEP_BYTES);
         let mut trouble = None;
