@@ -37,9 +37,9 @@ impl NodeConfigs {
     fn entry(&self, image: &Image, setting: &Setting<'_>, query: &ConfigQuery<'_>) -> DescribeConfigsResourceResult {
         let key = setting.key;
         let synonyms = self.synonyms(image, key);
-        let (value, source) = synonyms.first().map_or((setting.value.map(str::to_owned), DEFAULT), |first| {
-            (first.value.clone(), first.source)
-        });
+        let (value, source) = synonyms
+            .first()
+            .map_or((setting.value.map(str::to_owned), DEFAULT), |first| (first.value.clone(), first.source));
         DescribeConfigsResourceResult {
             name: key.name.to_owned(),
             value: value.filter(|_| !key.is_sensitive()),

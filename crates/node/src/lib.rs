@@ -5,4 +5,4 @@ mod engine;
 mod node;
 mod status;
 
-pub use node::{Node, StartError};
+pub use node::{Node, StartError, Tuning};

@@ -38,6 +38,14 @@ pub struct Node {
     http: Option<SocketAddr>,
 }
 
+/// What only a simulation chooses: sizes of the log engine that make a short run see everything, and a bug to be found.
+#[derive(Default)]
+pub struct Tuning {
+    pub storage: Option<storage::Settings>,
+    #[cfg(feature = "mutants")]
+    pub watermark_over_received: bool,
+}
+
 /// Why a node does not start: one clear line.
 #[derive(Debug)]
 pub struct StartError(pub String);
@@ -51,15 +59,26 @@ const DRAIN_STEP: Duration = Duration::from_millis(5);
 impl Node {
     /// `memory_bytes` is what this process may use of the machine.
     pub async fn start(env: Env, config: &Config, memory_bytes: u64) -> Result<Node, StartError> {
+        Self::start_tuned(env, config, memory_bytes, Tuning::default()).await
+    }
+
+    pub async fn start_tuned(env: Env, config: &Config, memory_bytes: u64, tuning: Tuning) -> Result<Node, StartError> {
         let memory = engine::Memory::of(config, memory_bytes);
-        let directory = open_directory(&env, config, &memory)?;
+        let settings = tuning.storage.unwrap_or_else(|| engine::settings(config, &memory));
+        let directory = open_directory(&env, config, settings)?;
         let facts = directory.facts();
         let node_id = BrokerId(facts.node_id);
         let cluster_id = facts.cluster_id.clone();
         let directory_id = Uuid(facts.directory_id.0);
 
         let broker_configs = engine::broker_configs(config);
-        let replicas = Arc::new(Replicas::new(node_id, directory.clone(), broker_configs.clone()));
+        #[cfg_attr(not(feature = "mutants"), allow(unused_mut))]
+        let mut replicas = Replicas::new(node_id, directory.clone(), broker_configs.clone());
+        #[cfg(feature = "mutants")]
+        {
+            replicas.watermark_over_received = tuning.watermark_over_received;
+        }
+        let replicas = Arc::new(replicas);
         let groups = Groups::new(env.clone(), replicas.clone(), engine::group_config(config));
         let configs = Arc::new(NodeConfigs::new(config));
 
@@ -168,7 +187,7 @@ impl Node {
     }
 }
 
-fn open_directory(env: &Env, config: &Config, memory: &engine::Memory) -> Result<LogDir, StartError> {
+fn open_directory(env: &Env, config: &Config, settings: storage::Settings) -> Result<LogDir, StartError> {
     let [path] = &config.log_dirs[..] else {
         let count = config.log_dirs.len();
         return Err(StartError(format!("log.dirs names {count} directories, and Ottla serves one so far: name one")));
@@ -177,7 +196,7 @@ fn open_directory(env: &Env, config: &Config, memory: &engine::Memory) -> Result
         StartError(format!("the log directory {} cannot be made: {error}; see log.dirs", path.display()))
     })?;
     let identity = Identity { cluster_id: config.cluster_id.clone(), node_id: config.node_id };
-    LogDir::open(env, path, &identity, engine::settings(config, memory)).map_err(|error| StartError(error.to_string()))
+    LogDir::open(env, path, &identity, settings).map_err(|error| StartError(error.to_string()))
 }
 
 /// Binds every listener at every address that its host has.
@@ -194,6 +213,7 @@ async fn listen(env: &Env, config: &Config) -> Result<Vec<(String, Box<dyn Liste
             StartError(format!("cannot listen on {shown}: {error}; {remedy}"))
         };
         let addresses = match &wanted.host {
+            Some(host) if host == "localhost" => loopback(env, wanted.port),
             Some(host) => env.net.resolve(host, wanted.port).await.map_err(failed)?,
             None => vec![every_interface(env, wanted.port)],
         };
@@ -203,6 +223,14 @@ async fn listen(env: &Env, config: &Config) -> Result<Vec<(String, Box<dyn Liste
         }
     }
     Ok(listeners)
+}
+
+/// Both, where the machine has both: Node asks for [::1] first, others for 127.0.0.1. A free port is one of both.
+fn loopback(env: &Env, port: u16) -> Vec<SocketAddr> {
+    let v4 = SocketAddr::from((std::net::Ipv4Addr::LOCALHOST, port));
+    let v6 = SocketAddr::from((std::net::Ipv6Addr::LOCALHOST, port));
+    let has_v6 = env.net.listen(SocketAddr::from((std::net::Ipv6Addr::LOCALHOST, 0)), 1).is_ok();
+    if has_v6 && port != 0 { vec![v4, v6] } else { vec![v4] }
 }
 
 /// IPv6's wildcard takes IPv4 too, where the machine has IPv6 at all.

@@ -2,7 +2,7 @@
 //! and update mode, except for what the table of deviations names.
 use std::collections::BTreeMap;
 
-use node::config::{DEVIATIONS, Importance, Key, Rule, UpdateMode, all_keys};
+use node::config::{DEVIATIONS, Importance, Key, Kind, Rule, UpdateMode, all_keys, key};
 
 #[test]
 fn every_key_of_kafka_is_as_kafka_has_it() {
@@ -43,6 +43,38 @@ fn every_key_of_kafka_is_as_kafka_has_it() {
     assert!(differences.is_empty(), "{}", differences.join("\n"));
 }
 
+/// The same values for every key: what Kafka refuses is refused, what it takes comes out in the same form.
+#[test]
+fn every_value_is_what_kafka_makes_of_it() {
+    let mut lines = include_str!("kafka/broker-values.tsv").lines().skip(1);
+    let samples: Vec<&str> = lines.next().unwrap().split('\t').skip(1).collect();
+    let mut differences = Vec::new();
+    let mut compared = 0;
+    for line in lines {
+        let mut fields = line.split('\t');
+        let key = key(fields.next().unwrap()).unwrap();
+        // Kafka looks for the class, and we cannot. Nobody votes here, and no listener is the controller's.
+        let others = ["controller.listener.names", "controller.quorum.bootstrap.servers", "controller.quorum.voters"];
+        if key.kind == Kind::Class || others.contains(&key.name) {
+            continue;
+        }
+        for (sample, kafka) in samples.iter().zip(fields) {
+            let expected = match kafka {
+                "!" => None,
+                "=" => Some((*sample).to_owned()),
+                made => Some(made.to_owned()),
+            };
+            let ours = key.parse(sample).ok();
+            if ours != expected {
+                differences.push(format!("{}={sample:?}: {ours:?}, and Kafka makes {expected:?}", key.name));
+            }
+            compared += 1;
+        }
+    }
+    assert!(compared > 8000, "{compared}");
+    assert!(differences.is_empty(), "{}", differences.join("\n"));
+}
+
 /// As Kafka's validators print themselves. Those that Kafka prints as nothing check lists, as our lists always do.
 fn validator(key: &Key, kafka: &str) -> String {
     match key.rule {
@@ -53,8 +85,9 @@ fn validator(key: &Key, kafka: &str) -> String {
         Rule::AtLeast(least) => format!("[{least},...]"),
         Rule::Between(least, most) => format!("[{least},...,{most}]"),
         Rule::FractionUpTo(most) => format!("[0,...,{most}]"),
-        Rule::Elements(names) | Rule::OneOf(names) => format!("[{}]", names.join(", ")),
+        Rule::Elements(names) | Rule::SomeElements(names) | Rule::OneOf(names) => format!("[{}]", names.join(", ")),
         Rule::LevelOrDefault(least, most) => format!("[{least},...,{most}] or -1"),
+        Rule::NotEmpty if key.kind == Kind::List => String::new(),
         Rule::NotEmpty => "non-empty string".to_owned(),
         Rule::OneOfInAnyCase(names) => format!("(case insensitive) [{}]", names.join(", ")),
     }

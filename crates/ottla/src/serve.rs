@@ -98,7 +98,8 @@ async fn serve(env: Env, config: &Config) -> Result<(), String> {
     }
     let mut termination = env::process::termination().map_err(|error| format!("no signals: {error}"))?;
     let began = env.clock.now();
-    let node = Node::start(env.clone(), config, env::process::memory_bytes()).await.map_err(|error| error.to_string())?;
+    let node =
+        Node::start(env.clone(), config, env::process::memory_bytes()).await.map_err(|error| error.to_string())?;
     tracing::info!(
         cluster_id = node.broker().cluster_id,
         node_id = node.broker().node_id.0,

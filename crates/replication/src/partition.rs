@@ -7,8 +7,8 @@ use arc_swap::ArcSwap;
 use bytes::Bytes;
 use parking_lot::{Mutex, RwLock};
 use record::{BrokerId, Decompressor, LeaderEpoch, Offset, Timestamp, TopicId, TopicPartition};
-use storage::{Appended, FileSlice, Log, LogDir, Slice, TimestampOffset};
 use storage::validate::{self, Origin, Rules, ValidateError};
+use storage::{Appended, FileSlice, Log, LogDir, Slice, TimestampOffset};
 
 use crate::leader::{EpochError, Leader};
 use crate::watch::{Registration, Until, Waiting, Watch};
@@ -33,7 +33,10 @@ pub type CommittedListener = dyn Fn(Offset) + Send + Sync;
 enum Role {
     Leader(Leader),
     /// Known, and led by another node or by nobody; or deleted.
-    Other { leader: Option<BrokerId>, epoch: LeaderEpoch },
+    Other {
+        leader: Option<BrokerId>,
+        epoch: LeaderEpoch,
+    },
 }
 
 /// Kafka's `acks`.
@@ -48,7 +51,9 @@ pub enum Acks {
 pub enum AppendError {
     Invalid(ValidateError),
     Log(storage::AppendError),
-    NotEnoughReplicas { in_sync_min: usize },
+    NotEnoughReplicas {
+        in_sync_min: usize,
+    },
     NotLeader,
     /// The file system is full: for now nothing is taken.
     OutOfSpace,
@@ -327,7 +332,10 @@ impl Partition {
             log_start: ends.log_start,
             log_end: ends.log_end,
             high_watermark: high_watermark.max(ends.log_start),
-            last_stable_offset: self.log.first_unstable_offset().map_or(high_watermark, |first| first.min(high_watermark)),
+            last_stable_offset: self
+                .log
+                .first_unstable_offset()
+                .map_or(high_watermark, |first| first.min(high_watermark)),
             epoch: leader.epoch(),
         })
     }

@@ -137,15 +137,13 @@ impl Replicas {
                 log.configure(log_config);
                 log
             }
-            None => {
-                match self.directory.create_log(name, topic.id, log_config, None) {
-                    Ok(log) => log,
-                    Err(error) => {
-                        tracing::error!(topic = %topic.name, index, ?error, "a log could not be created");
-                        return None;
-                    }
+            None => match self.directory.create_log(name, topic.id, log_config, None) {
+                Ok(log) => log,
+                Err(error) => {
+                    tracing::error!(topic = %topic.name, index, ?error, "a log could not be created");
+                    return None;
                 }
-            }
+            },
         };
         let partition = Partition::new(self.directory.clone(), log, config::of_rules(config));
         #[cfg(feature = "mutants")]

@@ -21,6 +21,7 @@ pub struct FrameReader {
 }
 
 /// One request as it came, without its length prefix, and its share of the memory budget.
+#[derive(Default)]
 pub struct Frame {
     pub bytes: Bytes,
     _charge: Option<Charge>,

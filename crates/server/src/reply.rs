@@ -31,22 +31,15 @@ impl Reply {
     /// A frame whose records are elsewhere: `records` fills its holes, in order, hole by hole.
     pub fn with_records(frame: protocol::Segments, records: Vec<Vec<Piece>>) -> Self {
         assert_eq!(frame.records_count(), records.len(), "one list of pieces for each hole");
-        let bytes = Bytes::copy_from_slice(frame.bytes());
-        let (mut at, mut records) = (0, records.into_iter());
+        let mut records = records.into_iter();
         let mut pieces = VecDeque::new();
-        for segment in frame.iter() {
+        for segment in frame.into_segments() {
             match segment {
-                protocol::Segment::Bytes(piece) => {
-                    pieces.push_back(Piece::Memory(bytes.slice(at..at + piece.len())));
-                    at += piece.len();
-                }
+                protocol::Segment::Bytes(bytes) => pieces.push_back(Piece::Memory(bytes)),
                 protocol::Segment::Records { length } => {
                     let hole = records.next().expect("counted above");
-                    assert_eq!(
-                        hole.iter().map(Piece::len).sum::<u64>(),
-                        length as u64,
-                        "the frame says how many bytes"
-                    );
+                    let bytes: u64 = hole.iter().map(Piece::len).sum();
+                    assert_eq!(bytes, length as u64, "the frame says how many bytes");
                     pieces.extend(hole);
                 }
             }

@@ -41,8 +41,10 @@ pub enum Rule {
     Between(i64, i64),
     /// Both ends included, for doubles.
     FractionUpTo(f64),
-    /// Each element is one of these.
+    /// Each element is one of these; there may be none.
     Elements(&'static [&'static str]),
+    /// Each element is one of these, and there is one.
+    SomeElements(&'static [&'static str]),
     /// -1, or both ends included.
     LevelOrDefault(i64, i64),
     NotEmpty,
@@ -170,7 +172,7 @@ impl fmt::Display for Rule {
             Rule::AtLeast(least) => write!(f, "at least {least}"),
             Rule::Between(least, most) => write!(f, "from {least} to {most}"),
             Rule::FractionUpTo(most) => write!(f, "from 0 to {most}"),
-            Rule::Elements(names) => write!(f, "any of {}", names.join(", ")),
+            Rule::Elements(names) | Rule::SomeElements(names) => write!(f, "any of {}", names.join(", ")),
             Rule::LevelOrDefault(least, most) => write!(f, "-1, or from {least} to {most}"),
             Rule::NotEmpty => f.write_str("not empty"),
             Rule::OneOf(names) | Rule::OneOfInAnyCase(names) => write!(f, "one of {}", names.join(", ")),

@@ -374,9 +374,8 @@ fn contradictions(settings: &Settings) -> Vec<Problem> {
         let value = settings.optional_number(name).unwrap_or(1);
         check(value == -1 || value >= 1, name, "must be -1 (no limit) or at least 1", "write -1 to keep data for ever");
     }
-    for name in ["log.roll.ms", "log.flush.interval.ms"] {
-        check(settings.optional_number(name).unwrap_or(1) >= 1, name, "must be at least 1", "take it out");
-    }
+    let roll = settings.optional_number("log.roll.ms").unwrap_or(1);
+    check(roll >= 1, "log.roll.ms", "must be at least 1", "take it out");
     let codec = number("offsets.topic.compression.codec");
     check((0..=4).contains(&codec), "offsets.topic.compression.codec", "must be a codec, from 0 to 4", "take it out");
     let least = number("queued.max.request.bytes");

@@ -29,14 +29,15 @@ fn respond(broker: &Broker, version: i16, request: &ApiVersionsRequestView<'_>) 
     }
 }
 
-/// The answer to a version that is not served: always in the form of version 0, naming only ApiVersions itself.
-pub fn unsupported_version() -> ApiVersionsResponse {
+/// The answer to a version that is not served: in the form of version 0, naming only ApiVersions itself (KIP-511).
+pub fn unsupported_version(call: &Call) -> Answer {
     let served = SERVED.iter().filter(|served| served.key == ApiKey::ApiVersions);
-    ApiVersionsResponse {
+    let response = ApiVersionsResponse {
         error_code: ErrorCode::UnsupportedVersion.code(),
         api_keys: served.map(advertised).collect(),
         ..Default::default()
-    }
+    };
+    call.reply_at(&response, 0)
 }
 
 fn all(broker: &Broker, version: i16) -> ApiVersionsResponse {
@@ -68,12 +69,7 @@ fn all(broker: &Broker, version: i16) -> ApiVersionsResponse {
 fn advertised(served: &Served) -> ApiVersion {
     let versions: &RangeInclusive<i16> = &served.versions;
     let min_version = if served.key == ApiKey::Produce { PRODUCE_ADVERTISED_MIN } else { *versions.start() };
-    ApiVersion {
-        api_key: served.key.code(),
-        min_version,
-        max_version: *versions.end(),
-        ..Default::default()
-    }
+    ApiVersion { api_key: served.key.code(), min_version, max_version: *versions.end(), ..Default::default() }
 }
 
 /// KIP-1242: a client that says which node it meant, and reached another, must start over.

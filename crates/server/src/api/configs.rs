@@ -63,12 +63,7 @@ fn describe_one_topic(call: &Call, query: &ConfigQuery<'_>) -> DescribeConfigsRe
     let names: Option<Vec<String>> =
         query.names.as_ref().map(|names| names.iter().map(|name| (*name).to_owned()).collect());
     let layers = Layers::of_topic(&image.configs, name, call.broker.node_id, call.broker.replicas.broker_configs());
-    let configs = describe_topic(
-        &layers,
-        names.as_deref(),
-        query.include_synonyms,
-        query.include_documentation,
-    );
+    let configs = describe_topic(&layers, names.as_deref(), query.include_synonyms, query.include_documentation);
     DescribeConfigsResult { configs, ..Default::default() }
 }
 

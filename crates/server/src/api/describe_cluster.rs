@@ -13,7 +13,8 @@ pub async fn handle(call: Call) -> Answer {
     match request.endpoint_type {
         ENDPOINT_BROKERS => call.reply(&cluster(&call, &request)),
         ENDPOINT_CONTROLLERS => {
-            let message = "The request was sent to an endpoint of type BROKER, but we wanted an endpoint of type CONTROLLER";
+            let message =
+                "The request was sent to an endpoint of type BROKER, but we wanted an endpoint of type CONTROLLER";
             call.reply(&refused(&request, ErrorCode::MismatchedEndpointType, message.to_owned()))
         }
         other => {

@@ -326,10 +326,7 @@ fn for_session(data: &PartitionData) -> PartitionAnswer {
 }
 
 /// Where the bytes of a partition are, when they go to the socket.
-async fn with_pieces(
-    target: &Target,
-    result: Result<Fetched, ErrorCode>,
-) -> Result<(Fetched, Vec<Piece>), ErrorCode> {
+async fn with_pieces(target: &Target, result: Result<Fetched, ErrorCode>) -> Result<(Fetched, Vec<Piece>), ErrorCode> {
     let mut fetched = result?;
     let mut pieces = Vec::with_capacity(fetched.slices.len());
     for slice in std::mem::take(&mut fetched.slices) {

@@ -4,9 +4,7 @@ use std::collections::BTreeMap;
 
 use protocol::ErrorCode;
 use protocol::list_offsets_request::{ListOffsetsPartitionView, ListOffsetsRequestView};
-use protocol::list_offsets_response::{
-    ListOffsetsPartitionResponse, ListOffsetsResponse, ListOffsetsTopicResponse,
-};
+use protocol::list_offsets_response::{ListOffsetsPartitionResponse, ListOffsetsResponse, ListOffsetsTopicResponse};
 use record::{LeaderEpoch, Offset, Timestamp};
 use replication::partition::{Partition, Visibility};
 use storage::TimestampOffset;
@@ -46,7 +44,7 @@ pub async fn handle(call: Call) -> Answer {
                 1 => find(&call, topic.name, &partition, visibility).await,
                 _ => Err(ErrorCode::InvalidRequest),
             };
-            partitions.push(respond(partition.partition_index, found));
+            partitions.push(respond(call.version, partition.partition_index, found));
         }
         topics.push(ListOffsetsTopicResponse { name: topic.name.to_owned(), partitions, ..Default::default() });
     }
@@ -102,13 +100,17 @@ fn by_time(
     })
 }
 
-fn respond(index: i32, found: Result<Option<TimestampOffset>, ErrorCode>) -> ListOffsetsPartitionResponse {
+fn respond(
+    version: i16,
+    index: i32,
+    found: Result<Option<TimestampOffset>, ErrorCode>,
+) -> ListOffsetsPartitionResponse {
     let nothing = ListOffsetsPartitionResponse { partition_index: index, ..Default::default() };
     match found {
         Ok(Some(found)) => ListOffsetsPartitionResponse {
             timestamp: found.timestamp.0,
             offset: found.offset.0,
-            leader_epoch: found.leader_epoch.0,
+            leader_epoch: if version >= 4 { found.leader_epoch.0 } else { LeaderEpoch::NONE.0 },
             ..nothing
         },
         Ok(None) => nothing,

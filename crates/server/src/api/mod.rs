@@ -106,9 +106,8 @@ pub type Answer = Result<Handled, Malformed>;
 
 impl Call {
     pub fn request<'a, V: View<'a>>(&'a self) -> Result<V, Malformed> {
-        V::decode(self.version, &self.frame.bytes[self.body_at..]).map_err(|error| {
-            Malformed(format!("{:?} version {} cannot be read: {error}", self.api_key, self.version))
-        })
+        V::decode(self.version, &self.frame.bytes[self.body_at..])
+            .map_err(|error| Malformed(format!("{:?} version {} cannot be read: {error}", self.api_key, self.version)))
     }
 
     pub fn client_id(&self) -> &str {
@@ -118,6 +117,12 @@ impl Call {
     /// Kafka throws InvalidRequestException where the response has no place for an error, which ends the connection.
     pub fn refused(&self, reason: &str) -> Malformed {
         Malformed(format!("{:?} version {}: {reason}", self.api_key, self.version))
+    }
+
+    /// Gives the request's memory back: for a call that has taken what it needs, and waits.
+    pub fn forget_request(&mut self) {
+        self.frame = Frame::default();
+        self.body_at = 0;
     }
 
     /// The bytes of a field of the request, as an owner of the frame: nothing is copied.
@@ -131,13 +136,12 @@ impl Call {
 
     /// A response whose records are elsewhere: `records` are the pieces of each.
     pub fn reply_with_records<M: Message>(&self, response: &M, records: Vec<Vec<Piece>>) -> Answer {
-        let frame =
-            protocol::encode_response_in_segments(response, self.api_key, self.version, self.correlation_id);
+        let frame = protocol::encode_response_in_segments(response, self.api_key, self.version, self.correlation_id);
         let frame = frame.map_err(|error| self.unwritten(error))?;
         Ok(Handled::Reply(Reply::with_records(frame, records)))
     }
 
-    fn reply_at<M: Message>(&self, response: &M, version: i16) -> Answer {
+    pub fn reply_at<M: Message>(&self, response: &M, version: i16) -> Answer {
         let frame = protocol::encode_response(response, self.api_key, version, self.correlation_id);
         let frame = frame.map_err(|error| self.unwritten(error))?;
         Ok(Handled::Reply(Reply::from_bytes(frame)))
@@ -181,19 +185,17 @@ impl Service for Api {
             Err(error) => return closed(error.to_string()),
         };
         let RequestFrame { api_key, api_version: version, correlation_id, body, .. } = parsed;
-        let body_at = frame.bytes.len() - body.len();
-        let (broker, peer) = (self.broker.clone(), self.peer.clone());
-        let call = Call { broker, peer, api_key, version, correlation_id, frame, body_at };
         let Some(served) = SERVED.iter().find(|served| served.key == api_key) else {
             return closed(format!("{api_key:?} is not served"));
         };
-        if served.versions.contains(&version) {
-            (served.begin)(call)
-        } else if api_key == ApiKey::ApiVersions {
-            let answer = call.reply_at(&api_versions::unsupported_version(), 0);
-            Box::pin(std::future::ready(Outcome::Done(handled(answer))))
-        } else {
-            closed(format!("{api_key:?} version {version} is not served"))
+        let answered_at = parsed.answered_at(&served.versions);
+        let body_at = frame.bytes.len() - body.len();
+        let (broker, peer) = (self.broker.clone(), self.peer.clone());
+        let call = Call { broker, peer, api_key, version, correlation_id, frame, body_at };
+        match answered_at {
+            Some(at) if at == version => (served.begin)(call),
+            Some(_) => Box::pin(std::future::ready(Outcome::Done(handled(api_versions::unsupported_version(&call))))),
+            None => closed(format!("{api_key:?} version {version} is not served")),
         }
     }
 }

@@ -14,9 +14,7 @@ pub async fn handle(call: Call) -> Answer {
         let partitions = topic.partitions.iter().map(|partition| {
             let unknown = EpochEndOffset { partition: partition.partition, ..Default::default() };
             match find(&call, topic.topic, &partition) {
-                Ok(Some((epoch, end))) => {
-                    EpochEndOffset { leader_epoch: epoch.0, end_offset: end.0, ..unknown }
-                }
+                Ok(Some((epoch, end))) => EpochEndOffset { leader_epoch: epoch.0, end_offset: end.0, ..unknown },
                 Ok(None) => unknown,
                 Err(error) => EpochEndOffset { error_code: error.code(), ..unknown },
             }

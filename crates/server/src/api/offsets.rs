@@ -32,8 +32,7 @@ pub async fn commit(call: Call) -> Answer {
     for topic in &mut request.topics {
         resolve(&image, call.version, topic, &mut refused);
     }
-    let order: Vec<(String, Uuid)> =
-        request.topics.iter().map(|topic| (topic.name.clone(), topic.topic_id)).collect();
+    let order: Vec<(String, Uuid)> = request.topics.iter().map(|topic| (topic.name.clone(), topic.topic_id)).collect();
     request.topics.retain(|topic| !topic.partitions.is_empty());
     let mut response = match request.topics.is_empty() && !refused.is_empty() {
         true => OffsetCommitResponse::default(),
@@ -135,11 +134,7 @@ pub async fn fetch(call: Call) -> Answer {
         partitions: topic.partitions.into_iter().map(before_version_8).collect(),
         ..Default::default()
     });
-    call.reply(&OffsetFetchResponse {
-        topics: topics.collect(),
-        error_code: fetched.error_code,
-        ..Default::default()
-    })
+    call.reply(&OffsetFetchResponse { topics: topics.collect(), error_code: fetched.error_code, ..Default::default() })
 }
 
 fn before_version_8(partition: OffsetFetchResponsePartitions) -> OffsetFetchResponsePartition {

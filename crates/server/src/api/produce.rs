@@ -20,11 +20,14 @@ use super::{Answer, Call, Malformed, errors, handled};
 use crate::connection::{Handled, Outcome};
 
 /// Begins a Produce: everything is appended when this ends.
-pub async fn begin(call: Call) -> Outcome {
+pub async fn begin(mut call: Call) -> Outcome {
     match append(&call).await {
         Ok(Produced { acks: Ok(Acks::None), response, .. }) => Outcome::Done(silent(&response)),
         Ok(produced) if produced.waits.is_empty() => Outcome::Done(handled(call.reply(&produced.response))),
-        Ok(produced) => Outcome::Waits(answer_later(call, produced)),
+        Ok(produced) => {
+            call.forget_request();
+            Outcome::Waits(answer_later(call, produced))
+        }
         Err(Malformed(reason)) => Outcome::Done(Handled::Close(reason)),
     }
 }

@@ -198,7 +198,8 @@ async fn keep_time(inner: Arc<Inner>) {
         let next = shards.iter().filter_map(|shard| shard.next_deadline()).min().unwrap_or(Instant::NEVER);
         inner.next_look.store(next.0, Ordering::Release);
         // A deadline that came in between has seen the 0 and woken nobody.
-        let missed = shards.iter().filter_map(|shard| shard.next_deadline()).min().is_some_and(|deadline| deadline < next);
+        let missed =
+            shards.iter().filter_map(|shard| shard.next_deadline()).min().is_some_and(|deadline| deadline < next);
         if missed {
             continue;
         }

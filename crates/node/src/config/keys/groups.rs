@@ -2,7 +2,7 @@
 use super::reasons::{CONSUMER_GROUPS, ENGINE, GROUP_TYPES, THREADS};
 use crate::config::key::Effect::Served;
 use crate::config::key::Importance::{High, Medium};
-use crate::config::key::Rule::{AtLeast, Elements, OneOfInAnyCase};
+use crate::config::key::Rule::{AtLeast, NotEmpty, OneOfInAnyCase, SomeElements};
 use crate::config::key::{Key, boolean, int, list, long, short, string};
 
 pub(super) const KEYS: &[Key] = &[
@@ -30,7 +30,8 @@ pub(super) const KEYS: &[Key] = &[
         Medium,
         CONSUMER_GROUPS,
         "The assignors of the server, the default one first.",
-    ),
+    )
+    .rule(NotEmpty),
     int("group.consumer.heartbeat.interval.ms", "5000", Medium, CONSUMER_GROUPS, "How often members send heartbeats.")
         .rule(AtLeast(1)),
     int(
@@ -134,7 +135,7 @@ pub(super) const KEYS: &[Key] = &[
         GROUP_TYPES,
         "The group protocols that may be used. Ottla serves `classic`.",
     )
-    .rule(Elements(&["consumer", "classic", "share", "streams"])),
+    .rule(SomeElements(&["consumer", "classic", "share", "streams"])),
     int("group.coordinator.threads", "4", High, THREADS, "Threads of the group coordinator.").rule(AtLeast(1)),
     int(
         "group.initial.rebalance.delay.ms",

@@ -2,7 +2,7 @@
 use super::reasons::{COMPACTION, DURABILITY, ENGINE, JVM_CLASS_REFUSED, ONE_NODE, PURGATORY, TESTING, THREADS};
 use crate::config::key::Effect::Served;
 use crate::config::key::Importance::{High, Low, Medium};
-use crate::config::key::Rule::{AtLeast, Between, Elements, FractionUpTo, LevelOrDefault, OneOf};
+use crate::config::key::Rule::{AtLeast, Between, Elements, FractionUpTo, LevelOrDefault, NotEmpty, OneOf};
 use crate::config::key::{Key, boolean, class, double, int, list, long, optional_int, optional_long, string};
 
 pub(super) const KEYS: &[Key] = &[
@@ -125,7 +125,8 @@ pub(super) const KEYS: &[Key] = &[
     )
     .rule(Elements(&["compact", "delete"]))
     .cluster_wide(),
-    list("log.dir", Some("/tmp/kafka-logs"), High, Served, "Old name of log.dirs, which counts if both are set."),
+    list("log.dir", Some("/tmp/kafka-logs"), High, Served, "Old name of log.dirs, which counts if both are set.")
+        .rule(NotEmpty),
     long(
         "log.dir.failure.timeout.ms",
         "30000",
@@ -134,7 +135,7 @@ pub(super) const KEYS: &[Key] = &[
         "A broker that cannot report a failed directory within this time stops.",
     )
     .rule(AtLeast(1)),
-    list("log.dirs", None, High, Served, "The directories of the data, separated by commas."),
+    list("log.dirs", None, High, Served, "The directories of the data, separated by commas.").rule(NotEmpty),
     long(
         "log.flush.interval.messages",
         "9223372036854775807",

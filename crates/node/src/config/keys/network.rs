@@ -2,7 +2,7 @@
 use super::reasons::{ENGINE, ONE_NODE, PROVIDERS_REFUSED, PURGATORY, THREADS};
 use crate::config::key::Effect::Served;
 use crate::config::key::Importance::{High, Low, Medium};
-use crate::config::key::Rule::AtLeast;
+use crate::config::key::Rule::{AtLeast, NotEmpty};
 use crate::config::key::{Key, int, list, long, string};
 
 pub(super) const KEYS: &[Key] = &[
@@ -12,7 +12,8 @@ pub(super) const KEYS: &[Key] = &[
         High,
         Served,
         "Where clients reach the listeners, if not where they are bound. Answered in Metadata.",
-    ),
+    )
+    .rule(NotEmpty),
     int("background.threads", "10", High, THREADS, "Threads for background work.").rule(AtLeast(1)).cluster_wide(),
     int("broker.id", "-1", High, Served, "Old name of node.id. Both, if both are set, must agree."),
     string(
@@ -62,6 +63,7 @@ pub(super) const KEYS: &[Key] = &[
         Served,
         "Where the broker listens: NAME://host:port, separated by commas. Without a host: on all interfaces.",
     )
+    .rule(NotEmpty)
     .per_broker(),
     int("max.connection.creation.rate", "2147483647", Medium, Served, "Most new connections in a second.")
         .rule(AtLeast(0))

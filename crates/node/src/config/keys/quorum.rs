@@ -2,7 +2,7 @@
 use super::reasons::{INTERNAL, ONE_NODE, QUORUM, QUOTAS, TESTING};
 use crate::config::key::Effect::Served;
 use crate::config::key::Importance::{High, Low, Medium};
-use crate::config::key::Rule::{AtLeast, Elements};
+use crate::config::key::Rule::{AtLeast, SomeElements};
 use crate::config::key::{Key, boolean, int, list, long, optional_int, string};
 
 pub(super) const KEYS: &[Key] = &[
@@ -154,7 +154,7 @@ pub(super) const KEYS: &[Key] = &[
         Served,
         "What this node is: `broker,controller`. Ottla is both, always.",
     )
-    .rule(Elements(&["broker", "controller"])),
+    .rule(SomeElements(&["broker", "controller"])),
     long("server.max.startup.time.ms", "9223372036854775807", Medium, TESTING, "How long starting may take.")
         .rule(AtLeast(0))
         .internal(),

@@ -1,7 +1,7 @@
 //! Share groups and streams groups. Nothing of it is served yet.
 use super::reasons::{SHARE_GROUPS, STREAMS_GROUPS};
 use crate::config::key::Importance::{High, Low, Medium};
-use crate::config::key::Rule::{AtLeast, Between};
+use crate::config::key::Rule::{AtLeast, Between, NotEmpty};
 use crate::config::key::{Key, boolean, class, int, list, long, short, string};
 
 pub(super) const KEYS: &[Key] = &[
@@ -39,7 +39,8 @@ pub(super) const KEYS: &[Key] = &[
     )
     .cluster_wide()
     .internal(),
-    list("group.share.assignors", Some("simple"), Medium, SHARE_GROUPS, "The assignors for share groups."),
+    list("group.share.assignors", Some("simple"), Medium, SHARE_GROUPS, "The assignors for share groups.")
+        .rule(NotEmpty),
     int("group.share.delivery.count.limit", "5", Medium, SHARE_GROUPS, "How often one record is delivered at most.")
         .rule(Between(2, 10)),
     string(
@@ -219,7 +220,8 @@ pub(super) const KEYS: &[Key] = &[
     )
     .cluster_wide()
     .internal(),
-    list("group.streams.assignors", Some("sticky"), Medium, STREAMS_GROUPS, "The assignors for streams groups."),
+    list("group.streams.assignors", Some("sticky"), Medium, STREAMS_GROUPS, "The assignors for streams groups.")
+        .rule(NotEmpty),
     int("group.streams.heartbeat.interval.ms", "5000", Medium, STREAMS_GROUPS, "How often members send heartbeats.")
         .rule(AtLeast(1)),
     int(
