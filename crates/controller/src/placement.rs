@@ -42,7 +42,9 @@ struct Racks {
     racks: Vec<Rack>,
     /// Where the next partition's leader is looked for.
     offset: usize,
-    /// Placements since all was last shuffled.
+    /// Partitions placed so far.
+    partition: usize,
+    /// Of them, since all was last shuffled.
     placed: usize,
     active: usize,
     brokers: usize,
@@ -53,11 +55,12 @@ struct Rack {
     fenced: Ring,
 }
 
-/// Brokers in turn. Each partition begins one further than the last.
+/// Brokers in turn. Each partition that takes any begins one further than the last that did.
 struct Ring {
     brokers: Vec<BrokerId>,
     start: usize,
     taken: usize,
+    partition: usize,
 }
 
 impl Ring {
@@ -65,7 +68,13 @@ impl Ring {
         shuffle(&mut self.brokers, rng);
     }
 
-    fn next(&mut self) -> Option<BrokerId> {
+    /// `partition` counts from 1.
+    fn next(&mut self, partition: usize) -> Option<BrokerId> {
+        if self.partition != partition {
+            self.partition = partition;
+            self.taken = 0;
+            self.start = self.start.wrapping_add(1);
+        }
         if self.taken == self.brokers.len() {
             return None;
         }
@@ -73,17 +82,12 @@ impl Ring {
         self.taken += 1;
         Some(broker)
     }
-
-    fn begin_partition(&mut self) {
-        self.taken = 0;
-        self.start = self.start.wrapping_add(1);
-    }
 }
 
 impl Racks {
     fn of(brokers: &Brokers, rng: &dyn Rng) -> Racks {
         let mut by_rack: BTreeMap<Option<&str>, Rack> = BTreeMap::new();
-        let ring = || Ring { brokers: Vec::new(), start: random_below(rng, 1 << 16), taken: 0 };
+        let ring = || Ring { brokers: Vec::new(), start: random_below(rng, 1 << 16), taken: 0, partition: 0 };
         for broker in brokers.iter() {
             let rack = by_rack.entry(broker.rack.as_deref()).or_insert_with(|| Rack { active: ring(), fenced: ring() });
             let ring = if broker.fenced { &mut rack.fenced } else { &mut rack.active };
@@ -91,7 +95,7 @@ impl Racks {
         }
         let racks: Vec<Rack> = by_rack.into_values().collect();
         let offset = random_below(rng, racks.len().max(1));
-        Racks { racks, offset, placed: 0, active: brokers.active().count(), brokers: brokers.len() }
+        Racks { racks, offset, partition: 0, placed: 0, active: brokers.active().count(), brokers: brokers.len() }
     }
 
     fn next(&mut self, replication_factor: usize, rng: &dyn Rng) -> Replicas {
@@ -104,17 +108,15 @@ impl Racks {
             self.placed = 0;
         }
         self.placed += 1;
-        for rack in &mut self.racks {
-            rack.active.begin_partition();
-            rack.fenced.begin_partition();
-        }
+        self.partition += 1;
+        let partition = self.partition;
         let count = self.racks.len();
         let mut replicas = Replicas::new();
         let leader_rack = (0..count)
             .map(|step| (self.offset + step) % count)
             .find(|rack| !self.racks[*rack].active.brokers.is_empty())
             .expect("there is an active broker");
-        replicas.extend(self.racks[leader_rack].active.next());
+        replicas.extend(self.racks[leader_rack].active.next(partition));
         // Round the racks until there are enough; the first round passes the leader's.
         let mut step = 0;
         while replicas.len() < replication_factor {
@@ -124,7 +126,7 @@ impl Racks {
                 continue;
             }
             let rack = &mut self.racks[rack];
-            replicas.extend(rack.active.next().or_else(|| rack.fenced.next()));
+            replicas.extend(rack.active.next(partition).or_else(|| rack.fenced.next(partition)));
         }
         self.offset = (self.offset + 1) % count;
         replicas
@@ -139,5 +141,121 @@ fn random_below(rng: &dyn Rng, bound: usize) -> usize {
 fn shuffle<T>(items: &mut [T], rng: &dyn Rng) {
     for last in (1..items.len()).rev() {
         items.swap(last, random_below(rng, last + 1));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::{BTreeMap, BTreeSet};
+    use std::sync::atomic::{AtomicU64, Ordering};
+
+    use metadata::{Broker, Delta, Image, Record};
+
+    use super::*;
+
+    /// SplitMix64.
+    struct Seeded(AtomicU64);
+
+    impl Rng for Seeded {
+        fn fill(&self, bytes: &mut [u8]) {
+            for part in bytes.chunks_mut(8) {
+                let state = self.0.fetch_add(0x9e37_79b9_7f4a_7c15, Ordering::Relaxed);
+                let mixed = (state ^ state >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+                let mixed = (mixed ^ mixed >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
+                part.copy_from_slice(&(mixed ^ mixed >> 31).to_le_bytes()[..part.len()]);
+            }
+        }
+    }
+
+    /// Broker ids by rack; negative ones are fenced.
+    fn brokers(racks: &[&[i32]]) -> Brokers {
+        let mut image = Image::default();
+        for (rack, ids) in racks.iter().enumerate() {
+            for id in *ids {
+                let broker = Broker {
+                    id: BrokerId(id.abs()),
+                    epoch: 0,
+                    incarnation: protocol::Uuid::ZERO,
+                    endpoints: Vec::new(),
+                    rack: (racks.len() > 1).then(|| format!("rack {rack}")),
+                    directories: Vec::new(),
+                    fenced: *id < 0,
+                };
+                image.apply(Record::Broker(broker), &mut Delta::default());
+            }
+        }
+        image.brokers
+    }
+
+    fn placed(brokers: &Brokers, partitions: usize, factor: i16, seed: u64) -> Vec<Replicas> {
+        place(brokers, partitions, factor, &Seeded(seed.into())).unwrap()
+    }
+
+    #[test]
+    fn replicas_are_on_different_brokers_and_spread_over_the_racks() {
+        let brokers = brokers(&[&[1, 2, 3], &[4, 5, 6], &[7, 8, 9]]);
+        let rack_of = |id: BrokerId| (id.value() - 1) / 3;
+        for seed in 0..50 {
+            for factor in 1..=9 {
+                for replicas in placed(&brokers, 40, factor, seed) {
+                    let different: BTreeSet<_> = replicas.iter().collect();
+                    assert_eq!(different.len(), factor as usize, "{replicas:?}");
+                    let mut in_rack = [0; 3];
+                    replicas.iter().for_each(|id| in_rack[rack_of(*id) as usize] += 1);
+                    let spread = in_rack.iter().max().unwrap() - in_rack.iter().min().unwrap();
+                    assert!(spread <= 1, "{replicas:?}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn every_broker_of_a_rack_and_every_rack_leads_as_many() {
+        let leads = |racks: &[&[i32]], part_of: fn(BrokerId) -> i32, seed| {
+            let brokers = brokers(racks);
+            let mut leads: BTreeMap<i32, usize> = BTreeMap::new();
+            placed(&brokers, 36, 2, seed).iter().for_each(|r| *leads.entry(part_of(r[0])).or_default() += 1);
+            leads.into_values().collect::<Vec<usize>>()
+        };
+        for seed in 0..50 {
+            assert_eq!(leads(&[&[1, 2, 3, 4]], BrokerId::value, seed), [9; 4]);
+            // Of the brokers in several racks not even Kafka's placement says so.
+            assert_eq!(leads(&[&[1, 2, 3], &[4, 5, 6], &[7, 8, 9]], |id| (id.value() - 1) / 3, seed), [12; 3]);
+        }
+    }
+
+    #[test]
+    fn three_racks_of_three_are_striped_as_in_kafka_s_description() {
+        let brokers = brokers(&[&[1, 2, 3], &[4, 5, 6], &[7, 8, 9]]);
+        for seed in 0..20 {
+            let three = placed(&brokers, 3, 3, seed);
+            let [first, second, third] = &three[..] else { panic!("three were asked for") };
+            let next = |id: BrokerId| BrokerId(if id.value() % 3 == 0 { id.value() - 2 } else { id.value() + 1 });
+            // A0 B0 C0, B1 C1 A1, C2 A2 B2.
+            assert_eq!(second[..], [next(first[1]), next(first[2]), next(first[0])], "{three:?}");
+            assert_eq!(third[..], [next(second[1]), next(second[2]), next(second[0])], "{three:?}");
+        }
+    }
+
+    #[test]
+    fn fenced_brokers_hold_replicas_only_where_nobody_else_can_and_never_lead() {
+        let brokers = brokers(&[&[1, -2], &[-3, 4]]);
+        for seed in 0..50 {
+            for replicas in placed(&brokers, 20, 2, seed) {
+                assert_eq!(replicas.iter().collect::<BTreeSet<_>>(), BTreeSet::from([&BrokerId(1), &BrokerId(4)]));
+            }
+            for replicas in placed(&brokers, 20, 4, seed) {
+                assert!([BrokerId(1), BrokerId(4)].contains(&replicas[0]), "{replicas:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_placed_is_refused() {
+        let refused = |brokers: &Brokers, factor| place(brokers, 1, factor, &Seeded(1.into())).is_err();
+        assert!(refused(&brokers(&[&[1, 2]]), 3));
+        assert!(refused(&brokers(&[&[1, 2]]), 0));
+        assert!(refused(&brokers(&[&[-1, -2]]), 1));
+        assert!(refused(&Brokers::default(), 1));
     }
 }

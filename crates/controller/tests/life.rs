@@ -178,3 +178,68 @@ fn a_snapshot_is_what_the_log_was() {
         assert_eq!(after.topics.partitions_count(), 500);
     });
 }
+
+#[test]
+fn an_answer_that_rests_on_what_is_not_committed_waits_for_it() {
+    for seed in 0..20 {
+        simulate(Settings::seed(seed), |world| async move {
+            let (handle, _) = start(&world.machine("broker").env()).await;
+            let first = async {
+                let answer = handle.create_topics(create("flights", 1)).await.topics.remove(0);
+                assert_eq!(answer.error_code, 0);
+            };
+            let second = async {
+                let answer = handle.create_topics(create("flights", 1)).await.topics.remove(0);
+                assert_eq!(answer.error_code, ErrorCode::TopicAlreadyExists.code());
+                assert!(handle.image().topics.by_name("flights").is_some(), "it was told of, so it is there");
+            };
+            tokio::join!(first, second);
+        });
+    }
+}
+
+#[test]
+fn a_disk_that_fails_ends_the_controller_and_nobody_waits_for_ever() {
+    use env::sim::disk::{Call, Fault};
+    simulate(Settings::seed(5), |world| async move {
+        let machine = world.machine("broker");
+        let (handle, _) = start(&machine.env()).await;
+        machine.disk().inject(Fault::input_output(Call::SyncData));
+        let answer = handle.create_topics(create("flights", 1)).await.topics.remove(0);
+        assert_eq!(answer.error_code, ErrorCode::NotController.code());
+        handle.ended().await;
+        assert_eq!(handle.allocate_producer_ids().await, Err(ErrorCode::NotController));
+        assert!(handle.image().topics.by_name("flights").is_none(), "what nobody can know is not published");
+    });
+}
+
+#[test]
+fn internal_topics_are_made_as_their_coordinators_want_them() {
+    simulate(Settings::seed(6), |world| async move {
+        let (handle, _) = start(&world.machine("broker").env()).await;
+        let names = ["__consumer_offsets", "flights", "bad/name"].map(str::to_owned).to_vec();
+        let codes: Vec<i16> = handle.auto_create_topics(names).await.iter().map(|topic| topic.error_code).collect();
+        assert_eq!(codes, [0, 0, ErrorCode::InvalidTopicException.code()]);
+        let image = handle.image();
+        let offsets = image.topics.by_name("__consumer_offsets").unwrap();
+        assert_eq!((offsets.partitions.len(), offsets.is_internal()), (50, true));
+        let config = image.topic_config("__consumer_offsets", NODE, &Default::default());
+        assert!(config.cleanup.compact && !config.cleanup.delete);
+        assert_eq!(config.segment_bytes, 104_857_600);
+        let refused = handle.auto_create_topics(vec!["flights".into()]).await[0].error_code;
+        assert_eq!(refused, ErrorCode::TopicAlreadyExists.code());
+    });
+}
+
+#[test]
+fn topics_may_not_be_deleted_where_that_is_switched_off() {
+    simulate(Settings::seed(7), |world| async move {
+        let mut options = options(1);
+        options.defaults.delete_enabled = false;
+        let (handle, _) = support::start(&world.machine("broker").env(), options).await;
+        handle.create_topics(create("flights", 1)).await;
+        let answer = handle.delete_topics(delete("flights")).await.responses.remove(0);
+        assert_eq!(answer.error_code, ErrorCode::TopicDeletionDisabled.code());
+        assert_eq!(handle.image().topics.len(), 1);
+    });
+}

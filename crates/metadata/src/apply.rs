@@ -10,7 +10,7 @@ impl Image {
         match record {
             Record::Broker(broker) => {
                 delta.brokers.insert(broker.id);
-                self.next_broker_epoch = self.next_broker_epoch.max(broker.epoch + 1);
+                self.next_broker_epoch = self.next_broker_epoch.max(broker.epoch.saturating_add(1));
                 self.brokers.insert(broker);
             }
             Record::BrokerFenced { broker, epoch, fenced } => {
@@ -34,8 +34,8 @@ impl Image {
             Record::LeadershipRenewed(broker) => {
                 let renewed = |partition: &Partition| {
                     (partition.leader == Some(broker)).then(|| Partition {
-                        leader_epoch: LeaderEpoch(partition.leader_epoch.value() + 1),
-                        partition_epoch: partition.partition_epoch + 1,
+                        leader_epoch: LeaderEpoch(partition.leader_epoch.value().saturating_add(1)),
+                        partition_epoch: partition.partition_epoch.saturating_add(1),
                         ..partition.clone()
                     })
                 };

@@ -163,14 +163,16 @@ impl Topics {
         change: impl Fn(&Partition) -> Option<Partition>,
     ) -> Vec<(TopicId, i32)> {
         let mut changed = Vec::new();
-        for topic in self.by_id.clone().iter().map(|(_, topic)| topic) {
-            for (index, partition) in topic.partitions.iter() {
-                if let Some(partition) = change(partition) {
-                    self.set_partition(topic.id, index, partition);
-                    changed.push((topic.id, index));
-                }
-            }
-        }
+        self.by_id.update_all(|id, topic| {
+            let mut partitions = topic.partitions.clone();
+            let before = changed.len();
+            partitions.0.update_all(|index, partition| {
+                let new = change(partition)?;
+                changed.push((*id, *index));
+                Some(Arc::new(new))
+            });
+            (changed.len() > before).then(|| Arc::new(Topic { partitions, ..(**topic).clone() }))
+        });
         changed
     }
 }
