@@ -52,7 +52,7 @@ fn contents(image: &Image) -> String {
 }
 
 fn records() -> impl Strategy<Value = Record> {
-    let name = |number: u8| if number % 2 == 0 { format!("t.{number}") } else { format!("t_{number}") };
+    let name = |number: u8| if number.is_multiple_of(2) { format!("t.{number}") } else { format!("t_{number}") };
     prop_oneof![
         (0u8..12).prop_map(move |number| Record::Topic { id: topic_id(number), name: name(number).into() }),
         (0u8..12, 0i32..70, 1i32..4, 0i32..9).prop_map(|(topic, index, leader, epoch)| Record::Partition {

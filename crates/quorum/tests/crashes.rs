@@ -177,3 +177,28 @@ fn rot_in_the_sealed_last_group_is_damage() {
         assert!(matches!(Node::open(&damaged, 2), Err(OpenError::Damaged { .. })), "at {at}");
     }
 }
+
+#[test]
+fn what_a_start_has_read_from_the_page_cache_survives_the_next_power_loss() {
+    let whole = Disk::new(1);
+    history(&whole);
+    let mut more_than_acknowledged = 0;
+    for call in 0..whole.operations() {
+        let disk = Disk::new(1);
+        disk.crash_at(call);
+        let known = history(&disk);
+        // Not the power but the process: what was written is visible and not durable.
+        let killed = disk.kill();
+        for seed in 0..8 {
+            let killed = killed.fork();
+            let (node, found) = check(&killed, &known, &format!("killed in call {call}"));
+            more_than_acknowledged += usize::from(found > known.acknowledged);
+            // Published without another write of its own: the power fails before the worker's first step.
+            drop(node);
+            let left = killed.power_loss(&mut Chance::new(seed));
+            let after = Node::open(&left, 96).unwrap_or_else(|error| panic!("call {call}: {error}")).texts();
+            assert_eq!(after.len(), found, "call {call}, seed {seed}: published and gone");
+        }
+    }
+    assert!(more_than_acknowledged > 0, "no start ever read an entry that was not acknowledged");
+}
