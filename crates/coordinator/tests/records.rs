@@ -142,6 +142,20 @@ fn records_of_other_protocols_and_later_kafkas_are_skipped() {
 }
 
 #[test]
+fn a_topic_that_is_deleted_during_the_load_takes_its_offsets_along() {
+    let mut shard = shard();
+    shard.replay(record::Offset(0), Some(&bytes(OFFSET_KEY)), Some(&bytes(OFFSET_VALUES[4]))).expect("it can be read");
+    let mut log = support::MemoryLog::default();
+    let now = machine::Now { at: env::Instant(0), wall_ms: 2000 };
+    let topic = coordinator::DeletedTopic { name: "t".to_owned(), id: Uuid((1u128 << 64 | 2).to_be_bytes()) };
+    assert!(shard.topics_deleted(&mut log, &[topic], now).is_empty());
+    shard.replay(record::Offset(1), Some(&bytes(GROUP_KEY)), Some(&bytes(GROUP_VALUES[3]))).expect("it can be read");
+    assert!(log.appended.is_empty(), "nothing is written before all is known");
+    shard.loaded(&mut log, record::Offset(0), record::Offset(0), now);
+    assert_eq!(log.appended, [offset(None)]);
+}
+
+#[test]
 fn what_cannot_be_read_fails_the_load() {
     let unknown = |kind, version| Err(ReplayError::UnknownVersion { kind, version });
     assert_eq!(GroupRecord::replay(None, None), Err(ReplayError::NoKey));

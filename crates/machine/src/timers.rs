@@ -31,11 +31,10 @@ impl<K: Clone + Ord> Timers<K> {
 
     /// Takes the earliest that is due; of several at one time, the least by name.
     pub fn pop_due(&mut self, now: Instant) -> Option<K> {
-        let (at, key) = self.due.pop_first()?;
-        if at > now {
-            self.due.insert((at, key));
+        if self.next_deadline()? > now {
             return None;
         }
+        let (_, key) = self.due.pop_first()?;
         self.set.remove(&key);
         Some(key)
     }

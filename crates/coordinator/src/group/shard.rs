@@ -1,6 +1,7 @@
 //! One partition of `__consumer_offsets` and the groups in it, from loading to the loss of leadership. The face of this
 //! crate: all that the server calls.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use env::{Instant, Rng};
@@ -23,29 +24,37 @@ pub struct GroupShard<T> {
 }
 
 enum State<T> {
-    Loading(Groups<T>),
+    Loading(Loading<T>),
     Active(Runner<Groups<T>>),
     /// The log cannot be written, or is another broker's now.
     Lost,
+}
+
+struct Loading<T> {
+    groups: Groups<T>,
+    /// How many records of kinds that are not served there are.
+    skipped: BTreeMap<i16, u64>,
+    /// Topics that went in the meantime.
+    deleted: Vec<DeletedTopic>,
 }
 
 impl<T> GroupShard<T> {
     /// To be loaded: until then every request is told so.
     pub fn new(config: Arc<GroupConfig>, rng: Arc<dyn Rng>) -> GroupShard<T> {
         let groups = Groups::new(config.clone(), rng);
-        GroupShard { config, state: State::Loading(groups) }
+        let loading = Loading { groups, skipped: BTreeMap::new(), deleted: Vec::new() };
+        GroupShard { config, state: State::Loading(loading) }
     }
 
     /// Takes one record of the partition, in the order of the log, control records left out.
     pub fn replay(&mut self, offset: Offset, key: Option<&[u8]>, value: Option<&[u8]>) -> Result<(), ReplayError> {
-        let State::Loading(groups) = &mut self.state else {
+        let State::Loading(loading) = &mut self.state else {
             panic!("a record replayed into a partition that is loaded")
         };
-        match GroupRecord::replay(key, value)? {
-            Replayed::Record(record) => groups.apply(&record),
-            Replayed::Skipped { kind } => {
-                tracing::warn!(kind, %offset, "a record of a kind that is not served here; it stays in the log, ignored");
-            }
+        let replayed = GroupRecord::replay(key, value);
+        match replayed.inspect_err(|error| tracing::error!(%offset, ?error, "a record of groups cannot be read"))? {
+            Replayed::Record(record) => loading.groups.apply(&record),
+            Replayed::Skipped { kind } => *loading.skipped.entry(kind).or_default() += 1,
         }
         Ok(())
     }
@@ -59,11 +68,18 @@ impl<T> GroupShard<T> {
         now: Now,
     ) -> Answers<T> {
         let limits = Limits { tickets_max: self.config.tickets_max, commit_timeout: self.config.commit_timeout };
-        let State::Loading(groups) = std::mem::replace(&mut self.state, State::Lost) else {
+        let State::Loading(Loading { groups, skipped, deleted }) = std::mem::replace(&mut self.state, State::Lost)
+        else {
             panic!("a partition loaded twice")
         };
+        for (kind, records) in skipped {
+            tracing::warn!(kind, records, "records of a kind that is not served here stay in the log, ignored");
+        }
         self.state = State::Active(Runner::new(groups, log_end, high_watermark, limits));
-        self.step(log, now, |groups, step| groups.loaded(now, step))
+        self.step(log, now, |groups, step| {
+            groups.loaded(now, step);
+            groups.delete_topics(&deleted, step);
+        })
     }
 
     pub fn request(
@@ -93,6 +109,9 @@ impl<T> GroupShard<T> {
 
     /// Topics are gone, and with them what was committed of them.
     pub fn topics_deleted(&mut self, log: &mut dyn Log<GroupRecord>, topics: &[DeletedTopic], now: Now) -> Answers<T> {
+        if let State::Loading(loading) = &mut self.state {
+            loading.deleted.extend_from_slice(topics);
+        }
         self.step(log, now, |groups, step| groups.delete_topics(topics, step))
     }
 
