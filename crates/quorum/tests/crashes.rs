@@ -202,3 +202,20 @@ fn what_a_start_has_read_from_the_page_cache_survives_the_next_power_loss() {
     }
     assert!(more_than_acknowledged > 0, "no start ever read an entry that was not acknowledged");
 }
+
+#[test]
+fn what_a_failed_sync_left_clean_in_the_page_cache_is_written_again_before_it_is_believed() {
+    let disk = Disk::new(1);
+    let mut node = Node::open(&disk, 1).unwrap();
+    node.settle();
+    let mut proposal = node.propose("not acknowledged");
+    disk.inject(env::sim::disk::Fault::input_output(env::sim::disk::Call::SyncData));
+    node.settle();
+    assert!(matches!(outcome(&mut proposal), Some(Err(_))));
+    let killed = disk.kill();
+    assert_eq!(Node::open(&killed, 2).unwrap().texts(), ["not acknowledged"], "the kernel still shows it");
+    for seed in 0..20 {
+        let left = killed.fork().power_loss(&mut Chance::new(seed));
+        assert_eq!(Node::open(&left, 3).unwrap().texts(), ["not acknowledged"], "published, so it stays");
+    }
+}
