@@ -17,10 +17,13 @@ pub struct Replicas {
     node_id: BrokerId,
     directory: LogDir,
     broker_configs: BrokerConfigs,
-    topics: RwLock<FxHashMap<Arc<str>, BTreeMap<i32, Arc<Partition>>>>,
+    topics: RwLock<FxHashMap<Arc<str>, ByIndex>>,
     #[cfg(feature = "mutants")]
     pub watermark_over_received: bool,
 }
+
+/// The partitions of one topic that are here.
+type ByIndex = BTreeMap<i32, Arc<Partition>>;
 
 impl Replicas {
     /// `broker_configs` are the broker's static settings, which topics fall back to.

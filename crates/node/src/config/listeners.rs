@@ -114,9 +114,7 @@ fn protocols(settings: &Settings) -> Result<Vec<(String, String)>, Problem> {
             let rule = format!("must map to {}, and {protocol} is none of them", PROTOCOLS.join(", "));
             return Err(wrong(rule, format!("write {name}:PLAINTEXT")));
         }
-        if pairs.iter().any(|(earlier, _)| *earlier == name) {
-            return Err(wrong(format!("must not name {name} twice"), format!("name {name} once")));
-        }
+        pairs.retain(|(earlier, _)| *earlier != name); // As a map in Java: the last one counts.
         pairs.push((name, protocol));
     }
     Ok(pairs)
@@ -158,8 +156,8 @@ fn endpoint(text: &str) -> Option<Endpoint> {
     let (host, port) = address.rsplit_once(':')?;
     let is_host = |letter: char| letter.is_ascii_alphanumeric() || "-%._:".contains(letter);
     let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
-    if name.is_empty() || !bare.chars().all(is_host) || (bare.contains(':') && bare == host) {
-        return None; // An IPv6 address without brackets would hide where its port begins.
+    if name.is_empty() || !bare.chars().all(is_host) {
+        return None;
     }
     let host = (!bare.is_empty()).then(|| bare.to_owned());
     Some(Endpoint { name: name.to_uppercase(), host, port: port.parse().ok()? })

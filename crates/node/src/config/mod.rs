@@ -24,8 +24,8 @@ pub use problem::{ConfigErrors, Problem};
 pub use profile::{DEVIATIONS, Deviation, Profile};
 pub use settings::{Setting, Settings, Source};
 pub use typed::{
-    Config, FetchConfig, GroupConfig, HttpListener, LogConfig, NetworkConfig, OffsetsConfig, ReplicationConfig,
-    TopicDefaults, TransactionConfig,
+    Config, Durability, FetchConfig, GroupConfig, HttpListener, LogConfig, NetworkConfig, OffsetsConfig, TopicDefaults,
+    TransactionConfig,
 };
 pub use value::Wrong;
 
@@ -64,8 +64,13 @@ impl Config {
 
     /// `ottla dev` as tests want it: one listener on 127.0.0.1, no HTTP. Port 0 takes a free one.
     pub fn for_tests(log_dir: &str, port: u16) -> Config {
+        Config::for_tests_at(log_dir, "127.0.0.1", port)
+    }
+
+    /// The same on another address of this machine.
+    pub fn for_tests_at(log_dir: &str, host: &str, port: u16) -> Config {
         let overrides = [
-            format!("listeners=PLAINTEXT://127.0.0.1:{port}"),
+            format!("listeners=PLAINTEXT://{host}:{port}"),
             format!("log.dirs={log_dir}"),
             "ottla.http.listener=".to_owned(),
         ];

@@ -1,6 +1,5 @@
 //! What the rooms of the broker are told: the settings in types, in groups, with the rules that hold between keys. A key
 //! that nothing here reads has no effect, and its table must say so: a test looks.
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -27,15 +26,11 @@ pub struct Config {
     pub http: Option<HttpListener>,
     pub network: NetworkConfig,
     pub topics: TopicDefaults,
-    /// Defaults of topic configurations that somebody set for the broker, by the name and in the unit of the topic's.
-    pub topic_configs: BTreeMap<String, String>,
     pub log: LogConfig,
     pub fetch: FetchConfig,
     pub groups: GroupConfig,
     pub offsets: OffsetsConfig,
     pub transactions: TransactionConfig,
-    pub replication: ReplicationConfig,
-    pub request_timeout: Duration,
     pub describe_topic_partitions_max: usize,
     /// `None`: the log engine's rule.
     pub memory_bytes: Option<u64>,
@@ -53,20 +48,13 @@ pub struct HttpListener {
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct NetworkConfig {
     pub backlog: u32,
-    /// New ones in a second.
-    pub connection_creation_rate_max: u32,
     pub connections_max: usize,
     /// `None`: never.
     pub connections_max_idle: Option<Duration>,
     pub connections_max_per_ip: usize,
-    /// Host or address, and its own limit.
-    pub connections_max_per_ip_overrides: BTreeMap<String, usize>,
-    /// `None` leaves it to the system.
-    pub receive_buffer_bytes: Option<usize>,
     pub request_bytes_max: usize,
     /// Of all requests in memory; `None` leaves it to `memory_bytes`.
     pub requests_bytes_max: Option<u64>,
-    pub send_buffer_bytes: Option<usize>,
 }
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -120,65 +108,15 @@ pub struct OffsetsConfig {
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct TransactionConfig {
     pub producer_id_expiration: Duration,
-    pub producer_id_expiration_check_interval: Duration,
 }
-
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct ReplicationConfig {
-    pub min_insync_replicas: i32,
-}
-
-/// A topic configuration and the keys that set its default, the strongest first, each with the factor that brings it
-/// into the topic's unit (`ServerTopicConfigSynonyms`).
-pub const TOPIC_SYNONYMS: &[(&str, &[(&str, i64)])] = &[
-    ("cleanup.policy", &[("log.cleanup.policy", 1)]),
-    ("compression.gzip.level", &[("compression.gzip.level", 1)]),
-    ("compression.lz4.level", &[("compression.lz4.level", 1)]),
-    ("compression.type", &[("compression.type", 1)]),
-    ("compression.zstd.level", &[("compression.zstd.level", 1)]),
-    ("delete.retention.ms", &[("log.cleaner.delete.retention.ms", 1)]),
-    ("durability", &[("log.durability", 1)]),
-    ("file.delete.delay.ms", &[("log.segment.delete.delay.ms", 1)]),
-    ("flush.messages", &[("log.flush.interval.messages", 1)]),
-    ("flush.ms", &[("log.flush.interval.ms", 1), ("log.flush.scheduler.interval.ms", 1)]),
-    ("index.interval.bytes", &[("log.index.interval.bytes", 1)]),
-    ("local.retention.bytes", &[("log.local.retention.bytes", 1)]),
-    ("local.retention.ms", &[("log.local.retention.ms", 1)]),
-    ("max.compaction.lag.ms", &[("log.cleaner.max.compaction.lag.ms", 1)]),
-    ("max.decompressed.message.bytes", &[("max.decompressed.message.bytes", 1)]),
-    ("max.message.bytes", &[("message.max.bytes", 1)]),
-    ("message.timestamp.after.max.ms", &[("log.message.timestamp.after.max.ms", 1)]),
-    ("message.timestamp.before.max.ms", &[("log.message.timestamp.before.max.ms", 1)]),
-    ("message.timestamp.type", &[("log.message.timestamp.type", 1)]),
-    ("min.cleanable.dirty.ratio", &[("log.cleaner.min.cleanable.ratio", 1)]),
-    ("min.compaction.lag.ms", &[("log.cleaner.min.compaction.lag.ms", 1)]),
-    ("min.insync.replicas", &[("min.insync.replicas", 1)]),
-    ("preallocate", &[("log.preallocate", 1)]),
-    ("remote.copy.lag.bytes", &[("log.remote.copy.lag.bytes", 1)]),
-    ("remote.copy.lag.ms", &[("log.remote.copy.lag.ms", 1)]),
-    ("retention.bytes", &[("log.retention.bytes", 1)]),
-    (
-        "retention.ms",
-        &[("log.retention.ms", 1), ("log.retention.minutes", MINUTE_MS), ("log.retention.hours", HOUR_MS)],
-    ),
-    ("segment.bytes", &[("log.segment.bytes", 1)]),
-    ("segment.index.bytes", &[("log.index.size.max.bytes", 1)]),
-    ("segment.jitter.ms", &[("log.roll.jitter.ms", 1), ("log.roll.jitter.hours", HOUR_MS)]),
-    ("segment.ms", &[("log.roll.ms", 1), ("log.roll.hours", HOUR_MS)]),
-    ("unclean.leader.election.enable", &[("unclean.leader.election.enable", 1)]),
-];
-
-const MINUTE_MS: i64 = 60_000;
-const HOUR_MS: i64 = 3_600_000;
 
 /// Brings the settings into types, or says what does not fit together.
 pub(super) fn config(sources: &Sources<'_>, settings: Settings) -> Result<Config, Vec<Problem>> {
     let mut problems = Vec::new();
     let listeners = Listeners::of(&settings).map_err(|problem| problems.push(problem)).ok();
     let http = http(&settings).map_err(|problem| problems.push(problem)).ok();
-    let overrides = per_ip_overrides(&settings).map_err(|problem| problems.push(problem)).ok();
     problems.extend(contradictions(&settings));
-    let (Some(listeners), Some(http), Some(overrides), true) = (listeners, http, overrides, problems.is_empty()) else {
+    let (Some(listeners), Some(http), true) = (listeners, http, problems.is_empty()) else {
         return Err(problems);
     };
     let Listeners { listeners, advertised, inter_broker, mut notes } = listeners;
@@ -189,7 +127,6 @@ pub(super) fn config(sources: &Sources<'_>, settings: Settings) -> Result<Config
     let ms = |name| Duration::from_millis(set.number(name).max(0) as u64);
     let size = |name| set.number(name).max(0) as usize;
     let limited = |name| u64::try_from(set.number(name)).ok();
-    let buffer = |name| usize::try_from(set.number(name)).ok();
     Ok(Config {
         profile: sources.profile,
         ephemeral: sources.ephemeral,
@@ -203,15 +140,11 @@ pub(super) fn config(sources: &Sources<'_>, settings: Settings) -> Result<Config
         http,
         network: NetworkConfig {
             backlog: number("socket.listen.backlog.size") as u32,
-            connection_creation_rate_max: number("max.connection.creation.rate") as u32,
             connections_max: size("max.connections"),
             connections_max_idle: limited("connections.max.idle.ms").map(Duration::from_millis),
             connections_max_per_ip: size("max.connections.per.ip"),
-            connections_max_per_ip_overrides: overrides,
-            receive_buffer_bytes: buffer("socket.receive.buffer.bytes"),
             request_bytes_max: size("socket.request.max.bytes"),
             requests_bytes_max: limited("queued.max.request.bytes"),
-            send_buffer_bytes: buffer("socket.send.buffer.bytes"),
         },
         topics: TopicDefaults {
             auto_create: set.boolean("auto.create.topics.enable"),
@@ -219,7 +152,6 @@ pub(super) fn config(sources: &Sources<'_>, settings: Settings) -> Result<Config
             num_partitions: number("num.partitions") as i32,
             replication_factor: number("default.replication.factor") as i16,
         },
-        topic_configs: topic_configs(set),
         log: LogConfig {
             durability: match set.text("log.durability") {
                 Some("relaxed") => Durability::Relaxed,
@@ -246,12 +178,7 @@ pub(super) fn config(sources: &Sources<'_>, settings: Settings) -> Result<Config
             topic_replication_factor: number("offsets.topic.replication.factor") as i16,
             topic_segment_bytes: number("offsets.topic.segment.bytes") as u64,
         },
-        transactions: TransactionConfig {
-            producer_id_expiration: ms("producer.id.expiration.ms"),
-            producer_id_expiration_check_interval: ms("producer.id.expiration.check.interval.ms"),
-        },
-        replication: ReplicationConfig { min_insync_replicas: number("min.insync.replicas") as i32 },
-        request_timeout: ms("request.timeout.ms"),
+        transactions: TransactionConfig { producer_id_expiration: ms("producer.id.expiration.ms") },
         describe_topic_partitions_max: size("max.request.partition.size.limit"),
         memory_bytes: limited("ottla.memory.bytes"),
         settings,
@@ -277,24 +204,6 @@ fn log_dirs(settings: &Settings) -> Vec<&str> {
     }
 }
 
-fn topic_configs(settings: &Settings) -> BTreeMap<String, String> {
-    let mut configs = BTreeMap::new();
-    for (topic_config, synonyms) in TOPIC_SYNONYMS {
-        let Some((name, factor)) = synonyms.iter().find(|(name, _)| settings.is_written(name)) else { continue };
-        let text = settings.text(name).unwrap_or_default();
-        let value = match (*factor, settings.setting(name).key.kind) {
-            (1, _) => text.to_owned(),
-            // -1 hours of retention are no limit too.
-            (factor, _) => match settings.number(name) {
-                below if below < 0 => "-1".to_owned(),
-                number => (number * factor).to_string(),
-            },
-        };
-        configs.insert((*topic_config).to_owned(), value);
-    }
-    configs
-}
-
 fn http(settings: &Settings) -> Result<Option<HttpListener>, Problem> {
     let text = settings.text("ottla.http.listener").unwrap_or_default();
     if text.is_empty() {
@@ -312,25 +221,6 @@ fn http(settings: &Settings) -> Result<Option<HttpListener>, Problem> {
             remedy: "write 127.0.0.1:9644, or nothing for no HTTP".to_owned(),
         }),
     }
-}
-
-fn per_ip_overrides(settings: &Settings) -> Result<BTreeMap<String, usize>, Problem> {
-    let name = "max.connections.per.ip.overrides";
-    let parse = |pair: &str| {
-        let (host, number) = pair.rsplit_once(':')?;
-        Some((host.trim().to_owned(), number.trim().parse().ok()?))
-    };
-    settings
-        .list(name)
-        .into_iter()
-        .map(|pair| {
-            parse(pair).ok_or_else(|| Problem {
-                subject: settings.subject(name),
-                rule: format!("must be pairs of host and number, and {pair} is none"),
-                remedy: "write host:10".to_owned(),
-            })
-        })
-        .collect()
 }
 
 /// What is right alone and wrong together, or wrong for what Ottla is.
@@ -363,17 +253,28 @@ fn contradictions(settings: &Settings) -> Vec<Problem> {
         "must not contain compact, which is not served yet: your data would grow for ever",
         "write log.cleanup.policy=delete",
     );
-    check(
-        number("group.min.session.timeout.ms") <= number("group.max.session.timeout.ms"),
-        "group.min.session.timeout.ms",
-        "must not be above group.max.session.timeout.ms",
-        "lower it",
-    );
     for name in ["log.retention.ms", "log.retention.minutes", "log.retention.hours"] {
         // Kafka's rule: "log.retention.ms must be unlimited (-1) or, equal or greater than 1".
         let value = settings.optional_number(name).unwrap_or(1);
         check(value == -1 || value >= 1, name, "must be -1 (no limit) or at least 1", "write -1 to keep data for ever");
     }
+    let factor = number("default.replication.factor");
+    check(factor <= i64::from(i16::MAX), "default.replication.factor", "must be at most 32767", "write 1");
+    let idle = number("connections.max.idle.ms");
+    check(
+        idle < 0 || idle > number("connection.failed.authentication.delay.ms"),
+        "connections.max.idle.ms",
+        "must be above connection.failed.authentication.delay.ms",
+        "raise it, or write -1 for no limit",
+    );
+    check(
+        number("max.connections.per.ip") > 0 || settings.is_written("max.connections.per.ip.overrides"),
+        "max.connections.per.ip",
+        "must not be 0 without max.connections.per.ip.overrides: nobody could connect",
+        "raise it",
+    );
+    let jitter = settings.optional_number("log.roll.jitter.ms").unwrap_or(0);
+    check(jitter >= 0, "log.roll.jitter.ms", "must be at least 0", "take it out");
     let roll = settings.optional_number("log.roll.ms").unwrap_or(1);
     check(roll >= 1, "log.roll.ms", "must be at least 1", "take it out");
     let codec = number("offsets.topic.compression.codec");
@@ -401,6 +302,10 @@ fn cautions(settings: &Settings) -> Vec<String> {
     if let Some(dir) = log_dirs(settings).into_iter().find(|dir| *dir == "/tmp" || dir.starts_with("/tmp/")) {
         notes
             .push(format!("log.dirs is in {dir}: most machines empty /tmp when they start, and the data is gone then"));
+    }
+    if settings.number("group.min.session.timeout.ms") > settings.number("group.max.session.timeout.ms") {
+        let both = "group.min.session.timeout.ms is above group.max.session.timeout.ms";
+        notes.push(format!("{both}: no consumer can join a group"));
     }
     if settings.text("log.durability") == Some("relaxed") {
         notes.push(

@@ -116,7 +116,7 @@ impl Target {
             TopicKey::Name(name) => image.topics.by_name(name).ok_or(ErrorCode::UnknownTopicOrPartition),
         };
         let partition = topic.and_then(|topic| {
-            if !topic.partitions.find(key.partition).is_some() {
+            if topic.partitions.find(key.partition).is_none() {
                 return Err(ErrorCode::UnknownTopicOrPartition);
             }
             call.broker.replicas.partition(&topic.name, key.partition).ok_or(ErrorCode::NotLeaderOrFollower)

@@ -1,5 +1,5 @@
 //! DescribeGroups, ListGroups and DeleteGroups: what an operator asks, brought to the coordinators that know.
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use coordinator::group::Request;
 use protocol::delete_groups_request::DeleteGroupsRequestView;
@@ -15,7 +15,7 @@ use super::{Answer, Call, authorized_operations};
 pub async fn describe(call: Call) -> Answer {
     let request: DescribeGroupsRequestView<'_> = call.request()?;
     let mut groups = Vec::with_capacity(request.groups.len());
-    for asked in by_coordinator(&call, request.groups.iter()) {
+    for asked in by_coordinator(&call, request.groups) {
         let any = asked[0].clone();
         groups.extend(call.ask_group(&any, Request::DescribeGroups(asked)).await.into_describe_groups());
     }
@@ -45,22 +45,20 @@ pub async fn list(call: Call) -> Answer {
 
 pub async fn delete(call: Call) -> Answer {
     let request: DeleteGroupsRequestView<'_> = call.request()?;
-    let mut results = Vec::with_capacity(request.groups_names.len());
-    for asked in by_coordinator(&call, request.groups_names.iter()) {
+    let names: BTreeSet<&str> = request.groups_names.iter().collect();
+    let mut results = Vec::with_capacity(names.len());
+    for asked in by_coordinator(&call, names) {
         let any = asked[0].clone();
         results.extend(call.ask_group(&any, Request::DeleteGroups(asked)).await.into_delete_groups());
     }
     call.reply(&DeleteGroupsResponse { results, ..Default::default() })
 }
 
-/// The groups, those of one coordinator together; each name once.
-fn by_coordinator<'n>(call: &Call, names: impl Iterator<Item = &'n str>) -> Vec<Vec<String>> {
+/// The groups, those of one coordinator together.
+fn by_coordinator<'n>(call: &Call, names: impl IntoIterator<Item = &'n str>) -> Vec<Vec<String>> {
     let mut coordinators: BTreeMap<Option<i32>, Vec<String>> = BTreeMap::new();
     for name in names {
-        let asked = coordinators.entry(call.broker.groups.partition_of(name)).or_default();
-        if !asked.iter().any(|known| known == name) {
-            asked.push(name.to_owned());
-        }
+        coordinators.entry(call.broker.groups.partition_of(name)).or_default().push(name.to_owned());
     }
     coordinators.into_values().collect()
 }

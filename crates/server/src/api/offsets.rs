@@ -1,7 +1,5 @@
 //! OffsetCommit, OffsetFetch and OffsetDelete. What the coordinator does not know is done here, as in Kafka's `KafkaApis`:
 //! topics that do not exist, ids for names and names for ids.
-use std::collections::BTreeMap;
-
 use coordinator::group::Request;
 use metadata::Image;
 use protocol::offset_commit_request::{OffsetCommitRequest, OffsetCommitRequestTopic, OffsetCommitRequestView};
@@ -32,14 +30,13 @@ pub async fn commit(call: Call) -> Answer {
     for topic in &mut request.topics {
         resolve(&image, call.version, topic, &mut refused);
     }
-    let order: Vec<(String, Uuid)> = request.topics.iter().map(|topic| (topic.name.clone(), topic.topic_id)).collect();
     request.topics.retain(|topic| !topic.partitions.is_empty());
-    let mut response = match request.topics.is_empty() && !refused.is_empty() {
+    // With nothing left to ask, not even a group is made.
+    let committed = match request.topics.is_empty() {
         true => OffsetCommitResponse::default(),
         false => pass_on(&call, request).await,
     };
-    refused.add_to(&mut response, &order);
-    call.reply(&response)
+    call.reply(&refused.before(committed))
 }
 
 async fn pass_on(call: &Call, request: OffsetCommitRequest) -> OffsetCommitResponse {
@@ -78,35 +75,32 @@ fn resolve(image: &Image, version: i16, topic: &mut OffsetCommitRequestTopic, re
 /// Partitions that were answered before the coordinator was asked.
 #[derive(Default)]
 struct Refused {
-    topics: BTreeMap<(String, Uuid), Vec<OffsetCommitResponsePartition>>,
+    topics: Vec<OffsetCommitResponseTopic>,
 }
 
 impl Refused {
-    fn is_empty(&self) -> bool {
-        self.topics.is_empty()
-    }
-
     fn push(&mut self, topic: &(String, Uuid), partition_index: i32, error: ErrorCode) {
         let error_code = error.code();
         let partition = OffsetCommitResponsePartition { partition_index, error_code, ..Default::default() };
-        self.topics.entry(topic.clone()).or_default().push(partition);
+        self.topic(topic).partitions.push(partition);
     }
 
-    /// In the order of the request.
-    fn add_to(mut self, response: &mut OffsetCommitResponse, order: &[(String, Uuid)]) {
-        for (name, topic_id) in order {
-            let Some(refused) = self.topics.remove(&(name.clone(), *topic_id)) else { continue };
-            let same = |topic: &&mut OffsetCommitResponseTopic| topic.name == *name && topic.topic_id == *topic_id;
-            match response.topics.iter_mut().find(same) {
-                Some(topic) => topic.partitions.extend(refused),
-                None => response.topics.push(OffsetCommitResponseTopic {
-                    name: name.clone(),
-                    topic_id: *topic_id,
-                    partitions: refused,
-                    ..Default::default()
-                }),
-            }
+    /// They come first, as in Kafka's `OffsetCommitResponse.Builder.merge`.
+    fn before(mut self, committed: OffsetCommitResponse) -> OffsetCommitResponse {
+        for topic in committed.topics {
+            self.topic(&(topic.name, topic.topic_id)).partitions.extend(topic.partitions);
         }
+        OffsetCommitResponse { topics: self.topics, ..Default::default() }
+    }
+
+    fn topic(&mut self, (name, topic_id): &(String, Uuid)) -> &mut OffsetCommitResponseTopic {
+        let same = |topic: &OffsetCommitResponseTopic| topic.name == *name && topic.topic_id == *topic_id;
+        let index = self.topics.iter().position(same).unwrap_or_else(|| {
+            let (name, topic_id) = (name.clone(), *topic_id);
+            self.topics.push(OffsetCommitResponseTopic { name, topic_id, ..Default::default() });
+            self.topics.len() - 1
+        });
+        &mut self.topics[index]
     }
 }
 

@@ -132,7 +132,7 @@ impl Appender<'_> {
         }
         let acks = self.acks.map_err(Refused::Code)?;
         let partition = broker.replicas.partition(topic, index).ok_or(Refused::Code(ErrorCode::NotLeaderOrFollower))?;
-        if records.len() > 0 {
+        if !records.is_empty() {
             partition.room_for(records.len()).await.map_err(|error| Refused::Append(partition.clone(), error))?;
         }
         let origin = Origin::Client { produce_version: self.call.version };

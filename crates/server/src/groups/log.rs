@@ -55,7 +55,8 @@ impl Log<GroupRecord> for OffsetsLog {
             Err(AppendError::TooLarge) if !atomic && records.len() > 1 => {
                 let (first, second) = records.split_at(records.len() / 2);
                 self.append(first, atomic)?;
-                self.append(second, atomic)
+                // The first half is in the log: whoever believes that nothing was written must read it anew.
+                self.append(second, atomic).map_err(|_| AppendError::Storage)
             }
             appended => appended,
         }

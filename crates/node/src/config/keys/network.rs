@@ -1,5 +1,5 @@
 //! Sockets, listeners, requests, and who this node is.
-use super::reasons::{ENGINE, ONE_NODE, PROVIDERS_REFUSED, PURGATORY, THREADS};
+use super::reasons::{BUFFERS, ENGINE, ONE_NODE, PROVIDERS_REFUSED, PURGATORY, THREADS, UNENFORCED};
 use crate::config::key::Effect::Served;
 use crate::config::key::Importance::{High, Low, Medium};
 use crate::config::key::Rule::{AtLeast, NotEmpty};
@@ -47,7 +47,7 @@ pub(super) const KEYS: &[Key] = &[
         PURGATORY,
         "After how many requests Kafka purges waiting fetches.",
     ),
-    string("inter.broker.listener.name", None, Medium, Served, "The listener that brokers use among themselves."),
+    string("inter.broker.listener.name", None, Medium, ONE_NODE, "The listener that brokers use among themselves."),
     string(
         "listener.security.protocol.map",
         Some("SASL_SSL:SASL_SSL,PLAINTEXT:PLAINTEXT,SSL:SSL,SASL_PLAINTEXT:SASL_PLAINTEXT"),
@@ -65,7 +65,7 @@ pub(super) const KEYS: &[Key] = &[
     )
     .rule(NotEmpty)
     .per_broker(),
-    int("max.connection.creation.rate", "2147483647", Medium, Served, "Most new connections in a second.")
+    int("max.connection.creation.rate", "2147483647", Medium, UNENFORCED, "Most new connections in a second.")
         .rule(AtLeast(0))
         .cluster_wide(),
     int("max.connections", "2147483647", Medium, Served, "Most connections at a time.").rule(AtLeast(0)).cluster_wide(),
@@ -76,7 +76,7 @@ pub(super) const KEYS: &[Key] = &[
         "max.connections.per.ip.overrides",
         Some(""),
         Medium,
-        Served,
+        UNENFORCED,
         "As max.connections.per.ip for some addresses: `host:number`, separated by commas.",
     )
     .cluster_wide(),
@@ -116,7 +116,13 @@ pub(super) const KEYS: &[Key] = &[
         "Most bytes of requests in memory; -1 leaves it to ottla.memory.bytes.",
     ),
     int("queued.max.requests", "500", High, ENGINE, "Most requests that wait for a thread.").rule(AtLeast(1)),
-    int("request.timeout.ms", "30000", High, Served, "How long a request that the broker sends or forwards may take."),
+    int(
+        "request.timeout.ms",
+        "30000",
+        High,
+        ONE_NODE,
+        "How long a request that the broker sends or forwards may take.",
+    ),
     long(
         "socket.connection.setup.timeout.max.ms",
         "30000",
@@ -136,7 +142,7 @@ pub(super) const KEYS: &[Key] = &[
         "socket.receive.buffer.bytes",
         "102400",
         High,
-        Served,
+        BUFFERS,
         "Receive buffer of client sockets; -1 leaves it to the system.",
     ),
     int("socket.request.max.bytes", "104857600", High, Served, "Largest request; a larger one closes its connection.")
@@ -145,7 +151,7 @@ pub(super) const KEYS: &[Key] = &[
         "socket.send.buffer.bytes",
         "102400",
         High,
-        Served,
+        BUFFERS,
         "Send buffer of client sockets; -1 leaves it to the system.",
     ),
 ];

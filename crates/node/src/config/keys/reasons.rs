@@ -34,3 +34,5 @@ pub(super) const TLS: Effect = WithoutEffect("no TLS listener is served yet");
 pub(super) const TLS_BETWEEN_REFUSED: Effect = Refused("only PLAINTEXT is served yet");
 pub(super) const TOKENS: Effect = WithoutEffect("delegation tokens are not served yet");
 pub(super) const TRANSACTIONS: Effect = WithoutEffect("transactions are not served yet");
+pub(super) const BUFFERS: Effect = WithoutEffect("the system sizes the buffers of sockets by itself");
+pub(super) const UNENFORCED: Effect = WithoutEffect("this limit is not enforced yet");

@@ -1,5 +1,5 @@
 //! Transactions and idempotent producers.
-use super::reasons::TRANSACTIONS;
+use super::reasons::{ENGINE, TRANSACTIONS};
 use crate::config::key::Effect::Served;
 use crate::config::key::Importance::{High, Low};
 use crate::config::key::Rule::AtLeast;
@@ -26,7 +26,7 @@ pub(super) const KEYS: &[Key] = &[
         "producer.id.expiration.check.interval.ms",
         "600000",
         Low,
-        Served,
+        ENGINE,
         "How often producers that write no more are looked for.",
     )
     .rule(AtLeast(1))
