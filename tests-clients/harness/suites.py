@@ -31,6 +31,7 @@ class Run:
         return os.environ | {
             "BOOTSTRAP": self.broker.bootstrap,
             "BROKER": self.broker.name,
+            "BROKER_PID": str(self.broker.process.pid),
             "CONTROL": self.control,
             "DATA": str(self.broker.data),
             "HOME_DIR": str(self.home),
@@ -264,6 +265,31 @@ class RdkafkaOwn(Suite):
         return checks
 
 
+class Wire(OurProgram):
+    name = "wire"
+    client = "raw requests of ours"
+    version = "Kafka's schemas 4.4.0"
+    language = "Python (sockets)"
+    exercises = "every served API at every version, and what no client would send: each answer as Apache Kafka gave it"
+    seconds_max = 500
+    program = "wire_checks.py"
+
+    def prepare(self, cache):
+        cache.with_python()
+        cache.with_jars("clients")
+
+    def command(self, run):
+        jar = next(run.cache.jars("clients").glob("kafka-clients-*.jar"))
+        return [run.cache.with_python(), HERE / "wire" / self.program, jar]
+
+
+class Hostile(Wire):
+    name = "hostile"
+    program = "hostile.py"
+    exercises = ("10,000 idle connections, 1,000 slow senders of 100 MiB frames, clients that never read, decompression "
+                 "bombs, garbage: bounded memory, nobody else disturbed")
+
+
 class Flights(OurProgram):
     name = "flights"
     client = "Java, confluent-kafka, kafka-python and kafkajs together"
@@ -286,7 +312,7 @@ class Flights(OurProgram):
 
 
 SUITES = [suite() for suite in (Kcat, JavaClient, KafkaTools, ConfluentKafka, RdkafkaOwn, KafkaPython, KafkaPythonOwn,
-                                KafkaJs, FranzGo, Sarama, Flights)]
+                                KafkaJs, FranzGo, Sarama, Wire, Hostile, Flights)]
 
 
 def port_for(suite):

@@ -14,6 +14,7 @@ from fnmatch import fnmatchcase
 
 BOOTSTRAP = os.environ["BOOTSTRAP"]
 CHECK_SECONDS_MAX = 120
+SLOW_SECONDS = 5
 RUN = uuid.uuid4().hex[:6]
 
 
@@ -57,13 +58,16 @@ def run(checks):
             continue
         # A check that hangs ends the program, with the stack of every thread.
         faulthandler.dump_traceback_later(CHECK_SECONDS_MAX, exit=True)
+        began = time.monotonic()
         try:
             function()
             print(f"ok - {name}", flush=True)
         except Exception as error:
             failed = True
             traceback.print_exc()
-            print(f"not ok - {name}: {type(error).__name__}: {' '.join(str(error).split())[:300]}", flush=True)
+            print(f"not ok - {name}: {type(error).__name__}: {' '.join(str(error).split())[:900]}", flush=True)
+        if (seconds := time.monotonic() - began) > SLOW_SECONDS:
+            print(f"# {name}: {seconds:.0f} s", flush=True)
     print("all checks done", flush=True)
     sys.stdout.flush()
     # Threads of a client that a failed check left behind must not keep the program alive.

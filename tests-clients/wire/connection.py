@@ -1,6 +1,6 @@
 """One plain socket to the broker: whole requests, or any bytes at all.
 
-`ask` speaks properly, by the schemas; `send` and `closed` are for what no client would do.
+`ask` speaks properly, by the schemas; `send` and `fate` are for what no client would do.
 """
 
 import socket
@@ -78,12 +78,12 @@ class Connection:
             left -= len(part)
         return b"".join(parts)
 
-    def closed(self, within_seconds=10):
-        """Whether the broker closes the connection in time, without a word."""
+    def fate(self, within_seconds=3):
+        """What becomes of the connection in time: `closed`, `answered` or `silent`."""
         self.socket.settimeout(within_seconds)
         try:
-            return self.socket.recv(1) == b""
+            return "answered" if self.socket.recv(1) else "closed"
         except ConnectionResetError:
-            return True
+            return "closed"
         except TimeoutError:
-            return False
+            return "silent"
