@@ -59,7 +59,6 @@ impl Rng for CountingRng {
 pub struct World {
     pub config: GroupConfig,
     pub log: MemoryLog,
-    /// `None` between a loss and a restart.
     pub shard: GroupShard<String>,
     pub now: Now,
     /// The high watermark stays where it is until released.
