@@ -30,7 +30,6 @@ pub(crate) fn settings(config: &Config, memory: &Memory) -> storage::Settings {
     storage::Settings {
         memory_bytes_max: memory.tails_bytes,
         retention_check: config.log.retention_check_interval,
-        producer_expiration_ms: config.transactions.producer_id_expiration.as_millis() as i64,
         ..storage::Settings::default()
     }
 }

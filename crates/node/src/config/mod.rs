@@ -25,7 +25,6 @@ pub use profile::{DEVIATIONS, Deviation, Profile};
 pub use settings::{Setting, Settings, Source};
 pub use typed::{
     Config, Durability, FetchConfig, GroupConfig, HttpListener, LogConfig, NetworkConfig, OffsetsConfig, TopicDefaults,
-    TransactionConfig,
 };
 pub use value::Wrong;
 

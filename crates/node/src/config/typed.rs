@@ -30,7 +30,6 @@ pub struct Config {
     pub fetch: FetchConfig,
     pub groups: GroupConfig,
     pub offsets: OffsetsConfig,
-    pub transactions: TransactionConfig,
     pub describe_topic_partitions_max: usize,
     /// `None`: the log engine's rule.
     pub memory_bytes: Option<u64>,
@@ -104,12 +103,6 @@ pub struct OffsetsConfig {
     pub topic_segment_bytes: u64,
 }
 
-/// Of idempotent producers; what transactions need comes with them.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct TransactionConfig {
-    pub producer_id_expiration: Duration,
-}
-
 /// Brings the settings into types, or says what does not fit together.
 pub(super) fn config(sources: &Sources<'_>, settings: Settings) -> Result<Config, Vec<Problem>> {
     let mut problems = Vec::new();
@@ -178,7 +171,6 @@ pub(super) fn config(sources: &Sources<'_>, settings: Settings) -> Result<Config
             topic_replication_factor: number("offsets.topic.replication.factor") as i16,
             topic_segment_bytes: number("offsets.topic.segment.bytes") as u64,
         },
-        transactions: TransactionConfig { producer_id_expiration: ms("producer.id.expiration.ms") },
         describe_topic_partitions_max: size("max.request.partition.size.limit"),
         memory_bytes: limited("ottla.memory.bytes"),
         settings,

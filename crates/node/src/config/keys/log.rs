@@ -1,5 +1,5 @@
 //! Topics and their logs. Most of these are the defaults of topic configurations.
-use super::reasons::{COMPACTION, DURABILITY, ENGINE, JVM_CLASS_REFUSED, ONE_NODE, PURGATORY, TESTING, THREADS};
+use super::reasons::{COMPACTION, ENGINE, JVM_CLASS_REFUSED, ONE_NODE, PURGATORY, TESTING, THREADS};
 use crate::config::key::Effect::Served;
 use crate::config::key::Importance::{High, Low, Medium};
 use crate::config::key::Rule::{AtLeast, Between, Elements, FractionUpTo, LevelOrDefault, NotEmpty, OneOf};
@@ -140,16 +140,16 @@ pub(super) const KEYS: &[Key] = &[
         "log.flush.interval.messages",
         "9223372036854775807",
         High,
-        DURABILITY,
-        "Sync a partition after this many records.",
+        Served,
+        "A topic with `durability=relaxed` is synced after this many records.",
     )
     .rule(AtLeast(1))
     .cluster_wide(),
     optional_long(
         "log.flush.interval.ms",
         High,
-        DURABILITY,
-        "Sync a partition when its oldest unsynced record is this old.",
+        Served,
+        "A topic with `durability=relaxed` is synced when its oldest unsynced record is this old, at the latest after a second.",
     )
     .cluster_wide(),
     int(
@@ -164,8 +164,8 @@ pub(super) const KEYS: &[Key] = &[
         "log.flush.scheduler.interval.ms",
         "9223372036854775807",
         High,
-        DURABILITY,
-        "How often Kafka looks whether a log must be synced.",
+        Served,
+        "As log.flush.interval.ms; counts if that is not set.",
     ),
     int(
         "log.flush.start.offset.checkpoint.interval.ms",

@@ -6,10 +6,10 @@ use crate::config::key::Effect::{Refused, WithoutEffect};
 pub(super) const ACCESS_NOTE: Effect = WithoutEffect("there is no authorizer to wait for");
 pub(super) const ACCESS_REFUSED: Effect =
     Refused("access control is not served yet, and without it everybody could do what you meant to forbid");
+pub(super) const BUFFERS: Effect = WithoutEffect("the system sizes the buffers of sockets by itself");
 pub(super) const COMPACTION: Effect = WithoutEffect("topics of users are not compacted yet");
 pub(super) const CONSUMER_GROUPS: Effect =
     WithoutEffect("the group protocol `consumer` is not served yet; groups of the protocol `classic` are");
-pub(super) const DURABILITY: Effect = WithoutEffect("log.durability decides when Ottla syncs");
 pub(super) const ENGINE: Effect = WithoutEffect("Ottla's log engine does without it");
 pub(super) const GROUP_TYPES: Effect = WithoutEffect("only the group protocol `classic` is served yet");
 pub(super) const INTERNAL: Effect = WithoutEffect("Ottla's controller has no such log");
@@ -17,6 +17,8 @@ pub(super) const JVM: Effect = WithoutEffect("it configures a JVM");
 pub(super) const JVM_CLASS_REFUSED: Effect = Refused("it names a Java class, and Ottla has no JVM to load it");
 pub(super) const METRICS: Effect = WithoutEffect("it is for Java's metrics; Ottla's are at /metrics");
 pub(super) const ONE_NODE: Effect = WithoutEffect("it matters once there is more than one broker");
+pub(super) const PRODUCERS: Effect =
+    WithoutEffect("a producer is forgotten after a day of silence, whatever this says, for now");
 pub(super) const PROVIDERS_REFUSED: Effect =
     Refused("providers are Java classes; give the value itself, or a KAFKA_ variable");
 pub(super) const PURGATORY: Effect = WithoutEffect("what waits in Ottla needs no purging");
@@ -34,5 +36,4 @@ pub(super) const TLS: Effect = WithoutEffect("no TLS listener is served yet");
 pub(super) const TLS_BETWEEN_REFUSED: Effect = Refused("only PLAINTEXT is served yet");
 pub(super) const TOKENS: Effect = WithoutEffect("delegation tokens are not served yet");
 pub(super) const TRANSACTIONS: Effect = WithoutEffect("transactions are not served yet");
-pub(super) const BUFFERS: Effect = WithoutEffect("the system sizes the buffers of sockets by itself");
 pub(super) const UNENFORCED: Effect = WithoutEffect("this limit is not enforced yet");

@@ -1,6 +1,5 @@
 //! Transactions and idempotent producers.
-use super::reasons::{ENGINE, TRANSACTIONS};
-use crate::config::key::Effect::Served;
+use super::reasons::{ENGINE, PRODUCERS, TRANSACTIONS};
 use crate::config::key::Importance::{High, Low};
 use crate::config::key::Rule::AtLeast;
 use crate::config::key::{Key, boolean, int, short};
@@ -35,7 +34,7 @@ pub(super) const KEYS: &[Key] = &[
         "producer.id.expiration.ms",
         "86400000",
         Low,
-        Served,
+        PRODUCERS,
         "An idempotent producer that wrote nothing for this long is forgotten.",
     )
     .rule(AtLeast(1))
