@@ -99,7 +99,7 @@ impl BrokerConfigs for NodeConfigs {
                 shown.map(|setting| self.entry(image, &setting, query)).collect()
             }
         };
-        DescribeConfigsResult { configs, ..Default::default() }
+        DescribeConfigsResult { error_message: Some(String::new()), configs, ..Default::default() }
     }
 }
 

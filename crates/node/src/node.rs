@@ -73,7 +73,8 @@ impl Node {
 
         let broker_configs = engine::broker_configs(config);
         #[cfg_attr(not(feature = "mutants"), allow(unused_mut))]
-        let mut replicas = Replicas::new(node_id, directory.clone(), broker_configs.clone());
+        let mut replicas =
+            Replicas::new(node_id, directory.clone(), broker_configs.clone(), config.producer_id_expiration);
         #[cfg(feature = "mutants")]
         {
             replicas.watermark_over_received = tuning.watermark_over_received;

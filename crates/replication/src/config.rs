@@ -1,4 +1,6 @@
 //! A topic's configuration, as the log and the checks of batches want it.
+use std::time::Duration;
+
 use metadata::configs::{CompressionSetting, Durability, TopicConfig};
 use record::{Compression, TopicPartition};
 use storage::LogConfig;
@@ -6,7 +8,7 @@ use storage::validate::{CompressionPolicy, Rules};
 
 const UNLIMITED: i64 = -1;
 
-pub(crate) fn of_log(name: &TopicPartition, config: &TopicConfig) -> LogConfig {
+pub(crate) fn of_log(name: &TopicPartition, config: &TopicConfig, producer_expiration: Duration) -> LogConfig {
     let limit = |limit: Option<i64>| limit.unwrap_or(UNLIMITED);
     LogConfig {
         durability: match config.durability {
@@ -28,7 +30,7 @@ pub(crate) fn of_log(name: &TopicPartition, config: &TopicConfig) -> LogConfig {
         delete_retention_ms: config.delete_retention_ms,
         flush_messages: config.flush_messages.unwrap_or(i64::MAX),
         flush_ms: config.flush_ms.unwrap_or(i64::MAX),
-        ..LogConfig::default()
+        producer_expiration_ms: producer_expiration.as_millis() as i64,
     }
 }
 

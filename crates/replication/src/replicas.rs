@@ -2,6 +2,7 @@
 //! Knows no controller: whoever has a new image brings it.
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use metadata::configs::{BrokerConfigs, TopicConfig};
 use metadata::{Image, Resource, Topic, Update};
@@ -17,6 +18,8 @@ pub struct Replicas {
     node_id: BrokerId,
     directory: LogDir,
     broker_configs: BrokerConfigs,
+    /// `producer.id.expiration.ms`
+    producer_expiration: Duration,
     topics: RwLock<FxHashMap<Arc<str>, ByIndex>>,
     #[cfg(feature = "mutants")]
     pub watermark_over_received: bool,
@@ -27,11 +30,17 @@ type ByIndex = BTreeMap<i32, Arc<Partition>>;
 
 impl Replicas {
     /// `broker_configs` are the broker's static settings, which topics fall back to.
-    pub fn new(node_id: BrokerId, directory: LogDir, broker_configs: BrokerConfigs) -> Self {
+    pub fn new(
+        node_id: BrokerId,
+        directory: LogDir,
+        broker_configs: BrokerConfigs,
+        producer_expiration: Duration,
+    ) -> Self {
         Self {
             node_id,
             directory,
             broker_configs,
+            producer_expiration,
             topics: RwLock::default(),
             #[cfg(feature = "mutants")]
             watermark_over_received: false,
@@ -134,7 +143,7 @@ impl Replicas {
             return Some(partition);
         }
         let name = TopicPartition::new(topic.name.clone(), index);
-        let log_config = config::of_log(&name, config);
+        let log_config = config::of_log(&name, config, self.producer_expiration);
         let log = match self.directory.log(topic.id, index) {
             Some(log) => {
                 log.configure(log_config);
@@ -161,7 +170,7 @@ impl Replicas {
         let config = image.topic_config(name, self.node_id, &self.broker_configs);
         for partition in self.partitions(name) {
             partition.set_rules(config::of_rules(&config));
-            partition.log().configure(config::of_log(partition.name(), &config));
+            partition.log().configure(config::of_log(partition.name(), &config, self.producer_expiration));
             self.apply_partition(image, topic, partition.name().partition);
         }
     }

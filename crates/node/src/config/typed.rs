@@ -31,6 +31,8 @@ pub struct Config {
     pub groups: GroupConfig,
     pub offsets: OffsetsConfig,
     pub describe_topic_partitions_max: usize,
+    /// `producer.id.expiration.ms`
+    pub producer_id_expiration: Duration,
     /// `None`: the log engine's rule.
     pub memory_bytes: Option<u64>,
     pub settings: Settings,
@@ -171,6 +173,7 @@ pub(super) fn config(sources: &Sources<'_>, settings: Settings) -> Result<Config
             topic_replication_factor: number("offsets.topic.replication.factor") as i16,
             topic_segment_bytes: number("offsets.topic.segment.bytes") as u64,
         },
+        producer_id_expiration: ms("producer.id.expiration.ms"),
         describe_topic_partitions_max: size("max.request.partition.size.limit"),
         memory_bytes: limited("ottla.memory.bytes"),
         settings,

@@ -31,7 +31,8 @@ fn describe_one(
 ) -> DescribeConfigsResult {
     let query = ConfigQuery {
         resource_name: resource.resource_name,
-        names: resource.configuration_keys.map(|names| names.iter().collect()),
+        // None and an empty list both mean all.
+        names: resource.configuration_keys.filter(|names| !names.is_empty()).map(|names| names.iter().collect()),
         include_synonyms: request.include_synonyms,
         include_documentation: request.include_documentation,
     };
@@ -58,13 +59,13 @@ fn describe_one_topic(call: &Call, query: &ConfigQuery<'_>) -> DescribeConfigsRe
         return refused(ErrorCode::InvalidTopicException, reason);
     }
     if image.topics.by_name(name).is_none() {
-        return DescribeConfigsResult { error_code: ErrorCode::UnknownTopicOrPartition.code(), ..Default::default() };
+        return refused(ErrorCode::UnknownTopicOrPartition, String::new());
     }
     let names: Option<Vec<String>> =
         query.names.as_ref().map(|names| names.iter().map(|name| (*name).to_owned()).collect());
     let layers = Layers::of_topic(&image.configs, name, call.broker.node_id, call.broker.replicas.broker_configs());
     let configs = describe_topic(&layers, names.as_deref(), query.include_synonyms, query.include_documentation);
-    DescribeConfigsResult { configs, ..Default::default() }
+    DescribeConfigsResult { error_message: Some(String::new()), configs, ..Default::default() }
 }
 
 fn refused(error: ErrorCode, message: String) -> DescribeConfigsResult {

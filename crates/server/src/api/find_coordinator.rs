@@ -32,18 +32,18 @@ pub async fn handle(call: Call) -> Answer {
 
 async fn find(call: &Call, key_type: i8, key: &str) -> Coordinator {
     let nobody = Coordinator { key: key.to_owned(), node_id: -1, port: -1, ..Default::default() };
-    let refused = |error: ErrorCode, message: Option<&str>| Coordinator {
+    let refused = |error: ErrorCode, message: &str| Coordinator {
         error_code: error.code(),
-        error_message: message.map(str::to_owned),
+        error_message: Some(message.to_owned()),
         ..nobody.clone()
     };
     match key_type {
         GROUP => {}
         TRANSACTION => {
             let message = "Ottla does not serve transactions yet; remove transactional.id from the producer's settings";
-            return refused(ErrorCode::TransactionalIdAuthorizationFailed, Some(message));
+            return refused(ErrorCode::TransactionalIdAuthorizationFailed, message);
         }
-        _ => return refused(ErrorCode::InvalidRequest, Some("Ottla does not serve this type of coordinator yet")),
+        _ => return refused(ErrorCode::InvalidRequest, "Ottla does not serve this type of coordinator yet"),
     }
     if call.broker.groups.partition_of(key).is_none() {
         call.broker.controller.auto_create_topics(vec![OFFSETS_TOPIC.to_owned()]).await;
@@ -59,9 +59,9 @@ async fn find(call: &Call, key_type: i8, key: &str) -> Coordinator {
             node_id: node.0,
             host: address.host,
             port: address.port,
-            error_message: (call.version >= 4).then(String::new),
+            error_message: Some("NONE".to_owned()), // What Java prints of no error.
             ..Default::default()
         },
-        None => refused(ErrorCode::CoordinatorNotAvailable, None),
+        None => refused(ErrorCode::CoordinatorNotAvailable, "The coordinator is not available."),
     }
 }

@@ -17,8 +17,6 @@ pub(super) const JVM: Effect = WithoutEffect("it configures a JVM");
 pub(super) const JVM_CLASS_REFUSED: Effect = Refused("it names a Java class, and Ottla has no JVM to load it");
 pub(super) const METRICS: Effect = WithoutEffect("it is for Java's metrics; Ottla's are at /metrics");
 pub(super) const ONE_NODE: Effect = WithoutEffect("it matters once there is more than one broker");
-pub(super) const PRODUCERS: Effect =
-    WithoutEffect("a producer is forgotten after a day of silence, whatever this says, for now");
 pub(super) const PROVIDERS_REFUSED: Effect =
     Refused("providers are Java classes; give the value itself, or a KAFKA_ variable");
 pub(super) const PURGATORY: Effect = WithoutEffect("what waits in Ottla needs no purging");

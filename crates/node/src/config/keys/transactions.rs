@@ -1,5 +1,6 @@
 //! Transactions and idempotent producers.
-use super::reasons::{ENGINE, PRODUCERS, TRANSACTIONS};
+use super::reasons::{ENGINE, TRANSACTIONS};
+use crate::config::key::Effect::Served;
 use crate::config::key::Importance::{High, Low};
 use crate::config::key::Rule::AtLeast;
 use crate::config::key::{Key, boolean, int, short};
@@ -34,7 +35,7 @@ pub(super) const KEYS: &[Key] = &[
         "producer.id.expiration.ms",
         "86400000",
         Low,
-        PRODUCERS,
+        Served,
         "An idempotent producer that wrote nothing for this long is forgotten.",
     )
     .rule(AtLeast(1))
