@@ -56,6 +56,13 @@ pub(crate) struct Entry {
     pub producers: ProducerState,
 }
 
+impl Entry {
+    /// Some of its segments lie below the log start, and only wait to be removed.
+    pub fn has_dropped(&self) -> bool {
+        self.segments.get(1).is_some_and(|second| second.base_offset <= self.log_start)
+    }
+}
+
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) enum CheckpointError {
     Checksum,

@@ -7,31 +7,36 @@ use std::sync::Weak;
 use env::{Instant, Next, Worker};
 use record::Offset;
 
+use crate::direct::DirectPiece;
 use crate::flusher::Job;
 use crate::journal::record::{Body, SegmentPlace};
 use crate::journal::{GroupBuilder, GroupKind, Lane};
-use crate::log::state::{Control, Gate, Reach, State};
+use crate::log::state::{Control, Gate, Reach, State, Then};
 use crate::log::{Log, LogListener};
 use crate::shared::{Shared, count};
 
 pub(crate) struct Committer {
-    shared: Arc<Shared>,
+    pub(crate) shared: Arc<Shared>,
     lane: Lane,
     builder: GroupBuilder,
-    stage: Stage,
+    pub(crate) stage: Stage,
     /// Touched logs that wait for a group, in the order in which they were touched.
-    backlog: Vec<Weak<Log>>,
+    pub(crate) backlog: Vec<Weak<Log>>,
     captured: Vec<Captured>,
+    pub(crate) direct: Vec<DirectPiece>,
     told: Vec<(Arc<dyn LogListener>, Offset)>,
     seal: Seal,
 }
 
-enum Stage {
+pub(crate) enum Stage {
     Gather,
+    /// Direct pieces are written before the group is made, so that one that fails can still go into the lane.
+    WriteDirect { next: usize },
     /// The group is complete and has no place yet.
     Place { kind: GroupKind },
     Write { kind: GroupKind },
     Sync,
+    SyncDirect { next: usize },
 }
 
 /// The newest group is known to be durable only once another says so.
@@ -59,13 +64,14 @@ impl Committer {
             stage: Stage::Gather,
             backlog: Vec::new(),
             captured: Vec::new(),
+            direct: Vec::new(),
             told: Vec::new(),
             seal: Seal::Done,
         }
     }
 
     fn gather(&mut self) -> Next {
-        {
+        let large = {
             let mut queue = self.shared.queue.lock();
             self.backlog.append(&mut queue.touched);
             if self.backlog.is_empty() && queue.stops && self.seal == Seal::Done {
@@ -73,7 +79,19 @@ impl Committer {
                 self.shared.set_committer_stopped();
                 return Next::Stop;
             }
+            std::mem::take(&mut queue.large)
+        };
+        self.plan_direct(&large);
+        if !self.direct.is_empty() {
+            self.stage = Stage::WriteDirect { next: 0 };
+            return self.write_direct();
         }
+        self.build()
+    }
+
+    /// Fills the group, and goes on to give it a place.
+    pub(crate) fn build(&mut self) -> Next {
+        self.stage = Stage::Gather;
         self.builder.clear();
         let mut taken = 0;
         for log in &self.backlog {
@@ -83,8 +101,14 @@ impl Committer {
             taken += 1;
             // A log that is gone has nobody who waits.
             let Some(log) = log.upgrade() else { continue };
-            capture(&log, &mut self.builder, self.shared.settings.group_bytes_max, &mut self.captured);
+            let mut capture = Capture {
+                builder: &mut self.builder,
+                group_bytes_max: self.shared.settings.group_bytes_max,
+                direct: &mut self.direct,
+            };
+            self.captured.extend(capture.take(&log));
         }
+        self.direct.retain(|piece| piece.is_recorded);
         self.backlog.drain(..taken);
         if !self.builder.is_empty() {
             self.stage = Stage::Place { kind: GroupKind::Data };
@@ -141,6 +165,15 @@ impl Committer {
             self.shared.go_offline("a sync of the lane failed", &error);
             return Next::Stop;
         }
+        if !self.direct.is_empty() {
+            self.stage = Stage::SyncDirect { next: 0 };
+            return Next::Again;
+        }
+        self.complete()
+    }
+
+    /// Every sync of the group has returned.
+    pub(crate) fn complete(&mut self) -> Next {
         let number = self.lane.next_number() - 1;
         self.lane.durable_group = number;
         count(&self.shared.counters.groups, 1);
@@ -150,6 +183,7 @@ impl Committer {
             self.seal = Seal::Needed { at };
             self.captured.clear();
         }
+        self.direct.clear();
         self.stage = Stage::Gather;
         Next::Again
     }
@@ -168,6 +202,9 @@ impl Committer {
                 && let Some(listener) = &state.listener
             {
                 self.told.push((listener.clone(), state.durable_end));
+            }
+            for piece in self.direct.iter().filter(|piece| Arc::ptr_eq(&piece.log, &captured.log)) {
+                piece.publish(&mut state, &self.shared.budget);
             }
             ready |= captured.log.offer_pieces(&mut state);
         }
@@ -193,6 +230,8 @@ impl Worker for Committer {
         }
         match self.stage {
             Stage::Gather => self.gather(),
+            Stage::WriteDirect { .. } => self.write_direct(),
+            Stage::SyncDirect { .. } => self.sync_direct(),
             Stage::Place { .. } => self.place(),
             Stage::Write { .. } => self.write(),
             Stage::Sync => self.sync(),
@@ -200,48 +239,66 @@ impl Worker for Committer {
     }
 }
 
-/// Puts what a log has into the group: its data, as far as there is room, then its controls if all of its data is in.
-fn capture(log: &Arc<Log>, builder: &mut GroupBuilder, group_bytes_max: usize, captured: &mut Vec<Captured>) {
-    let mut state = log.state();
-    state.is_queued = false;
-    let mut controls = std::mem::take(&mut state.controls);
-    let later = controls.split_off(usize::from(matches!(controls.first(), Some(Control::Create))));
-    let records_before = builder.records();
-    for control in &controls {
-        push_control(log, &state, builder, control);
-    }
-    if state.gate != Gate::Deleted {
-        capture_data(log, &mut state, builder, group_bytes_max);
-    }
-    if state.captured_end == state.tail_end() || state.gate == Gate::Deleted {
-        for control in &later {
-            push_control(log, &state, builder, control);
-        }
-        controls.extend(later);
-    } else {
-        state.controls = later;
-        log.enqueue(&mut state);
-    }
-    if builder.records() > records_before {
-        let end = state.captured_end;
-        drop(state);
-        captured.push(Captured { log: log.clone(), end, controls });
-    }
+/// Takes what logs have into the group.
+struct Capture<'a> {
+    builder: &'a mut GroupBuilder,
+    group_bytes_max: usize,
+    direct: &'a mut Vec<DirectPiece>,
 }
 
-/// One record for each run of batches that lie one behind the other in a segment.
-fn capture_data(log: &Log, state: &mut State, builder: &mut GroupBuilder, group_bytes_max: usize) {
-    loop {
-        let mut batches = state.tail.from(state.captured_end).peekable();
-        let Some(first) = batches.peek() else { return };
-        let room = group_bytes_max.saturating_sub(builder.size_bytes());
+impl Capture<'_> {
+    /// A log's data, as far as there is room, then its controls if all of its data is in.
+    fn take(&mut self, log: &Arc<Log>) -> Option<Captured> {
+        let mut state = log.state();
+        state.is_queued = false;
+        let mut controls = std::mem::take(&mut state.controls);
+        let later = controls.split_off(usize::from(matches!(controls.first(), Some(Control::Create))));
+        let records_before = self.builder.records();
+        for control in &controls {
+            push_control(log, &state, self.builder, control);
+        }
+        if state.gate != Gate::Deleted {
+            while self.take_run(log, &mut state) {}
+        }
+        if state.captured_end == state.tail_end() || state.gate == Gate::Deleted {
+            state.pending_bytes = 0;
+            for control in &later {
+                push_control(log, &state, self.builder, control);
+            }
+            controls.extend(later);
+        } else {
+            state.controls = later;
+            log.enqueue(&mut state);
+        }
+        let end = state.captured_end;
+        drop(state);
+        (self.builder.records() > records_before).then(|| Captured { log: log.clone(), end, controls })
+    }
+
+    /// One record: a direct piece, or a run of batches that lie one behind the other in a segment. False if there is
+    /// nothing, or no room.
+    fn take_run(&mut self, log: &Arc<Log>, state: &mut State) -> bool {
+        let from = state.captured_end;
+        let is_next = |piece: &&mut DirectPiece| piece.from == from && piece.is_written && Arc::ptr_eq(&piece.log, log);
+        if let Some(piece) = self.direct.iter_mut().find(is_next) {
+            self.builder.push(log.log_id(), from, &piece.identity());
+            piece.is_recorded = true;
+            state.captured_end = piece.to;
+            state.pending_bytes = state.pending_bytes.saturating_sub(piece.size_bytes as usize);
+            return true;
+        }
+        let stop = self.direct.iter().filter(|piece| piece.is_written && Arc::ptr_eq(&piece.log, log));
+        let stop = stop.map(|piece| piece.from).filter(|start| *start > from).min().unwrap_or(Offset(i64::MAX));
+        let mut batches = state.tail.from(from).peekable();
+        let Some(first) = batches.peek() else { return false };
+        let room = self.group_bytes_max.saturating_sub(self.builder.size_bytes());
         let place = first.place;
-        let (mut count, mut size_bytes, mut end) = (0, 0, state.captured_end);
+        let (mut count, mut size_bytes, mut end) = (0, 0, from);
         for batch in batches {
-            let continues = batch.place.segment == place.segment;
+            let continues = batch.place.segment == place.segment && batch.base < stop;
             // A group takes at least one batch, however large.
             let fits = GroupBuilder::data_record_bytes(size_bytes + batch.bytes.len()) <= room;
-            if !continues || !(fits || (builder.is_empty() && count == 0)) {
+            if !continues || !(fits || (self.builder.is_empty() && count == 0)) {
                 break;
             }
             count += 1;
@@ -249,12 +306,14 @@ fn capture_data(log: &Log, state: &mut State, builder: &mut GroupBuilder, group_
             end = batch.next;
         }
         if count == 0 {
-            return;
+            return false;
         }
         let head = Body::Data { end, place, batches: &[] };
-        let parts = state.tail.from(state.captured_end).take(count).map(|batch| &batch.bytes);
-        builder.push_data(log.log_id(), state.captured_end, &head, parts, size_bytes);
+        let parts = state.tail.from(from).take(count).map(|batch| &batch.bytes);
+        self.builder.push_data(log.log_id(), from, &head, parts, size_bytes);
         state.captured_end = end;
+        state.pending_bytes = state.pending_bytes.saturating_sub(size_bytes);
+        true
     }
 }
 
@@ -269,7 +328,7 @@ fn push_control(log: &Log, state: &State, builder: &mut GroupBuilder, control: &
         },
         Control::Delete { .. } => Body::Delete,
         Control::LogStart { to } => Body::LogStart { to: *to },
-        Control::Synced { end, durability } => {
+        Control::Synced { end, durability, .. } => {
             Body::Synced { end: end.offset, place: end.place, durability: *durability }
         }
         Control::Truncate { to, epoch } => Body::Truncate { to: *to, epoch: *epoch },
@@ -289,7 +348,7 @@ fn apply(log: &Arc<Log>, state: &mut State, control: Control) {
             state.move_log_start(to);
             log.shared.give(Job::DropSegments { log: log.clone() });
         }
-        Control::Synced { end, durability } => synced(log, state, end, durability),
+        Control::Synced { end, durability, then } => synced(log, state, end, durability, then),
         // Everything below it is durable, and everything else is to go.
         Control::Truncate { to, .. } => {
             state.durable_end = state.durable_end.min(to);
@@ -299,17 +358,18 @@ fn apply(log: &Arc<Log>, state: &mut State, control: Control) {
     }
 }
 
-fn synced(log: &Arc<Log>, state: &mut State, end: Reach, durability: crate::Durability) {
+fn synced(log: &Arc<Log>, state: &mut State, end: Reach, durability: crate::Durability, then: Then) {
     state.durable_end = state.durable_end.max(end.offset);
     state.captured_end = state.captured_end.max(end.offset);
     if state.synced.offset < end.offset {
         state.synced = end;
     }
-    if durability != state.durability {
-        state.durability = durability;
-        state.gate = if state.gate == Gate::Paused { Gate::Open } else { state.gate };
-        log.shared.budget.room.notify_waiters();
-        log.begin_switch(state);
+    state.durability = durability;
+    if let Then::Open { answer } = then {
+        log.open_gate(state);
+        if let Some((answer, end)) = answer {
+            crate::log::answer_now(answer, Ok(end));
+        }
     }
 }
 

@@ -5,6 +5,7 @@
 mod budget;
 mod checkpoint;
 mod committer;
+mod direct;
 mod flusher;
 mod journal;
 mod layout;

@@ -193,6 +193,12 @@ impl LogDir {
         self.inner.shared.counters()
     }
 
+    /// Takes a checkpoint before its time.
+    pub fn checkpoint(&self) {
+        self.inner.shared.work.lock().wants_checkpoint = true;
+        self.inner.shared.wake_flusher();
+    }
+
     /// A clean stop: takes no more appends, writes everything, takes a checkpoint, seals the lane, ends the workers and
     /// gives the lock back.
     pub fn close(&self) -> Ticket<Result<(), Offline>> {

@@ -46,6 +46,8 @@ pub(crate) struct Handles {
 pub(crate) struct Queue {
     /// Logs with something for the next group. Each at most once.
     pub touched: Vec<Weak<Log>>,
+    /// Of those, logs whose share may be large enough to go straight to the segment.
+    pub large: Vec<Weak<Log>>,
     /// The flusher has written everything: seal the lane and stop.
     pub stops: bool,
 }

@@ -3,16 +3,18 @@
 use std::collections::VecDeque;
 use std::io::ErrorKind;
 use std::sync::Arc;
+use std::time::Duration;
 
 use record::{BatchView, Offset};
 
 use super::syncing::{LogSync, Purpose};
 use super::{Did, Flusher, Job, Step, Trouble, fatal, io_trouble};
 use crate::journal::record::SegmentPlace;
-use crate::log::state::{Gate, Reach};
+use crate::log::state::{Control, Gate, Reach, Then};
 use crate::log::{Log, TruncateError, answer_now};
 use crate::producer_state::ProducerState;
 use crate::segment::{BatchPlace, Segment, Summary};
+use crate::settings::Durability;
 use crate::shared::Answer;
 
 /// A cut that waits for its record.
@@ -25,7 +27,8 @@ pub(super) struct Planned {
 /// A change of files that is under way.
 pub(super) enum Change {
     Cut { log: Arc<Log>, removed: VecDeque<Arc<Segment>>, stage: CutStage, answer: Answer<Result<Offset, TruncateError>> },
-    Drop { log: Arc<Log>, removed: VecDeque<Arc<Segment>> },
+    Name { log: Arc<Log>, stage: NameStage },
+    Unlink { log: Arc<Log>, removed: VecDeque<Arc<Segment>> },
     Remove { log: Arc<Log>, stage: RemoveStage },
 }
 
@@ -37,20 +40,31 @@ pub(super) enum CutStage {
     SyncDirectory,
 }
 
+pub(super) enum NameStage {
+    Make,
+    SyncDirectory { named: Offset },
+    SyncRoot { named: Offset },
+}
+
 pub(super) enum RemoveStage {
     Files,
     Directory,
 }
+
+/// How long dropped segments wait for somebody else's checkpoint.
+const UNLINK_WAIT: Duration = Duration::from_millis(500);
 
 impl Flusher {
     pub(super) fn step_changes(&mut self) -> Step {
         if self.change.is_some() {
             return self.advance_change();
         }
-        let Some(job) = self.shared.work.lock().jobs.pop_front() else { return Ok(Did::Nothing) };
+        let job = self.shared.work.lock().jobs.pop_front();
+        let Some(job) = job else { return self.begin_unlink() };
         match job {
             Job::Cut { log, to } => self.begin_cut(log, to)?,
             Job::DropSegments { log } => self.begin_drop(log),
+            Job::Name { log } => self.change = Some(Change::Name { log, stage: NameStage::Make }),
             Job::PlanCut { log, to, answer } => self.plan_cut(&log, to, answer)?,
             Job::RemoveLog { log } => self.begin_remove(log),
             Job::Switch { log } => {
@@ -159,6 +173,7 @@ impl Flusher {
                 state.synced = end;
             }
             state.sealed_below = state.sealed_below.min(planned.left.base_offset);
+            state.named = state.named.filter(|named| *named <= planned.left.base_offset);
             state.epochs.truncate_from_end(to);
             state.producers = planned.producers;
             state.is_cutting = false;
@@ -189,11 +204,39 @@ impl Flusher {
                 removed.push_back(segment);
             }
         }
+        if removed.is_empty() {
+            return;
+        }
         for segment in &removed {
             self.dirty.remove(&(log.log_id(), segment.base_offset()));
         }
-        if !removed.is_empty() {
-            self.change = Some(Change::Drop { log, removed });
+        log.state().dropped.extend(removed);
+        // One that is under way may have captured the log before.
+        let under_way = u64::from(self.checkpointing.is_some());
+        self.unlinks.push_back((self.checkpoints.sequence + under_way + 2, log));
+        self.unlink_checkpoint_at.get_or_insert(self.shared.env.clock.now() + UNLINK_WAIT);
+    }
+
+    /// Files of dropped segments whose producers both checkpoints know.
+    fn begin_unlink(&mut self) -> Step {
+        if self.unlinks.front().is_some_and(|(sequence, _)| *sequence <= self.checkpoints.sequence) {
+            let (_, log) = self.unlinks.pop_front().expect("just seen");
+            let removed: VecDeque<_> = std::mem::take(&mut log.state().dropped).into();
+            self.change = Some(Change::Unlink { log, removed });
+            return Ok(Did::Something);
+        }
+        if self.unlinks.is_empty() {
+            self.unlink_checkpoint_at = None;
+        }
+        // Somebody wants the space back, and no other reason for a checkpoint may come for long.
+        match self.unlink_checkpoint_at {
+            Some(at) if self.now() >= at && self.checkpointing.is_none() => {
+                self.unlink_checkpoint_at = Some(self.now() + UNLINK_WAIT);
+                self.begin_checkpoint(false);
+                Ok(Did::Something)
+            }
+            Some(at) if self.checkpointing.is_none() => Ok(Did::Later(at)),
+            _ => Ok(Did::Nothing),
         }
     }
 
@@ -214,11 +257,13 @@ impl Flusher {
         let change = self.change.take().expect("looked at by the caller");
         self.change = match change {
             Change::Cut { log, removed, stage, answer } => self.advance_cut(log, removed, stage, answer)?,
-            Change::Drop { log, mut removed } => {
-                let Some(segment) = removed.pop_front() else { return Ok(Did::Something) };
+            Change::Name { log, stage } => self.advance_name(log, stage)?,
+            Change::Unlink { log, mut removed } => {
+                let is_there = log.state().gate != Gate::Deleted;
+                let Some(segment) = removed.pop_front().filter(|_| is_there) else { return Ok(Did::Something) };
                 segment.remove_files().map_err(|error| fatal("a segment cannot be removed", &error))?;
                 self.dirty_directories.insert(log.directory());
-                Some(Change::Drop { log, removed })
+                Some(Change::Unlink { log, removed })
             }
             Change::Remove { log, stage: RemoveStage::Files } => {
                 let stage = if self.remove_one_file(&log)? { RemoveStage::Files } else { RemoveStage::Directory };
@@ -236,6 +281,48 @@ impl Flusher {
             }
         };
         Ok(Did::Something)
+    }
+
+    fn advance_name(&mut self, log: Arc<Log>, stage: NameStage) -> Result<Option<Change>, Trouble> {
+        let what = "a sync of a directory failed";
+        let stage = match stage {
+            NameStage::Make => {
+                let (segment, is_gone) = {
+                    let state = log.state();
+                    (state.active().clone(), state.gate == Gate::Deleted)
+                };
+                if is_gone {
+                    return Ok(None);
+                }
+                match self.make_file(&log, &segment, 0) {
+                    Ok(Did::Nothing) => NameStage::SyncDirectory { named: segment.base_offset() },
+                    Ok(_) => NameStage::Make,
+                    Err(Trouble::Full) => {
+                        log.state().is_naming = false;
+                        return Ok(None);
+                    }
+                    Err(fatal) => return Err(fatal),
+                }
+            }
+            NameStage::SyncDirectory { named } => {
+                let synced = self.shared.env.disk.sync_dir(&log.directory());
+                synced.map_err(|error| fatal(what, &error))?;
+                NameStage::SyncRoot { named }
+            }
+            NameStage::SyncRoot { named } => {
+                let is_synced = log.state().directory.is_synced;
+                if !is_synced {
+                    let synced = self.shared.env.disk.sync_dir(&self.shared.path);
+                    synced.map_err(|error| fatal(what, &error))?;
+                }
+                let mut state = log.state();
+                state.directory.is_synced = true;
+                state.is_naming = false;
+                state.named = Some(named);
+                return Ok(None);
+            }
+        };
+        Ok(Some(Change::Name { log, stage }))
     }
 
     fn advance_cut(
@@ -272,16 +359,7 @@ impl Flusher {
                     let synced = self.shared.env.disk.sync_dir(&log.directory());
                     synced.map_err(|error| fatal(what, &error))?;
                 }
-                let end = {
-                    let mut state = log.state();
-                    if state.gate == Gate::Paused {
-                        state.gate = Gate::Open;
-                    }
-                    log.begin_switch(&mut state);
-                    state.log_end
-                };
-                self.shared.budget.room.notify_waiters();
-                answer_now(answer, Ok(end));
+                finish_cut(&log, answer);
                 return Ok(None);
             }
         };
@@ -300,5 +378,26 @@ impl Flusher {
         disk.remove_file(&directory.join(&entry.name))
             .map_err(|error| fatal("a deleted log's file cannot be removed", &error))?;
         Ok(true)
+    }
+}
+
+/// A relaxed log's files are believed beyond a cut only if the lane says that the cut was done.
+fn finish_cut(log: &Arc<Log>, answer: Answer<Result<Offset, TruncateError>>) {
+    let mut state = log.state();
+    let end = state.log_end;
+    match state.durability {
+        Durability::Flush => {
+            log.open_gate(&mut state);
+            drop(state);
+            answer_now(answer, Ok(end));
+        }
+        Durability::Relaxed => {
+            let (reach, durability) = (state.written, state.durability);
+            let then = Then::Open { answer: Some((answer, end)) };
+            state.controls.push(Control::Synced { end: reach, durability, then });
+            log.enqueue(&mut state);
+            drop(state);
+            log.shared.wake_committer();
+        }
     }
 }

@@ -71,11 +71,12 @@ impl Flusher {
     }
 
     fn is_checkpoint_due(&self) -> bool {
+        let is_wanted = std::mem::take(&mut self.shared.work.lock().wants_checkpoint);
         let lane = self.shared.lane.lock();
         let would_help = lane.published.number > self.checkpoints.starts.iter().copied().min().unwrap_or(0);
         let is_full = lane.wanted_bytes.is_some() && lane.free.is_empty();
         let many_files = self.dirty.len() >= DIRTY_FILES_MAX;
-        (lane.written_bytes >= lane.checkpoint_at_bytes || is_full || many_files) && would_help
+        (lane.written_bytes >= lane.checkpoint_at_bytes || is_full || many_files) && would_help || is_wanted
     }
 
     pub(super) fn begin_checkpoint(&mut self, is_clean: bool) {
@@ -231,7 +232,7 @@ impl Flusher {
                 return Captured::Not { after: done };
             }
             done = Some(log.log_id());
-            let summaries: Vec<Summary> = state.segments.iter().map(|segment| segment.summary()).collect();
+            let summaries: Vec<Summary> = state.dropped.iter().chain(&state.segments).map(|segment| segment.summary()).collect();
             builder.push(&EntryView {
                 log_id: log.log_id(),
                 topic_id: log.topic_id(),

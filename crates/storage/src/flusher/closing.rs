@@ -83,7 +83,8 @@ impl Flusher {
             || self.log_sync.is_some()
             || self.checkpointing.is_some()
             || self.writing.is_some()
-            || !self.planned.is_empty();
+            || !self.planned.is_empty()
+            || !self.unlinks.is_empty();
         let has_work = {
             let work = self.shared.work.lock();
             !work.ready.is_empty() || !work.jobs.is_empty() || !work.relaxed.is_empty()

@@ -38,6 +38,8 @@ pub(crate) struct Work {
     /// Relaxed logs with something to sync, and when it is time. Each log at most once.
     pub relaxed: VecDeque<(Instant, Weak<Log>)>,
     pub jobs: VecDeque<Job>,
+    /// Somebody asks for a checkpoint now.
+    pub wants_checkpoint: bool,
     pub closing: Option<Answer<Result<(), Offline>>>,
 }
 
@@ -45,6 +47,8 @@ pub(crate) enum Job {
     /// The truncation is durable: cut.
     Cut { log: Arc<Log>, to: Offset },
     DropSegments { log: Arc<Log> },
+    /// Make the active segment's file, and its name durable.
+    Name { log: Arc<Log> },
     /// Where exactly would a truncation cut?
     PlanCut { log: Arc<Log>, to: Offset, answer: Answer<Result<Offset, TruncateError>> },
     RemoveLog { log: Arc<Log> },
@@ -66,6 +70,9 @@ pub(crate) struct Flusher {
     change: Option<Change>,
     /// Cuts that wait for their record, by the log's identity.
     planned: BTreeMap<u64, changes::Planned>,
+    /// Logs with dropped segments, and the checkpoint after which their files may go.
+    unlinks: VecDeque<(u64, Arc<Log>)>,
+    unlink_checkpoint_at: Option<Instant>,
     log_sync: Option<LogSync>,
     lane_file: Option<NewLaneFile>,
     checkpoints: Checkpoints,
@@ -113,6 +120,8 @@ impl Flusher {
             writing: None,
             change: None,
             planned: BTreeMap::new(),
+            unlinks: VecDeque::new(),
+            unlink_checkpoint_at: None,
             log_sync: None,
             lane_file: None,
             checkpoints,

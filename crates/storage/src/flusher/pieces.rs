@@ -10,7 +10,7 @@ use super::{Did, Flusher, Step, fatal, io_trouble, trouble};
 use crate::journal::record::SegmentPlace;
 use crate::log::state::{Gate, State};
 use crate::log::Log;
-use crate::segment::Segment;
+use crate::segment::{Segment, Written};
 use crate::settings::Durability;
 use crate::shared::count;
 
@@ -113,9 +113,23 @@ impl Flusher {
 
     /// The next thing to be done for the log's tail: one call to the disk, or nothing if it has no more to write.
     pub(super) fn write_piece(&mut self, log: &Arc<Log>) -> Step {
-        let next = next_piece(&mut log.state(), &self.shared.budget);
+        let next = {
+            let mut state = log.state();
+            let before = state.written.place.segment;
+            if state.gate != Gate::Deleted && state.step_over_direct(&self.shared.budget) {
+                // Synced already; but only a sync by us moves S.
+                let segments = state.segments.iter().filter(|segment| segment.base_offset() >= before);
+                let passed = segments.take_while(|segment| segment.base_offset() <= state.written.place.segment);
+                self.dirty.extend(passed.map(|segment| ((log.log_id(), segment.base_offset()), segment.clone())));
+            }
+            next_piece(&mut state)
+        };
         let (segment, position, end, parts) = match next {
             Piece::Nothing => return Ok(Did::Nothing),
+            Piece::Index(segment, written) => {
+                segment.write_indexes(written).map_err(|error| trouble("an index", &error))?;
+                return Ok(Did::Something);
+            }
             Piece::Seal(segment, next) => {
                 segment.seal().map_err(|error| trouble("the index of a full segment", &error))?;
                 log.state().sealed_below = next;
@@ -141,10 +155,6 @@ impl Flusher {
             state.tail.forget_below(end, &self.shared.budget);
             step_over_roll(&mut state);
         }
-        let written = crate::segment::Written { position: reached, offset: end };
-        if segment.indexes_due(written) {
-            segment.write_indexes(written).map_err(|error| trouble("an index", &error))?;
-        }
         self.shared.set_full(false);
         count(&self.shared.counters.pieces, 1);
         count(&self.shared.counters.piece_bytes, size_bytes as u64);
@@ -152,7 +162,7 @@ impl Flusher {
     }
 
     /// Makes the log's directory, then the segment's file, one a step.
-    fn make_file(&mut self, log: &Arc<Log>, segment: &Arc<Segment>, position: u32) -> Step {
+    pub(super) fn make_file(&mut self, log: &Arc<Log>, segment: &Arc<Segment>, position: u32) -> Step {
         if !log.state().directory.is_made {
             match self.shared.env.disk.create_dir(&log.directory()) {
                 Err(error) if error.kind() != ErrorKind::AlreadyExists => {
@@ -174,26 +184,21 @@ impl Flusher {
         }
         Ok(Did::Nothing)
     }
-
-    /// Everything of this log that is durable is in its files.
-    pub(super) fn is_written(log: &Log) -> bool {
-        let state = log.state();
-        state.gate == Gate::Deleted || state.written.offset >= state.durable_end || state.tail.is_empty()
-    }
 }
 
 enum Piece {
     Nothing,
+    /// Enough of the segment's index is known to be worth a write.
+    Index(Arc<Segment>, Written),
     /// The segment is full and written; the next begins here.
     Seal(Arc<Segment>, Offset),
     Write { segment: Arc<Segment>, position: u32, end: Offset, parts: Vec<Bytes> },
 }
 
-fn next_piece(state: &mut State, budget: &crate::budget::Budget) -> Piece {
+fn next_piece(state: &mut State) -> Piece {
     if state.gate == Gate::Deleted {
         return Piece::Nothing;
     }
-    step_over_direct(state, budget);
     step_over_roll(state);
     if state.sealed_below < state.written.place.segment {
         let index = state.segments.partition_point(|segment| segment.base_offset() < state.sealed_below);
@@ -215,28 +220,12 @@ fn next_piece(state: &mut State, budget: &crate::budget::Budget) -> Piece {
         end = batch.next;
         parts.push(batch.bytes.clone());
     }
-    if parts.is_empty() {
-        return Piece::Nothing;
-    }
     let segment = state.segment(place.segment).expect("what is to be written has a segment").clone();
+    if parts.is_empty() {
+        let written = state.written_of(&segment);
+        return if segment.indexes_due(written) { Piece::Index(segment, written) } else { Piece::Nothing };
+    }
     Piece::Write { segment, position: place.position, end, parts }
-}
-
-/// What went straight to the segment is passed over.
-fn step_over_direct(state: &mut State, budget: &crate::budget::Budget) {
-    let mut reach = state.written;
-    for batch in state.tail.from(state.written.offset) {
-        let is_next = batch.place == reach.place || batch.place.position == 0;
-        if !batch.in_file || !is_next || batch.next > state.durable_end {
-            break;
-        }
-        reach.offset = batch.next;
-        reach.place = batch.place.after(batch.bytes.len() as u32);
-    }
-    if reach != state.written {
-        state.written = reach;
-        state.tail.forget_below(reach.offset, budget);
-    }
 }
 
 /// Where a segment ends the next begins.

@@ -8,7 +8,7 @@ use record::Offset;
 
 use super::{Did, Flusher, Step, fatal};
 use crate::log::Log;
-use crate::log::state::{Control, Gate, Reach};
+use crate::log::state::{Control, Gate, Reach, Then};
 use crate::segment::Segment;
 use crate::settings::Durability;
 use crate::shared::count;
@@ -119,14 +119,14 @@ impl Flusher {
     fn record_sync(&mut self, log: &Arc<Log>, purpose: Purpose, end: Reach) {
         let mut state = log.state();
         state.is_window_open = false;
-        let durability = match purpose {
-            Purpose::Window => state.durability,
-            Purpose::Switch => state.config.durability,
+        let (durability, then) = match purpose {
+            Purpose::Window => (state.durability, Then::Nothing),
+            Purpose::Switch => (state.config.durability, Then::Open { answer: None }),
         };
         if purpose == Purpose::Window && end.offset <= state.durable_end {
             return;
         }
-        state.controls.push(Control::Synced { end, durability });
+        state.controls.push(Control::Synced { end, durability, then });
         log.enqueue(&mut state);
         drop(state);
         self.shared.wake_committer();

@@ -149,6 +149,7 @@ impl Log {
         match state.durability {
             Durability::Flush => {
                 state.tail.push(new.base, new.last.next(), place, new.parts, &self.shared.budget);
+                state.pending_bytes += size_bytes;
             }
             Durability::Relaxed => self.write_relaxed(state, new, place)?,
         }

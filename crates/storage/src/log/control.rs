@@ -119,6 +119,17 @@ impl Log {
     }
 }
 
+impl Log {
+    /// What paused it is done.
+    pub(crate) fn open_gate(&self, state: &mut State) {
+        if state.gate == Gate::Paused {
+            state.gate = Gate::Open;
+            self.begin_switch(state);
+        }
+        self.shared.budget.room.notify_waiters();
+    }
+}
+
 /// Who has stopped waiting needs no answer.
 pub(crate) fn answer_now<T>(answer: Answer<T>, with: T) {
     let _ = answer.send(with);

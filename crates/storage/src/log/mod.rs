@@ -173,9 +173,17 @@ impl Log {
 
     /// Puts the log into the committer's queue. Called under its lock.
     pub(crate) fn enqueue(&self, state: &mut State) {
-        if !state.is_queued {
-            state.is_queued = true;
-            self.shared.queue.lock().touched.push(self.me.clone());
+        let is_large = state.pending_bytes >= self.shared.settings.direct_bytes_of_few && !state.is_large;
+        if !state.is_queued || is_large {
+            let mut queue = self.shared.queue.lock();
+            if !state.is_queued {
+                state.is_queued = true;
+                queue.touched.push(self.me.clone());
+            }
+            if is_large {
+                state.is_large = true;
+                queue.large.push(self.me.clone());
+            }
         }
     }
 }

@@ -5,8 +5,9 @@ use std::sync::Arc;
 
 use record::{LeaderEpoch, Offset, Timestamp};
 
-use super::{Ends, LogListener, LogStartError, answer_now};
+use super::{Ends, LogListener, LogStartError, TruncateError, answer_now};
 use crate::journal::record::SegmentPlace;
+use crate::budget::Budget;
 use crate::leader_epochs::LeaderEpochs;
 use crate::producer_state::ProducerState;
 use crate::roll::{Incoming, RollRules, should_roll};
@@ -38,6 +39,8 @@ pub(crate) struct State {
     pub producers: ProducerState,
     /// Oldest first, never empty; the last one is the active one.
     pub segments: VecDeque<Arc<Segment>>,
+    /// Below the log start and out of use; their files stay until two checkpoints know the producers that wrote them.
+    pub dropped: Vec<Arc<Segment>>,
     /// Segments that begin below this are full, and their indexes complete.
     pub sealed_below: Offset,
     pub tail: Tail,
@@ -60,6 +63,13 @@ pub(crate) struct State {
     pub is_ready: bool,
     pub is_aging: bool,
     pub directory: DirectoryState,
+    /// The newest segment whose name, and whose directory's name, are synced: it takes direct pieces.
+    pub named: Option<Offset>,
+    pub is_naming: bool,
+    /// Appended and not yet in a group.
+    pub pending_bytes: usize,
+    /// In the committer's list of logs that may have direct pieces.
+    pub is_large: bool,
 }
 
 /// Whether the log takes appends.
@@ -84,12 +94,19 @@ pub(crate) struct Reach {
     pub place: SegmentPlace,
 }
 
+/// What happens to a log when a `synced` record is durable.
+pub(crate) enum Then {
+    Nothing,
+    /// It takes appends again, and whoever asked for a truncation is told its end.
+    Open { answer: Option<(Answer<Result<Offset, TruncateError>>, Offset)> },
+}
+
 /// What the lane is told of a log besides its data, and who waits for it.
 pub(crate) enum Control {
     Create,
     Delete { answer: Answer<Result<(), Offline>> },
     LogStart { to: Offset },
-    Synced { end: Reach, durability: Durability },
+    Synced { end: Reach, durability: Durability, then: Then },
     Truncate { to: Offset, epoch: LeaderEpoch },
 }
 
@@ -113,6 +130,7 @@ impl State {
             epochs: LeaderEpochs::default(),
             producers: ProducerState::new(start),
             segments: VecDeque::from([segment]),
+            dropped: Vec::new(),
             sealed_below: start,
             tail: Tail::default(),
             controls: Vec::new(),
@@ -127,6 +145,10 @@ impl State {
             is_ready: false,
             is_aging: false,
             directory: DirectoryState::default(),
+            named: None,
+            is_naming: false,
+            pending_bytes: 0,
+            is_large: false,
         }
     }
 
@@ -209,6 +231,24 @@ impl State {
         } else {
             Written { position: 0, offset: base }
         }
+    }
+
+    /// Passes over what went straight to the segments. True if it came anywhere.
+    pub fn step_over_direct(&mut self, budget: &Budget) -> bool {
+        let mut reach = self.written;
+        for batch in self.tail.from(self.written.offset) {
+            let is_next = batch.place == reach.place || batch.place.position == 0;
+            if !batch.in_file || !is_next || batch.next > self.durable_end {
+                break;
+            }
+            reach = Reach { offset: batch.next, place: batch.place.after(batch.bytes.len() as u32) };
+        }
+        if reach == self.written {
+            return false;
+        }
+        self.written = reach;
+        self.tail.forget_below(reach.offset, budget);
+        true
     }
 
     /// Bytes of the tail that may go to the segments now.

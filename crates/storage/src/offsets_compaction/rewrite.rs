@@ -90,9 +90,6 @@ fn records<'a>(batch: &BatchView<'_>, body: &'a [u8]) -> Result<Records<'a>, Rew
 
 /// A record without a key is the last of nothing.
 fn is_kept(record: &Record<'_>, keys: &KeyMap, horizon: Option<Timestamp>, now: Timestamp) -> bool {
-    if record.offset >= keys.end() {
-        return true;
-    }
     let Some(key) = record.key else { return false };
     let is_young = horizon.is_none_or(|horizon| now < horizon);
     keys.is_newest(key, record.offset) && (record.value.is_some() || is_young)

@@ -27,6 +27,9 @@ pub(crate) struct LogMap {
     pub synced: Reach,
     /// The least end that a truncation behind the entry has left.
     pub cut: Option<Offset>,
+    /// The last truncation behind the entry was not followed by a `synced` record: of a relaxed log, what the files hold
+    /// beyond it may be what it was to cut.
+    pub is_cut_open: bool,
     /// Contiguous and in order, from S on.
     pub pieces: Vec<Piece>,
     /// The newest group with a record of this log.
@@ -125,6 +128,7 @@ impl LogMap {
             high_watermark: entry.high_watermark,
             synced: entry.synced,
             cut: None,
+            is_cut_open: false,
             pieces: Vec::new(),
             lsn: entry.lsn,
             is_touched: false,
@@ -150,6 +154,7 @@ impl LogMap {
             entry: None,
             synced: Reach { offset: log_start, place },
             cut: None,
+            is_cut_open: false,
             pieces: Vec::new(),
             lsn: 0,
             is_touched: true,
@@ -179,6 +184,7 @@ impl LogMap {
                 self.cut_pieces(*to);
                 if self.is_behind_entry(group) {
                     self.cut = Some(self.cut.map_or(*to, |cut| cut.min(*to)));
+                    self.is_cut_open = true;
                     if self.synced.offset > *to {
                         self.synced.offset = *to;
                     }
@@ -189,6 +195,7 @@ impl LogMap {
             WalkedBody::Synced { end, place, durability } => {
                 if self.is_behind_entry(group) {
                     self.durability = *durability;
+                    self.is_cut_open = false;
                     self.synced = Reach { offset: *end, place: *place };
                 }
                 ends.insert(self.log_id, *end);

@@ -18,7 +18,7 @@ use crate::journal::lane::{Slot, parse_slot, slot_path};
 use crate::journal::walk::{WalkError, Walked, WalkedBody, Walker};
 use crate::journal::{BLOCK, GroupBuilder, GroupKind, Lane, LaneSpace};
 use crate::layout;
-use crate::log::state::{DirectoryState, State};
+use crate::log::state::{Control, DirectoryState, Gate, State, Then};
 use crate::log::Log;
 use crate::meta::MetaError;
 use crate::registry::Registry;
@@ -66,6 +66,7 @@ pub(crate) fn recover(shared: &Arc<Shared>) -> Result<Recovered, OpenError> {
     let mut walker = Walker::new(&slots)?;
     let mut walked = walker.walk(header.lane_start, header.durable_group)?;
     end_at_torn_piece(shared, &mut walked)?;
+    make_durable(shared, &slots, &mut walker, &walked)?;
     let mut maps = Maps::new(found.entries, header.next_log_id);
     maps.replay(&walked.records).map_err(|error| lane_error(&shared.path, &error))?;
     set_orphans_aside(shared, &mut maps)?;
@@ -74,7 +75,8 @@ pub(crate) fn recover(shared: &Arc<Shared>) -> Result<Recovered, OpenError> {
     for (_, mut map) in maps.logs {
         let directory: Arc<Path> = shared.path.join(layout::log_dir_name(&map.name, map.log_id)).into();
         let is_relaxed = map.durability == Durability::Relaxed;
-        let repaired = if map.is_touched || is_relaxed {
+        let has_dropped = map.entry.as_ref().is_some_and(|entry| entry.has_dropped());
+        let repaired = if map.is_touched || is_relaxed || has_dropped {
             Repair { env, directory, durable_group: walked.durable_group }.run(&mut map, &mut walker)?
         } else {
             untouched(env, &directory, map.entry.take().expect("what no record speaks of has an entry"))
@@ -90,7 +92,7 @@ pub(crate) fn recover(shared: &Arc<Shared>) -> Result<Recovered, OpenError> {
     sync_dir(&*env.disk, &shared.path)?;
 
     let was_clean = header.is_clean && walked.groups.is_empty();
-    let lane = open_run(shared, &slots, &mut walker, &walked)?;
+    let lane = open_run(shared, &slots, &walked)?;
     let checkpoints = Checkpoints {
         files: found.files,
         starts: found.starts,
@@ -271,22 +273,34 @@ fn log_of(shared: &Arc<Shared>, map: &map::LogMap, repaired: Repaired) -> Arc<Lo
     state.epochs = repaired.epochs;
     state.producers = repaired.producers;
     state.config.durability = map.durability;
+    if map.is_cut_open && map.durability == Durability::Relaxed {
+        state.gate = Gate::Paused;
+        let then = Then::Open { answer: None };
+        state.controls.push(Control::Synced { end, durability: map.durability, then });
+    }
+    let active = state.active().summary();
+    state.named = (active.size_bytes > 0).then_some(active.base_offset);
+    let has_controls = !state.controls.is_empty();
     state.directory = DirectoryState { is_made: repaired.directory_is_made, is_synced: repaired.directory_is_made };
-    Log::new(shared.clone(), map.name.clone(), map.topic_id, map.log_id, map.high_watermark, state)
+    let log = Log::new(shared.clone(), map.name.clone(), map.topic_id, map.log_id, map.high_watermark, state);
+    if has_controls {
+        log.enqueue(&mut log.state());
+    }
+    log
 }
 
-/// Makes what was accepted durable, then opens a new run behind it. From here on the lane may be written.
-fn open_run(
-    shared: &Arc<Shared>,
+/// Groups that no header calls durable may be in a cache only, and so may their direct pieces: written again, and synced,
+/// they are not. Before that nothing may be done that they ask for.
+fn make_durable(
+    shared: &Shared,
     slots: &[Slot],
     walker: &mut Walker<'_>,
     walked: &Walked,
-) -> Result<Lane, OpenError> {
+) -> Result<(), OpenError> {
     let disk = &*shared.env.disk;
     let directory = shared.path.join(layout::LANE);
     let io = |error: std::io::Error| io_error(&directory, &error);
     sync_dir(disk, &directory)?;
-    // A group that no header calls durable may be in a cache only. Written again it is not.
     let mut touched: Vec<u32> = Vec::new();
     for group in walked.groups.iter().filter(|group| group.number > walked.durable_group) {
         let slot = slots.iter().find(|slot| slot.number == group.place.slot).expect("the walk came through it");
@@ -299,7 +313,25 @@ fn open_run(
     for slot in slots.iter().filter(|slot| touched.contains(&slot.number)) {
         slot.file.sync_data().map_err(io)?;
     }
+    for record in walked.records.iter().filter(|record| record.group > walked.durable_group) {
+        let WalkedBody::Identity { place, size_bytes, .. } = &record.body else { continue };
+        let Some(directory) = directory_of(shared, record.log_id)? else { continue };
+        let path = directory.join(file_name(place.segment, FileKind::Log));
+        let io = |error: std::io::Error| io_error(&path, &error);
+        let file = disk.open(&path, OpenOptions::WRITE).map_err(io)?;
+        let mut bytes = vec![0; *size_bytes as usize];
+        let read = file.read_at(&mut bytes, place.position.into()).map_err(io)?;
+        file.write_all_at(&[IoSlice::new(&bytes[..read])], place.position.into()).map_err(io)?;
+        file.sync_data().map_err(io)?;
+    }
+    Ok(())
+}
 
+/// Opens a new run behind what was accepted. From here on the lane may be written.
+fn open_run(shared: &Arc<Shared>, slots: &[Slot], walked: &Walked) -> Result<Lane, OpenError> {
+    let disk = &*shared.env.disk;
+    let directory = shared.path.join(layout::LANE);
+    let io = |error: std::io::Error| io_error(&directory, &error);
     let mut space = space_of(shared, slots, walked);
     let run = shared.env.rng.next_u64();
     let current = space.used.back().expect("the lane has a file").0.clone();

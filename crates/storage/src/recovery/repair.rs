@@ -54,6 +54,10 @@ impl Repair<'_> {
             Err(error) => return Err(self.io(error)),
         };
         let mut log = self.begin(map)?;
+        if log.noted < map.synced.offset {
+            // Synced outside the lane since the entry was taken.
+            self.note_from_files(&mut log, map.synced.offset)?;
+        }
         let is_relaxed = map.durability == Durability::Relaxed;
         if map.pieces.is_empty() && !directory_is_made {
             let end = Reach { offset: map.synced.offset, place: map.synced.place };
@@ -62,12 +66,12 @@ impl Repair<'_> {
         if !directory_is_made {
             self.env.disk.create_dir(&self.directory).map_err(|error| self.io(error))?;
         }
-        log.drop_below(map.log_start);
+        let first = log.drop_below(map.log_start, &map.pieces);
         for piece in &map.pieces {
-            self.restore(&mut log, piece, map.synced, walker)?;
+            self.restore(&mut log, piece, map.synced, first, walker)?;
         }
         let (mut kept_bytes, mut dropped_bytes) = (0, 0);
-        if is_relaxed {
+        if is_relaxed && !map.is_cut_open {
             (kept_bytes, dropped_bytes) = self.take_unsynced(&mut log)?;
         }
         dropped_bytes += self.remove_beyond(&log)?;
@@ -78,7 +82,9 @@ impl Repair<'_> {
                 Err(error) if error.io_kind() == Some(ErrorKind::NotFound) && segment.summary().size_bytes == 0 => {}
                 Err(error) => return Err(OpenError::Segment(error.to_string())),
             }
-            if segment.is_dirty() {
+            // Also where nothing was written: what is seen of the file may be in the cache only, its length too.
+            let is_touched = segment.base_offset() >= map.synced.place.segment;
+            if (segment.is_dirty() || is_touched) && segment.summary().size_bytes > 0 {
                 segment.sync().map_err(|error| OpenError::Segment(error.to_string()))?;
             }
         }
@@ -97,16 +103,12 @@ impl Repair<'_> {
             // Made since the checkpoint: nothing of it was in segments when that was taken, unless a sync has said so.
             let base = map.log_start.min(start);
             let base = map.pieces.first().map_or(base, |piece| piece.place.segment.min(base));
-            let mut log = Log {
+            return Ok(Log {
                 segments: VecDeque::from([self.segment(Summary::empty(base, now))]),
                 epochs: LeaderEpochs::default(),
                 producers: ProducerState::new(base),
                 noted: base,
-            };
-            if start > base {
-                self.note_from_files(&mut log, start)?;
-            }
-            return Ok(log);
+            });
         };
         let cut = map.cut.filter(|cut| *cut < entry.end);
         let Some(cut) = cut else {
@@ -135,8 +137,10 @@ impl Repair<'_> {
             log.segments.push_back(self.segment(Summary::empty(left, now)));
             log.noted = left;
         }
-        let last = log.segments.back().expect("just seen to").summary();
-        map.synced.place = SegmentPlace { segment: last.base_offset, position: last.size_bytes };
+        if map.synced.offset == left {
+            let last = log.segments.back().expect("just seen to").summary();
+            map.synced.place = SegmentPlace { segment: last.base_offset, position: last.size_bytes };
+        }
         Ok(log)
     }
 
@@ -200,13 +204,21 @@ impl Repair<'_> {
         log: &mut Log,
         piece: &Piece,
         synced: Reach,
+        first: Offset,
         walker: &mut Walker<'_>,
     ) -> Result<(), OpenError> {
-        if piece.place.segment < log.segments[0].base_offset() {
-            return Ok(()); // Dropped, as all of it lies below the log start.
+        // Of what lies below the log start only its producers are of interest.
+        let is_dropped = piece.place.segment < first;
+        if is_dropped && piece.to <= log.noted {
+            return Ok(());
         }
-        let segment = self.segment_at(log, piece.place.segment);
-        segment.open_or_create().map_err(|error| OpenError::Segment(error.to_string()))?;
+        let segment = if is_dropped {
+            self.segment(Summary::empty(piece.place.segment, Timestamp::NONE))
+        } else {
+            let segment = self.segment_at(log, piece.place.segment);
+            segment.open_or_create().map_err(|error| OpenError::Segment(error.to_string()))?;
+            segment
+        };
         let bytes = match piece.source {
             Source::Lane(lane) => walker.data(lane, piece.size_bytes)?,
             Source::Direct { crc } => {
@@ -235,7 +247,9 @@ impl Repair<'_> {
                 write_from.get_or_insert(position);
             }
             if batch.base_offset() >= log.noted {
-                segment.note(&place);
+                if !is_dropped {
+                    segment.note(&place);
+                }
                 log.producers.apply(&batch, batch.body());
                 log.epochs.assign(batch.partition_leader_epoch(), batch.base_offset());
                 log.noted = batch.next_offset();
@@ -243,7 +257,7 @@ impl Repair<'_> {
             position += batch.size_bytes() as u32;
         }
         let is_doubtful = matches!(piece.source, Source::Lane(_)) || piece.group > self.durable_group;
-        if let Some(from) = write_from.filter(|_| is_doubtful) {
+        if let Some(from) = write_from.filter(|_| is_doubtful && !is_dropped) {
             let [skip, end] = [from, position].map(|at| (at - piece.place.position) as usize);
             let part = IoSlice::new(&bytes[skip..end]);
             segment.write_at(&[part], from).map_err(|error| OpenError::Segment(error.to_string()))?;
@@ -257,7 +271,7 @@ impl Repair<'_> {
             return segment.clone();
         }
         let segment = self.segment(Summary::empty(base, Timestamp(self.env.clock.wall_ms())));
-        if log.segments.len() == 1 && log.segments[0].summary().size_bytes == 0 {
+        if log.segments.len() == 1 && log.segments[0].summary().size_bytes == 0 && base != log.segments[0].base_offset() {
             log.segments.clear(); // The empty one that it began with.
         }
         log.segments.push_back(segment.clone());
@@ -353,10 +367,15 @@ impl Repair<'_> {
 
 impl Log {
     /// Segments wholly below the log start; their files may be gone already, what is left of them goes.
-    fn drop_below(&mut self, log_start: Offset) {
-        while self.segments.len() > 1 && self.segments[1].base_offset() <= log_start {
+    /// Returns where the first of those that stay begins.
+    fn drop_below(&mut self, log_start: Offset, pieces: &[Piece]) -> Offset {
+        let bases = self.segments.iter().map(|segment| segment.base_offset());
+        let bases = bases.chain(pieces.iter().map(|piece| piece.place.segment));
+        let first = bases.filter(|base| *base <= log_start).max().unwrap_or(Offset(i64::MIN));
+        while self.segments.front().is_some_and(|segment| segment.base_offset() < first) {
             self.segments.pop_front();
         }
+        first
     }
 
     fn repaired(self, end: Reach, directory_is_made: bool, kept_bytes: u64, dropped_bytes: u64) -> Repaired {

@@ -220,22 +220,21 @@ impl Segment {
         }
     }
 
-    /// The last entry for which `reached` is true; loads the index if that is allowed.
+    /// The last entry for which `reached` is true, which must be of a batch below `written`: others may lie in the tail
+    /// only. Loads the index if that is allowed.
     pub(super) fn find_offset_entry(
         &self,
         written: Written,
         access: Access,
         reached: impl Fn(&OffsetEntry) -> bool,
     ) -> Result<Search<Option<OffsetEntry>>, SegmentError> {
-        // What is beyond `written` may lie in the tail only.
-        let reached = |entry: &OffsetEntry| entry.position < written.position && reached(entry);
-        let mut place = self.state.lock().offsets.find(reached);
+        let mut place = self.state.lock().offsets.find(&reached);
         if matches!(place, Place::Unloaded) {
             if access == Access::Cached {
                 return Ok(Search::Cold);
             }
             self.load(written)?;
-            place = self.state.lock().offsets.find(reached);
+            place = self.state.lock().offsets.find(&reached);
         }
         match place {
             Place::Here(entry) => Ok(Search::Done(Some(entry))),

@@ -34,6 +34,17 @@ fn an_index_entry_comes_with_the_first_batch_after_more_than_the_interval() {
 }
 
 #[test]
+fn exactly_the_interval_is_not_more_than_the_interval() {
+    let mut model = Model::new(1);
+    for _ in 0..3 {
+        model.append_sized(1, Timestamp(1), 4096);
+    }
+    model.write_all();
+    model.segment.seal().unwrap();
+    assert_eq!(model.file(FileKind::OffsetIndex), [[0, 0, 0, 2], [0, 0, 0x20, 0]].concat());
+}
+
+#[test]
 fn sealing_adds_the_greatest_timestamp_once() {
     let mut model = Model::new(1);
     model.append_sized(3, Timestamp(70), 300);

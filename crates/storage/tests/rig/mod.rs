@@ -159,13 +159,17 @@ pub fn batch(tag: u64, records: usize, value_bytes: usize) -> Bytes {
 }
 
 pub fn idempotent_batch(tag: u64, producer: i64, sequence: i32) -> Bytes {
+    sized_idempotent_batch(tag, producer, sequence, 20)
+}
+
+pub fn sized_idempotent_batch(tag: u64, producer: i64, sequence: i32, value_bytes: usize) -> Bytes {
     let builder = BatchBuilder::default().with_producer(
         ProducerId(producer),
         ProducerEpoch(0),
         Sequence(sequence),
         false,
     );
-    build(builder, tag, 1, 20)
+    build(builder, tag, 1, value_bytes)
 }
 
 fn build(mut builder: BatchBuilder, tag: u64, records: usize, value_bytes: usize) -> Bytes {
@@ -191,7 +195,8 @@ pub fn contents_from(log: &Log, from: Offset) -> Vec<u8> {
     let end = log.ends().log_end;
     let mut all = Vec::new();
     while from < end {
-        let read = log.read_blocking(from, 4096, end, true).unwrap();
+        let read = log.read_blocking(from, 4096, end, true);
+        let read = read.unwrap_or_else(|error| panic!("{log:?} at {from}: {error}"));
         let mut bytes = Vec::new();
         for slice in read.slices {
             match slice {

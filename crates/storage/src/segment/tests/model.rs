@@ -4,7 +4,9 @@ use std::io::IoSlice;
 use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
+use env::sim::disk::Call;
 use env::sim::{Chance, Disk};
 use record::{BatchBuilder, BatchMut, LeaderEpoch, Offset, Timestamp};
 
@@ -18,6 +20,8 @@ pub struct Model {
     pub places: Vec<BatchPlace>,
     // How many of them are in the file.
     pub written: usize,
+    // Each is a doubt: nothing else removes index files of a segment that is not empty.
+    pub removed_files: Arc<AtomicUsize>,
 }
 
 impl Model {
@@ -29,8 +33,23 @@ impl Model {
         let disk = Disk::new(seed);
         env::Disk::create_dir(&disk, Path::new(Self::DIRECTORY)).unwrap();
         env::Disk::sync_dir(&disk, Path::new("/")).unwrap();
+        let removed_files = Arc::new(AtomicUsize::new(0));
+        let count = removed_files.clone();
+        disk.observe(move |call, _| {
+            if call == Call::RemoveFile {
+                count.fetch_add(1, Ordering::Relaxed);
+            }
+        });
         let segment = Self::open(&disk, Summary::empty(Self::BASE, Self::CREATED));
-        Model { disk, segment, chance: Chance::new(seed), batches: Vec::new(), places: Vec::new(), written: 0 }
+        Model {
+            disk,
+            segment,
+            chance: Chance::new(seed),
+            batches: Vec::new(),
+            places: Vec::new(),
+            written: 0,
+            removed_files,
+        }
     }
 
     pub fn open(disk: &Disk, summary: Summary) -> Segment {
@@ -83,6 +102,11 @@ impl Model {
         self.batches.truncate(count);
         self.places.truncate(count);
         self.written = self.written.min(count);
+    }
+
+    /// Since the last time it was asked.
+    pub fn has_doubted(&self) -> bool {
+        self.removed_files.swap(0, Ordering::Relaxed) > 0
     }
 
     /// As one piece.
