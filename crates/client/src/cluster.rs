@@ -169,7 +169,18 @@ impl Client {
                 cluster.brokers.get(&id).ok_or(CallError::NoSuchBroker { id })?.address.clone()
             }
         };
-        self.connection(&address, purpose).await
+        self.connection(&address, purpose).await.map_err(|error| self.advertised(error))
+    }
+
+    /// Where a broker sends us need not be where we can go: the usual trouble of containers, worth a hint.
+    fn advertised(&self, error: CallError) -> CallError {
+        match error {
+            CallError::Connect { address, reason } if !self.shared.bootstrap.contains(&address) => {
+                let hint = "the cluster says that a broker is there; see its advertised.listeners";
+                CallError::Connect { reason: format!("{reason}; {hint}"), address }
+            }
+            other => other,
+        }
     }
 
     /// Whom to ask to create and delete topics.
@@ -196,7 +207,8 @@ impl Client {
             error => return Ok(Err(error)),
         }
         let port = u16::try_from(response.port).unwrap_or(0);
-        self.connection(&Address::new(response.host, port), Purpose::Coordinator).await.map(Ok)
+        let address = Address::new(response.host, port);
+        self.connection(&address, Purpose::Coordinator).await.map(Ok).map_err(|error| self.advertised(error))
     }
 
     async fn connection(&self, address: &Address, purpose: Purpose) -> Result<Connection, CallError> {

@@ -1,12 +1,13 @@
 //! One connection to one broker. Requests go out in the order in which they are sent and may overtake nobody; several
 //! may be under way at a time.
+use std::io;
 use std::marker::PhantomData;
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use env::Env;
+use env::{BoxFuture, Env};
 use protocol::api_versions_request::ApiVersionsRequest;
 use protocol::{ApiKey, Message, Request, View, decode_response_header, encode_request};
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
@@ -66,18 +67,10 @@ impl Connection {
     /// Connects to the first address of the host that answers, and asks which versions are served.
     pub async fn open(env: &Env, address: &Address, options: &ConnectionOptions) -> Result<Connection, CallError> {
         let failed = |reason: String| CallError::Connect { address: address.clone(), reason };
-        let resolved = env.net.resolve(&address.host, address.port).await.map_err(|error| failed(error.to_string()))?;
+        let resolved = within(env, options.connect_timeout, env.net.resolve(&address.host, address.port)).await;
         let mut reason = "the name has no address".to_owned();
-        for socket in resolved {
-            let deadline = env.clock.now() + options.connect_timeout;
-            let connected = tokio::select! {
-                biased;
-                connected = env.net.connect(socket) => connected.map_err(|error| error.to_string()),
-                () = env.clock.sleep_until(deadline) => {
-                    Err(format!("no answer within {} ms", options.connect_timeout.as_millis()))
-                }
-            };
-            match connected {
+        for socket in resolved.map_err(failed)? {
+            match within(env, options.connect_timeout, env.net.connect(socket)).await {
                 Ok(connection) => return Connection::greet(env, connection, address.to_string(), options).await,
                 Err(error) => reason = error,
             }
@@ -159,6 +152,16 @@ impl Connection {
     /// Whom we are connected to, as it was asked for.
     pub fn peer(&self) -> &str {
         &self.handle.peer
+    }
+}
+
+/// The outcome of something that the network may keep us waiting for.
+async fn within<T>(env: &Env, time: Duration, work: BoxFuture<io::Result<T>>) -> Result<T, String> {
+    let deadline = env.clock.now() + time;
+    tokio::select! {
+        biased;
+        done = work => done.map_err(|error| error.to_string()),
+        () = env.clock.sleep_until(deadline) => Err(format!("no answer within {} ms", time.as_millis())),
     }
 }
 

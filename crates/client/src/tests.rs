@@ -228,6 +228,18 @@ async fn a_client_finds_brokers_and_shares_connections() {
     assert!(error.to_string().starts_with(&format!("cannot connect to {dead}: ")), "{error}");
 }
 
+#[tokio::test]
+async fn a_broker_that_is_not_where_the_cluster_says_is_explained() {
+    fn misadvertised(request: RequestFrame<'_>, _: u16) -> Reaction {
+        well_behaved(request, 1)
+    }
+    let env = env::real::env();
+    let broker = FakeBroker::start(&env, misadvertised);
+    let client = Client::new(env, vec![broker.address], options());
+    let error = client.broker(7, Purpose::General).await.err().unwrap().to_string();
+    assert!(error.starts_with("cannot connect to 127.0.0.1:1: ") && error.ends_with("advertised.listeners"), "{error}");
+}
+
 #[test]
 fn addresses_are_read_and_written() {
     for (text, host, port) in [

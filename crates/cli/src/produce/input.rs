@@ -36,7 +36,7 @@ pub struct Reader {
 }
 
 /// No broker takes a record like this; the input probably has no delimiters at all.
-const RECORD_BYTES_MAX: usize = 1 << 30;
+const RECORD_BYTES_MAX: usize = 128 << 20;
 
 impl Reader {
     pub fn new(shape: Shape) -> Reader {
