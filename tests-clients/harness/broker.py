@@ -146,7 +146,7 @@ class Ottla(Broker):
     name = "ottla"
 
     def __init__(self, binary: Path, home: Path, properties=None, port=None):
-        super().__init__(home, properties, port)
+        super().__init__(home, {"ottla.http.listener": f"127.0.0.1:{free_port()}"} | (properties or {}), port)
         self.binary = binary
 
     def command(self):

@@ -1,6 +1,7 @@
 """From what a suite printed to counted checks, and from those to the summary and the table in the docs.
 
-Our own programs print one line a check: `ok - NAME`, `not ok - NAME: reason`, `ok - NAME # SKIP reason`.
+Our own programs print one line a check: `ok - NAME`, `not ok - NAME: reason`, `ok - NAME # SKIP reason` for what
+was not run, `ok - NAME # NA reason` for what does not apply.
 Other projects' tests are read from their runner's report.
 """
 
@@ -80,7 +81,9 @@ class NotApplicable:
 def of_our_programs(text):
     checks = []
     for line in text.splitlines():
-        if skipped := re.match(r"ok - (.*?) # SKIP (.*)", line):
+        if excused := re.match(r"ok - (.*?) # NA (.*)", line):
+            checks.append(Check(excused[1], NOT_APPLICABLE, excused[2]))
+        elif skipped := re.match(r"ok - (.*?) # SKIP (.*)", line):
             checks.append(Check(skipped[1], NOT_RUN, skipped[2]))
         elif passed := re.match(r"ok - (.*)", line):
             checks.append(Check(passed[1].strip(), PASSED))

@@ -10,6 +10,7 @@ import uuid
 import batches as b
 from batches import batch, patched, record
 from connection import API_VERSIONS
+from transcript import OWN_CONFIGS
 
 BAD_NAMES = ["", ".", "..", "a/b", "a\0b", "a b", "x" * 249, "x" * 250, "ünder", "a\nb", "__consumer_offsets_", "ok.name"]
 NO_ID = uuid.UUID(int=0)
@@ -780,7 +781,8 @@ def configs(scene):
         found = sorted((c["name"], c["value"], c["configSource"], c["isSensitive"], c["readOnly"], c["configType"])
                        for c in answer["results"][0]["configs"])
         for one in found:
-            scene.note("of the topic", list(one))
+            if one[0] not in OWN_CONFIGS:
+                scene.note(f"of the topic: {one[0]}".replace(": ", " "), list(one))
     scene.ask("describe of the broker", "DescribeConfigs", 4, {"resources": [broker | {"configurationKeys": ["num.partitions"]}]})
     ask = lambda label, **resource: scene.ask(f"describe {label}", "DescribeConfigs", 4, {"resources": [resource | {"configurationKeys": []}]})
     ask("of an unknown topic", resourceType=2, resourceName="never-was")

@@ -8,12 +8,17 @@ import hashlib
 import json
 import re
 import uuid
+from dataclasses import dataclass
 from pathlib import Path
 
 from connection import Closed, Connection
 
 RECORDED = Path(__file__).resolve().parent / "kafka-4.4.0.txt"
 TIMES = {"logAppendTimeMs"}
+# Lists that Kafka builds from a hash map.
+UNORDERED = {"topics", "responses", "configs", "results", "groups", "partitions"}
+# Configs of topics that Kafka does not have.
+OWN_CONFIGS = {"durability"}
 WORDS = {"errorMessage", "batchIndexErrorMessage"}
 
 
@@ -72,9 +77,12 @@ class Scene:
         if isinstance(value, dict):
             return {key: self.masked(inner, key) for key, inner in value.items() if key != "throttleTimeMs"}
         if isinstance(value, list):
-            # Kafka gives topics in the order of a hash map.
-            if value and isinstance(value[0], dict) and "name" in value[0]:
-                value = sorted(value, key=lambda inner: inner["name"] or "")
+            # Kafka gives many things in the order of a hash map.
+            for key in ("name", "groupId", "partitionIndex"):
+                if value and isinstance(value[0], dict) and key in value[0] and name in UNORDERED:
+                    value = sorted(value, key=lambda inner: (inner[key] is not None, inner[key]))
+            if name == "configs":
+                value = [inner for inner in value if inner["name"] not in OWN_CONFIGS]
             return [self.masked(inner, name) for inner in value]
         if isinstance(value, uuid.UUID):
             return self.alias("id", value) if value.int else "no id"
@@ -96,19 +104,55 @@ class Scene:
         return value
 
 
-def wordless(line):
-    """A line without the texts that only people read."""
-    label, _, answer = line.partition(": ")
-    try:
-        return f"{label}: {json.dumps(without_words(json.loads(answer)))}"
-    except ValueError:
-        return line
+def parsed(lines):
+    """Label by label, in order. A label that comes twice is numbered."""
+    answers = {}
+    for line in lines:
+        label, _, answer = line.partition(": ")
+        count = sum(known == label or known.startswith(f"{label} (") for known in answers)
+        try:
+            answer = json.loads(answer)
+        except ValueError:
+            pass  # `closed`, `silent`
+        answers[f"{label} ({count + 1})" if count else label] = answer
+    return answers
 
 
-def without_words(value):
-    if isinstance(value, dict):
-        return {key: without_words(inner) for key, inner in value.items() if key not in WORDS}
-    return [without_words(inner) for inner in value] if isinstance(value, list) else value
+@dataclass
+class Difference:
+    label: str
+    path: str
+    found: object
+    kafka: object
+
+    def is_words(self):
+        return self.path.rsplit(".", 1)[-1] in WORDS
+
+    def __str__(self):
+        return f"{self.label}: {self.path or 'answer'} is {short(self.found)}, Kafka: {short(self.kafka)}"
+
+
+def short(value):
+    text = value if isinstance(value, str) else json.dumps(value)
+    return text if len(text) < 300 else f"{text[:300]}..."
+
+
+def differences(found, wanted):
+    found, wanted = parsed(found), parsed(wanted)
+    for label in [*wanted, *(label for label in found if label not in wanted)]:
+        yield from (Difference(label, *difference) for difference in
+                    compare("", found.get(label, "not asked"), wanted.get(label, "not asked")))
+
+
+def compare(path, found, kafka):
+    if type(found) is type(kafka) and isinstance(found, dict):
+        for key in {**kafka, **found}:
+            yield from compare(f"{path}.{key}".lstrip("."), found.get(key, "missing"), kafka.get(key, "missing"))
+    elif isinstance(found, list) and isinstance(kafka, list) and len(found) == len(kafka):
+        for at, (one, other) in enumerate(zip(found, kafka)):
+            yield from compare(f"{path}[{at}]", one, other)
+    elif found != kafka:
+        yield path, found, kafka
 
 
 def recorded():
@@ -125,16 +169,3 @@ def recorded():
 def write(scenes):
     RECORDED.write_text("# What Apache Kafka 4.4.0 answers. Made by `REWRITE=1 tests-clients/run.py --broker kafka --only wire`.\n"
                         + "".join(f"\n## {name}\n" + "\n".join(lines) + "\n" for name, lines in scenes.items()))
-
-
-def first_difference(found, wanted):
-    for one, other in zip(found, wanted):
-        if one != other:
-            return f"{one[:700]} | Kafka: {other[:700]}"
-    return "" if len(found) == len(wanted) else f"{len(found)} lines, Kafka: {len(wanted)}"
-
-
-def all_differences(found, wanted):
-    for one, other in zip(found, wanted):
-        if one != other:
-            yield f"  found {one}\n  Kafka {other}"
