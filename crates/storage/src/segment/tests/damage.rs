@@ -85,19 +85,27 @@ fn an_entry_that_points_to_another_batch_is_found_out_when_it_is_used() {
 
 #[test]
 fn one_false_entry_among_true_ones_is_found_out() {
-    for at in [1, 5, 9] {
+    let position = |bytes: &[u8], at: usize| u32::from_be_bytes(bytes[at * 8 + 4..at * 8 + 8].try_into().unwrap());
+    let index = grown(4).file(FileKind::OffsetIndex);
+    let mut tried = 0;
+    for at in 1..index.len() / 8 - 1 {
         let mut model = grown(4);
-        let places = model.places.clone();
+        let next = model.places.iter().find(|place| place.position > position(&index, at)).unwrap().position;
+        if next >= position(&index, at + 1) {
+            continue; // It would not rise any more: loading finds that.
+        }
         overwrite(&model, FileKind::OffsetIndex, |bytes| {
-            let position = &mut bytes[at * 8 + 4..at * 8 + 8];
-            let known = u32::from_be_bytes((&*position).try_into().unwrap());
-            let index = places.iter().position(|place| place.position == known).unwrap();
-            position.copy_from_slice(&places[index + 1].position.to_be_bytes());
+            bytes[at * 8 + 4..at * 8 + 8].copy_from_slice(&next.to_be_bytes());
         });
         model.segment = Model::open(&model.disk, model.segment.summary());
         model.check();
-        assert!(model.has_doubted());
+        assert!(model.has_doubted(), "entry {at}");
+        tried += 1;
+        if tried == 3 {
+            return;
+        }
     }
+    panic!("only {tried} entries could be made false");
 }
 
 #[test]
