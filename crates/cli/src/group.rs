@@ -28,9 +28,11 @@ pub enum GroupCommand {
 
 #[derive(Args, Debug)]
 pub struct Describe {
+    /// Which groups to show
     #[arg(required = true)]
     groups: Vec<String>,
 
+    /// For people or for programs
     #[arg(short, long, value_enum, default_value_t)]
     output: Output,
 
@@ -40,6 +42,7 @@ pub struct Describe {
 
 #[derive(Args, Debug)]
 pub struct List {
+    /// For people or for programs
     #[arg(short, long, value_enum, default_value_t)]
     output: Output,
 

@@ -27,6 +27,7 @@ pub enum TopicCommand {
 
 #[derive(Args, Debug)]
 pub struct Create {
+    /// Names of letters, digits, `.`, `_` and `-`
     #[arg(required = true)]
     topics: Vec<String>,
 
@@ -56,6 +57,7 @@ pub struct Create {
 
 #[derive(Args, Debug)]
 pub struct Delete {
+    /// Which topics to delete
     #[arg(required = true)]
     topics: Vec<String>,
 
@@ -73,6 +75,7 @@ pub struct Delete {
 
 #[derive(Args, Debug)]
 pub struct Describe {
+    /// Which topics to show
     #[arg(required = true)]
     topics: Vec<String>,
 
@@ -80,6 +83,7 @@ pub struct Describe {
     #[arg(short, long)]
     all: bool,
 
+    /// For people or for programs
     #[arg(short, long, value_enum, default_value_t)]
     output: Output,
 
@@ -93,6 +97,7 @@ pub struct List {
     #[arg(short, long)]
     internal: bool,
 
+    /// For people or for programs
     #[arg(short, long, value_enum, default_value_t)]
     output: Output,
 

@@ -26,6 +26,7 @@ use position::{Point, Range};
 
 #[derive(Args, Debug)]
 pub struct Consume {
+    /// Which topics to read
     #[arg(required = true)]
     topics: Vec<String>,
 

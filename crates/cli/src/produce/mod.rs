@@ -21,6 +21,7 @@ use sender::Sender;
 
 #[derive(Args, Debug)]
 pub struct Produce {
+    /// Where to write; it is made if it is not there and the broker makes topics
     topic: String,
 
     /// The key of every record
@@ -43,6 +44,7 @@ pub struct Produce {
     #[arg(short, long)]
     partition: Option<i32>,
 
+    /// How batches are compressed
     #[arg(short = 'z', long, value_enum, default_value_t)]
     compression: Codec,
 
