@@ -45,3 +45,15 @@ fn sampled_sequences_of_four_and_five_operations_survive() {
     sample(OPS, 5, 60 * factor(), &bounds, &mut report);
     print("four and five", &report);
 }
+
+/// `OTTLA_SEQUENCE="Append Roll Truncate"` looks into one sequence alone.
+#[test]
+fn the_sequence_that_was_asked_for_survives() {
+    let Ok(asked) = std::env::var("OTTLA_SEQUENCE") else { return };
+    let find = |name: &str| *OPS.iter().find(|op| format!("{op:?}") == name).unwrap_or_else(|| panic!("no {name}"));
+    let sequence: Vec<Op> = asked.split_whitespace().map(find).collect();
+    let mut report = Report::default();
+    let bounds = Bounds { fates_max: 20, second_crashes: 2, seed: 3 };
+    enumeration_model::run_one(&sequence, &bounds, &mut report);
+    print(&asked, &report);
+}

@@ -113,15 +113,24 @@ const FULL_RETRY: Duration = Duration::from_secs(1);
 
 impl Flusher {
     pub fn new(shared: Arc<Shared>, registry: Arc<Registry>, checkpoints: Checkpoints) -> Self {
-        let retention_at = shared.env.clock.now() + shared.settings.retention_check;
+        let now = shared.env.clock.now();
+        let retention_at = now + shared.settings.retention_check;
+        let has_dropped = |log: &Arc<Log>| !log.state().dropped.is_empty();
+        let unlinks: VecDeque<(u64, Arc<Log>)> = registry
+            .after(None, usize::MAX)
+            .into_iter()
+            .filter(has_dropped)
+            .map(|log| (checkpoints.sequence + 2, log))
+            .collect();
+        let unlink_checkpoint_at = (!unlinks.is_empty()).then_some(now);
         Self {
             shared,
             registry,
             writing: None,
             change: None,
             planned: BTreeMap::new(),
-            unlinks: VecDeque::new(),
-            unlink_checkpoint_at: None,
+            unlinks,
+            unlink_checkpoint_at,
             log_sync: None,
             lane_file: None,
             checkpoints,

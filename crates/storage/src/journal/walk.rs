@@ -85,6 +85,11 @@ impl<'a> Walker<'a> {
         Ok(Self { slots, heads, buffer })
     }
 
+    /// The number of the group that each file begins with.
+    pub fn heads(&self) -> Vec<Option<u64>> {
+        self.heads.iter().map(|head| head.map(|(header, _)| header.number)).collect()
+    }
+
     /// Everything from `start` on. `durable_group` is what the checkpoint knows.
     pub fn walk(&mut self, start: LanePoint, durable_group: u64) -> Result<Walked, WalkError> {
         let mut walked = Walked { start, end: start, durable_group, ..Walked::default() };

@@ -92,7 +92,8 @@ pub(crate) fn recover(shared: &Arc<Shared>) -> Result<Recovered, OpenError> {
     sync_dir(&*env.disk, &shared.path)?;
 
     let was_clean = header.is_clean && walked.groups.is_empty();
-    let lane = open_run(shared, &slots, &walked)?;
+    let oldest = found.starts[0].min(found.starts[1]);
+    let lane = open_run(shared, &slots, &walker.heads(), &walked, oldest)?;
     let checkpoints = Checkpoints {
         files: found.files,
         starts: found.starts,
@@ -103,7 +104,8 @@ pub(crate) fn recover(shared: &Arc<Shared>) -> Result<Recovered, OpenError> {
 }
 
 fn read_checkpoints(disk: &dyn Disk, path: &Path) -> Result<Found, OpenError> {
-    let mut files = Vec::new();
+    let mut files: Vec<Arc<dyn File>> = Vec::new();
+    let mut contents = Vec::new();
     let mut found = Vec::new();
     for name in layout::CHECKPOINTS {
         let path = path.join(name);
@@ -118,6 +120,7 @@ fn read_checkpoints(disk: &dyn Disk, path: &Path) -> Result<Found, OpenError> {
         let (file, bytes) = read().map_err(|error| io_error(&path, &error))?;
         files.push(file);
         found.push(checkpoint::decode(&bytes));
+        contents.push(bytes);
     }
     let starts = [&found[0], &found[1]].map(|found| found.as_ref().map_or(0, |(header, _)| header.lane_start.number));
     let sequence = |found: &Result<(Header, Vec<Entry>), CheckpointError>| found.as_ref().map(|f| f.0.sequence).ok();
@@ -130,6 +133,10 @@ fn read_checkpoints(disk: &dyn Disk, path: &Path) -> Result<Found, OpenError> {
         .nth(newest)
         .and_then(Result::ok)
         .ok_or_else(|| OpenError::Checkpoints { directory: path.display().to_string(), reasons })?;
+    // It may be in the cache only, and everything from here on relies on it.
+    let io = |error: std::io::Error| io_error(&path.join(layout::CHECKPOINTS[newest]), &error);
+    files[newest].write_all_at(&[IoSlice::new(&contents[newest])], 0).map_err(io)?;
+    files[newest].sync_data().map_err(io)?;
     let files = files.try_into().unwrap_or_else(|_| unreachable!("two were opened"));
     Ok(Found { files, starts, newest, header, entries })
 }
@@ -250,6 +257,7 @@ fn untouched(env: &Env, directory: &Arc<Path>, entry: Entry) -> Repaired {
     Repaired {
         directory_is_made: entry.segments.iter().any(|summary| summary.size_bytes > 0),
         segments: entry.segments.into_iter().map(|summary| Arc::new(segment(summary))).collect(),
+        dropped: Vec::new(),
         epochs: entry.epochs,
         producers: entry.producers,
         end,
@@ -270,6 +278,7 @@ fn log_of(shared: &Arc<Shared>, map: &map::LogMap, repaired: Repaired) -> Arc<Lo
     state.lsn = map.lsn;
     state.sealed_below = end.place.segment;
     state.segments = repaired.segments;
+    state.dropped = repaired.dropped;
     state.epochs = repaired.epochs;
     state.producers = repaired.producers;
     state.config.durability = map.durability;
@@ -328,11 +337,17 @@ fn make_durable(
 }
 
 /// Opens a new run behind what was accepted. From here on the lane may be written.
-fn open_run(shared: &Arc<Shared>, slots: &[Slot], walked: &Walked) -> Result<Lane, OpenError> {
+fn open_run(
+    shared: &Arc<Shared>,
+    slots: &[Slot],
+    heads: &[Option<u64>],
+    walked: &Walked,
+    oldest: u64,
+) -> Result<Lane, OpenError> {
     let disk = &*shared.env.disk;
     let directory = shared.path.join(layout::LANE);
     let io = |error: std::io::Error| io_error(&directory, &error);
-    let mut space = space_of(shared, slots, walked);
+    let mut space = space_of(shared, slots, heads, walked, oldest);
     let run = shared.env.rng.next_u64();
     let current = space.used.back().expect("the lane has a file").0.clone();
     let mut lane = Lane::new(run, current, walked.end, walked.end.number - 1);
@@ -357,8 +372,15 @@ fn open_run(shared: &Arc<Shared>, slots: &[Slot], walked: &Walked) -> Result<Lan
     Ok(lane)
 }
 
-/// Files with accepted groups are in use, in the order of their groups; all others are free.
-fn space_of(shared: &Shared, slots: &[Slot], walked: &Walked) -> LaneSpace {
+/// Files with accepted groups are in use, in the order of their groups, and so are those that only the older checkpoint
+/// needs; all others are free.
+fn space_of(
+    shared: &Shared,
+    slots: &[Slot],
+    heads: &[Option<u64>],
+    walked: &Walked,
+    oldest: u64,
+) -> LaneSpace {
     let mut space = LaneSpace::default();
     let find = |number: u32| slots.iter().find(|slot| slot.number == number).cloned();
     let start = &walked.start;
@@ -370,6 +392,19 @@ fn space_of(shared: &Shared, slots: &[Slot], walked: &Walked) -> LaneSpace {
         if let Some(slot) = find(group.place.slot).filter(|_| !is_current) {
             space.used.push_back((slot, group.number));
         }
+    }
+    let is_walked = |slot: &Slot| space.used.iter().any(|(used, _)| used.number == slot.number);
+    let mut before: Vec<(u64, &Slot)> =
+        heads.iter().zip(slots).filter(|(_, slot)| !is_walked(slot)).filter_map(|(head, slot)| Some(((*head)?, slot))).collect();
+    before.retain(|(first, _)| *first < start.number);
+    before.sort_by_key(|(first, _)| *first);
+    let mut next = start.number;
+    for (first, slot) in before.into_iter().rev() {
+        // Its last group is the one before the next file's first.
+        if next > oldest {
+            space.used.push_front((slot.clone(), first));
+        }
+        next = first;
     }
     for slot in slots {
         let is_used = space.used.iter().any(|(used, _)| used.number == slot.number);

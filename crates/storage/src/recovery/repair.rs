@@ -22,6 +22,8 @@ use crate::settings::Durability;
 /// A log as it is after its repair: all of it synced.
 pub(crate) struct Repaired {
     pub segments: VecDeque<Arc<Segment>>,
+    /// Below the log start: to be removed once checkpoints know their producers.
+    pub dropped: Vec<Arc<Segment>>,
     pub epochs: LeaderEpochs,
     pub producers: ProducerState,
     pub end: Reach,
@@ -61,7 +63,7 @@ impl Repair<'_> {
         let is_relaxed = map.durability == Durability::Relaxed;
         if map.pieces.is_empty() && !directory_is_made {
             let end = Reach { offset: map.synced.offset, place: map.synced.place };
-            return Ok(log.repaired(end, false, 0, 0));
+            return Ok(log.repaired(end, false, Vec::new(), 0, 0));
         }
         if !directory_is_made {
             self.env.disk.create_dir(&self.directory).map_err(|error| self.io(error))?;
@@ -92,7 +94,8 @@ impl Repair<'_> {
         let last = log.segments.back().expect("a log has a segment").summary();
         let place = SegmentPlace { segment: last.base_offset, position: last.size_bytes };
         let end = Reach { offset: log.noted, place };
-        Ok(log.repaired(end, true, kept_bytes, dropped_bytes))
+        let dropped = self.dropped(&log)?;
+        Ok(log.repaired(end, true, dropped, kept_bytes, dropped_bytes))
     }
 
     /// The log as far as the checkpoint's entry is still true.
@@ -239,9 +242,6 @@ impl Repair<'_> {
         let mut write_from = None;
         for batch in Batches::new(&bytes) {
             let batch = batch.map_err(|error| OpenError::Segment(format!("a piece of the lane: {error}")))?;
-            if batch.base_offset() >= piece.to {
-                break;
-            }
             let place = BatchPlace::of(&batch, position);
             if batch.base_offset() >= synced.offset {
                 write_from.get_or_insert(position);
@@ -255,6 +255,9 @@ impl Repair<'_> {
                 log.noted = batch.next_offset();
             }
             position += batch.size_bytes() as u32;
+            if batch.next_offset() >= piece.to {
+                break; // What a truncation has cut off may be gone already.
+            }
         }
         let is_doubtful = matches!(piece.source, Source::Lane(_)) || piece.group > self.durable_group;
         if let Some(from) = write_from.filter(|_| is_doubtful && !is_dropped) {
@@ -329,12 +332,13 @@ impl Repair<'_> {
 
     /// Segments behind the end hold nothing that was acknowledged. Returns how many bytes they had.
     fn remove_beyond(&self, log: &Log) -> Result<u64, OpenError> {
+        let first = log.segments[0].base_offset();
         let last = log.segments.back().expect("a log has a segment").base_offset();
         let mut bytes = 0;
         for entry in self.env.disk.read_dir(&self.directory).map_err(|error| self.io(error))? {
             let Some((base, kind)) = parse_file_name(&entry.name) else { continue };
             let is_known = log.segments.iter().any(|segment| segment.base_offset() == base);
-            if base > last || !is_known && kind != FileKind::ProducerSnapshot {
+            if base > last || !is_known && base > first {
                 let path = self.directory.join(&entry.name);
                 if kind == FileKind::Log && base > last {
                     let file = self.env.disk.open(&path, env::OpenOptions::READ).map_err(|error| self.io(error))?;
@@ -344,6 +348,12 @@ impl Repair<'_> {
             }
         }
         Ok(bytes)
+    }
+
+    fn dropped(&self, log: &Log) -> Result<Vec<Arc<Segment>>, OpenError> {
+        let first = log.segments[0].base_offset();
+        let bases = self.segment_files()?.into_iter().filter(|base| *base < first);
+        Ok(bases.map(|base| self.segment(Summary::empty(base, Timestamp::NONE))).collect())
     }
 
     fn segment_files(&self) -> Result<Vec<Offset>, OpenError> {
@@ -378,8 +388,15 @@ impl Log {
         first
     }
 
-    fn repaired(self, end: Reach, directory_is_made: bool, kept_bytes: u64, dropped_bytes: u64) -> Repaired {
+    fn repaired(
+        self,
+        end: Reach,
+        directory_is_made: bool,
+        dropped: Vec<Arc<Segment>>,
+        kept_bytes: u64,
+        dropped_bytes: u64,
+    ) -> Repaired {
         let Log { segments, epochs, producers, .. } = self;
-        Repaired { segments, epochs, producers, end, directory_is_made, kept_bytes, dropped_bytes }
+        Repaired { segments, dropped, epochs, producers, end, directory_is_made, kept_bytes, dropped_bytes }
     }
 }

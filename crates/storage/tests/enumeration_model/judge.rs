@@ -55,7 +55,10 @@ fn recover(
 }
 
 fn opened(image: Disk, case: &dyn Fn() -> String) -> Rig {
-    open(image).unwrap_or_else(|error| panic!("{}: {error}", case()))
+    open(image.clone()).unwrap_or_else(|error| {
+        super::show_lane(&image);
+        panic!("{}: {error}", case())
+    })
 }
 
 /// Power fails, or the process dies, at some call of the recovery. `None` if the recovery was done before.

@@ -129,6 +129,10 @@ fn base() -> (Disk, Model) {
     (disk.lock().fork(), model.clone())
 }
 
+pub fn run_one(sequence: &[Op], bounds: &Bounds, report: &mut Report) {
+    run(sequence, Pace::Settled, bounds, report);
+}
+
 fn run(sequence: &[Op], pace: Pace, bounds: &Bounds, report: &mut Report) {
     report.sequences += 1;
     let (disk, mut model) = base();
@@ -215,3 +219,22 @@ pub fn open(disk: Disk) -> Result<Rig, storage::OpenError> {
 }
 
 pub use rig::contents;
+
+/// What each lane file begins its blocks with, for whoever looks into a failure.
+pub fn show_lane(disk: &Disk) {
+    for slot in 0..10 {
+        let Some(bytes) = disk.visible(format!("{}/lane/lane-{slot:05}", rig::ROOT)) else { continue };
+        eprintln!("lane file {slot}, {} bytes", bytes.len());
+        for (index, block) in bytes.chunks(4096).enumerate().filter(|(_, block)| block.starts_with(b"OTTLAGRP")) {
+            let u64_at = |at: usize| u64::from_be_bytes(block[at..at + 8].try_into().unwrap());
+            eprintln!(
+                "  block {index}: kind {} run {:x} group {} size {} durable {}",
+                block[10],
+                u64_at(16),
+                u64_at(24),
+                u64_at(32),
+                u64_at(40)
+            );
+        }
+    }
+}
