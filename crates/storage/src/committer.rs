@@ -260,7 +260,10 @@ impl Capture<'_> {
         if state.gate != Gate::Deleted {
             while self.take_run(log, &mut state) {}
         }
-        if state.captured_end == state.tail_end() || state.gate == Gate::Deleted {
+        // A piece that its own group cuts or removes would look torn, as long as no later header calls the group durable.
+        let has_piece = self.direct.iter().any(|piece| piece.is_recorded && Arc::ptr_eq(&piece.log, log));
+        let is_all = state.captured_end == state.tail_end() || state.gate == Gate::Deleted;
+        if is_all && (later.is_empty() || !has_piece) {
             state.pending_bytes = 0;
             for control in &later {
                 push_control(log, &state, self.builder, control);

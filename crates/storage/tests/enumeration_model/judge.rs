@@ -108,7 +108,8 @@ fn judge_log(log: &storage::Log, model: &LogModel, owed: usize, topic: &str, cas
     assert_eq!(ends.durable_end, ends.log_end, "{}: log {topic} is not durable after recovery", case());
     let found = model.count_at(ends.log_end);
     let boundary = found.checked_sub(1).map_or(Offset(0), |last| model.ends[last]);
-    assert_eq!(ends.log_end, boundary.max(ends.log_start), "{}: log {topic} ends inside a batch", case());
+    let expected_end = boundary.max(ends.log_start);
+    assert_eq!(ends.log_end, expected_end, "{}: log {topic} ends at no batch of {:?}", case(), model.ends);
     let cut = model.truncation.as_ref().map(|asked| model.count_at(asked.what));
     let is_enough = found >= owed || cut.is_some_and(|cut| found == cut);
     assert!(is_enough, "{}: log {topic} has {found} batches, {owed} were acknowledged", case());

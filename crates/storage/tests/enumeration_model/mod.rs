@@ -130,7 +130,8 @@ fn base() -> (Disk, Model) {
 }
 
 pub fn run_one(sequence: &[Op], bounds: &Bounds, report: &mut Report) {
-    run(sequence, Pace::Settled, bounds, report);
+    let pace = std::env::var("OTTLA_PACE").ok().and_then(|text| text.parse().ok()).map_or(Pace::Settled, Pace::Random);
+    run(sequence, pace, bounds, report);
 }
 
 fn run(sequence: &[Op], pace: Pace, bounds: &Bounds, report: &mut Report) {
