@@ -110,7 +110,7 @@ class Bench:
 
         def load():
             out = self.tool("ProducerPerformance", "--topic", topic, "--num-records", records, "--record-size", 1024,
-                            "--throughput", -1, "--command-property", f"bootstrap.servers={self.broker.bootstrap}",
+                            "--throughput", -1, "--bootstrap-server", self.broker.bootstrap,
                             "--command-property", "acks=all")
             last = out.strip().splitlines()[-1]
             return {"records/s": float(re.search(r"([\d.]+) records/sec", last)[1])}, None, records * 1024
@@ -139,6 +139,9 @@ class Bench:
         return json.loads(done.stdout)
 
     def raw_produce(self, name, topic="raw", partitions=16, **options):
+        self.raw("produce", topic, partitions, seconds=0.01, connections=1, in_flight=1)  # Makes the topic.
+        time.sleep(1)  # Until every partition has its leader, which in Kafka takes a moment.
+
         def load():
             report = self.raw("produce", topic, partitions, **options)
             if report["errors"]:
