@@ -78,7 +78,7 @@ fn main() {
             env.clock.sleep_until(env.clock.now() + Duration::from_millis(10)).await;
         }
         shared.set_phase(Phase::Drain);
-        while shared.producers_at_work() > 0 {
+        while shared.clients_at_work() > 0 {
             env.clock.sleep_until(env.clock.now() + Duration::from_millis(10)).await;
         }
         shared.set_phase(Phase::Over);

@@ -64,6 +64,7 @@ impl Admin {
     }
 
     pub async fn run(mut self, plans: Vec<TopicPlan>, acts: &[Act]) {
+        self.shared.client_began();
         while self.shared.phase() == Phase::Load {
             let pause = Duration::from_millis(self.chance.in_range(20..120));
             self.pause(pause).await;
@@ -77,6 +78,7 @@ impl Admin {
                 Act::Switch(name) => self.switch(name).await,
             }
         }
+        self.shared.client_ended();
     }
 
     pub async fn pause(&mut self, span: Duration) {
@@ -178,7 +180,7 @@ impl Admin {
         let asked = DeleteRecordsPartition { partition_index: partition as i32, offset, ..Default::default() };
         let topic = DeleteRecordsTopic { name: name.to_owned(), partitions: vec![asked], ..Default::default() };
         let request = DeleteRecordsRequest { topics: vec![topic], timeout_ms: 5_000, ..Default::default() };
-        let relaxed = self.shared.ledger().topic(id).promise == Promise::Relaxed;
+        let relaxed = self.shared.ledger().topic(id).was_relaxed;
         let log_start = self
             .insist(&request, DELETE_RECORDS_VERSION, |response| {
                 let answer = &response.topics[0].partitions[0];
@@ -204,7 +206,7 @@ impl Admin {
         let value = match to {
             Promise::Durable => "flush",
             Promise::Relaxed => {
-                self.shared.ledger().topic(id).promise = Promise::Relaxed;
+                self.shared.ledger().promise_relaxed(id);
                 "relaxed"
             }
         };
@@ -232,10 +234,10 @@ impl Admin {
         }
         // The switch follows the answer; a crash in between has the next process do it.
         while self.shared.phase() == Phase::Load {
-            let (boots, life) = (self.shared.ledger().boots, self.shared.ledger().life());
+            let boots = self.shared.ledger().boots;
             self.pause(Duration::from_millis(100)).await;
             let mut ledger = self.shared.ledger();
-            if (ledger.boots, ledger.life()) == (boots, life) && ledger.is_up {
+            if ledger.boots == boots && ledger.is_up {
                 ledger.promise_durable(id);
                 return;
             }

@@ -72,6 +72,8 @@ pub enum Deletion {
 pub struct TopicLedger {
     pub name: String,
     pub promise: Promise,
+    /// It is relaxed, or was: what a power loss took then may be noticed later.
+    pub was_relaxed: bool,
     pub deletion: Deletion,
     /// Old segments go by themselves.
     pub has_retention: bool,
@@ -183,22 +185,32 @@ impl Ledger {
 
     pub fn topic_created(&mut self, id: Uuid, name: &str, partitions: usize, promise: Promise, has_retention: bool) {
         let partitions = vec![PartitionLedger::default(); partitions];
-        let topic = TopicLedger { name: name.to_owned(), promise, deletion: Deletion::No, has_retention, partitions };
+        let was_relaxed = promise == Promise::Relaxed;
+        let (name, deletion) = (name.to_owned(), Deletion::No);
+        let topic = TopicLedger { name, promise, was_relaxed, deletion, has_retention, partitions };
         let before = self.topics.insert(id, topic);
-        assert!(before.is_none(), "the id {id} of {name} was used before");
+        assert!(before.is_none(), "the id {id} was used before");
     }
 
     pub fn topic(&mut self, id: Uuid) -> &mut TopicLedger {
         self.topics.get_mut(&id).expect("a topic of ours")
     }
 
-    /// From now on everything there is, and everything acknowledged later, survives.
+    /// From now on everything there is, and everything acknowledged later, survives. What was heard of in an earlier
+    /// life may be gone already.
     pub fn promise_durable(&mut self, id: Uuid) {
+        let life = self.life();
         let topic = self.topic(id);
         topic.promise = Promise::Durable;
         for held in topic.partitions.iter_mut().flat_map(|partition| partition.held.values_mut()) {
-            held.promised = true;
+            held.promised |= held.heard.life == life;
         }
+    }
+
+    pub fn promise_relaxed(&mut self, id: Uuid) {
+        let topic = self.topic(id);
+        topic.promise = Promise::Relaxed;
+        topic.was_relaxed = true;
     }
 
     pub fn sent(&mut self, topic: Uuid, partition: usize, key: BatchKey, batch: &BatchView<'_>, mark: Option<u64>) {
@@ -287,6 +299,11 @@ impl Ledger {
         let sent = ledger.partitions[partition].sent.get(&key).expect("looked for by the caller");
         let (end, known) = (base + i64::from(sent.records), sent.offset);
         if known == Some(base) {
+            let held = ledger.partitions[partition].held.get_mut(&base).expect("where it is known to be");
+            if heard.life > held.heard.life {
+                held.heard = heard; // It has come through what happened since.
+            }
+            held.promised |= promised;
             return;
         }
         if let Some(known) = known {
@@ -299,18 +316,21 @@ impl Ledger {
         if let Some((other, held)) = conflict {
             let (other, held) = (*other, held.clone());
             let why = format!("{key} is at {base}, and {} at {other}..{}", held.key, held.end);
-            self.lose_from(topic, partition, other, &why);
+            assert!(held.heard.life < heard.life, "{place}: an offset means two things: {why}");
+            self.lose_from(topic, partition, other, heard.life, &why);
         }
         let partition = &mut self.topic(topic).partitions[partition];
         partition.sent.get_mut(&key).expect("as before").offset = Some(base);
         partition.held.insert(base, Held { key, end, heard, promised });
     }
 
-    /// What was known from here on is gone: fails if that was not allowed.
-    fn lose_from(&mut self, topic: Uuid, partition: usize, offset: i64, why: &str) {
+    /// What was known from here on before this life is gone: fails if that was not allowed.
+    fn lose_from(&mut self, topic: Uuid, partition: usize, offset: i64, life: usize, why: &str) {
         let place = self.place(topic, partition);
         let window = self.window;
-        let lost = self.topic(topic).partitions[partition].held.split_off(&offset);
+        let above = self.topic(topic).partitions[partition].held.split_off(&offset);
+        let (lost, kept): (BTreeMap<i64, Held>, _) = above.into_iter().partition(|(_, held)| held.heard.life < life);
+        self.topic(topic).partitions[partition].held.extend(kept);
         for (base, held) in lost {
             assert!(!held.promised, "{place}: {} at {base} is gone: {why}", held.key);
             let Some(loss) = self.losses.get(held.heard.life) else {
@@ -382,15 +402,17 @@ impl Ledger {
     /// Judges a whole log, read from its start to its end by [`Ledger::read`].
     pub fn verify(&mut self, topic: Uuid, partition: usize, found: &Found) {
         let place = self.place(topic, partition);
+        let life = self.life();
         self.log_start_seen(topic, partition, found.log_start);
         self.check_contiguous(&place, topic, partition, found);
         let there: BTreeMap<i64, BatchKey> = found.batches.iter().copied().collect();
         let held = &self.topic(topic).partitions[partition].held;
         let missing = held.iter().find(|(base, held)| held.end > found.log_start && !there.contains_key(base));
-        if let Some((base, _)) = missing {
-            let base = *base;
+        if let Some((base, held)) = missing {
+            let (base, held) = (*base, held.clone());
             let why = format!("the log is {}..{}", found.log_start, found.log_end);
-            self.lose_from(topic, partition, base, &why);
+            assert!(held.heard.life < life, "{place}: {} at {base} is gone: {why}", held.key);
+            self.lose_from(topic, partition, base, life, &why);
         }
         self.counts.verified += found.batches.len() as u64;
     }

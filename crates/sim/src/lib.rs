@@ -2,9 +2,12 @@
 //! answer and every log. Knows the broker by its protocol and by what it does to its disk, not by its insides.
 pub mod admin;
 pub mod batches;
+pub mod broker;
+pub mod bugs;
 pub mod ledger;
 pub mod observed;
 pub mod producer;
 pub mod reader;
+pub mod scenario;
 pub mod shared;
 pub mod wire;

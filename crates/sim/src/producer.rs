@@ -11,7 +11,7 @@ use protocol::produce_response::ProduceResponse;
 use protocol::{ErrorCode, Records, Uuid};
 
 use crate::batches::{Made, make};
-use crate::ledger::{BatchKey, Promise, sequence_after};
+use crate::ledger::{BatchKey, sequence_after};
 use crate::shared::{Phase, Shared};
 use crate::wire::{Wire, WireError};
 
@@ -73,7 +73,7 @@ impl Producer {
     }
 
     pub async fn run(mut self) {
-        self.shared.producer_began();
+        self.shared.client_began();
         while !self.is_done() {
             // Whatever ends a connection, the next one goes on with what has no answer.
             let _ = self.connected().await;
@@ -82,7 +82,7 @@ impl Producer {
             let pause = Duration::from_micros(self.chance.in_range(200..20_000));
             self.env.clock.sleep_until(self.env.clock.now() + pause).await;
         }
-        self.shared.producer_ended();
+        self.shared.client_ended();
     }
 
     fn is_done(&self) -> bool {
@@ -265,7 +265,7 @@ impl Producer {
         let (topic, partition) = place;
         let Some(stream) = self.streams.get_mut(&place) else { return Next::GoOn }; // Its topic has been deleted.
         let is_first = stream.pending.front().is_some_and(|made| made.key == key);
-        let relaxed = self.shared.ledger().topic(topic).promise == Promise::Relaxed;
+        let relaxed = self.shared.ledger().topic(topic).was_relaxed;
         match error {
             ErrorCode::None | ErrorCode::DuplicateSequenceNumber => {
                 assert!(

@@ -10,7 +10,7 @@ use protocol::list_offsets_request::{ListOffsetsPartition, ListOffsetsRequest, L
 use protocol::{ErrorCode, Records, Uuid};
 use record::Batches;
 
-use crate::ledger::{BatchKey, Deletion, Found, Ledger, Promise, Seen};
+use crate::ledger::{BatchKey, Deletion, Found, Ledger, Seen};
 use crate::shared::{Phase, Shared};
 use crate::wire::{Wire, WireError};
 
@@ -172,7 +172,7 @@ impl Consumer {
         match fetched.error {
             ErrorCode::None => show(&mut ledger, place, asked, fetched, heard, |_, _| {}),
             ErrorCode::OffsetOutOfRange => {
-                let relaxed = ledger.topic(topic).promise == Promise::Relaxed;
+                let relaxed = ledger.topic(topic).was_relaxed;
                 let may_be_gone = ledger.may_begin_above(topic, partition, asked);
                 assert!(relaxed || may_be_gone, "{}: {asked} is out of range", ledger.place(topic, partition));
                 // Anywhere else.

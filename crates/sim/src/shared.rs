@@ -20,7 +20,7 @@ pub struct Shared {
 struct State {
     phase: Phase,
     next_mark: u64,
-    producers_at_work: usize,
+    clients_at_work: usize,
 }
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -35,10 +35,11 @@ pub enum Phase {
 
 impl Shared {
     pub fn new(env: Env, address: SocketAddr, ledger: Ledger) -> Self {
-        let state = State { phase: Phase::Load, next_mark: 0, producers_at_work: 0 };
+        let state = State { phase: Phase::Load, next_mark: 0, clients_at_work: 0 };
         Self { env, address, ledger: Arc::new(Mutex::new(ledger)), state: Arc::new(Mutex::new(state)) }
     }
 
+    /// Held for no longer than a statement.
     pub fn ledger(&self) -> MutexGuard<'_, Ledger> {
         self.ledger.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -69,16 +70,16 @@ impl Shared {
         state.next_mark
     }
 
-    pub fn producer_began(&self) {
-        self.state().producers_at_work += 1;
+    pub fn client_began(&self) {
+        self.state().clients_at_work += 1;
     }
 
-    pub fn producer_ended(&self) {
-        self.state().producers_at_work -= 1;
+    pub fn client_ended(&self) {
+        self.state().clients_at_work -= 1;
     }
 
-    pub fn producers_at_work(&self) -> usize {
-        self.state().producers_at_work
+    pub fn clients_at_work(&self) -> usize {
+        self.state().clients_at_work
     }
 
     /// The present topic of this name, if it is not being deleted.

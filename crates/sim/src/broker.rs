@@ -1,0 +1,75 @@
+//! The broker under test: one node on one machine, started, killed and started again. All else about it is the node's own.
+use std::sync::Arc;
+
+use env::sim::Machine;
+use node::config::Config;
+use node::{Node, Tuning};
+use storage::Settings;
+use tokio::sync::Notify;
+
+use crate::bugs::Bug;
+
+pub const PORT: u16 = 9092;
+const DATA: &str = "/data";
+/// What the process may use, as far as the node knows.
+const MEMORY_BYTES: u64 = 256 << 20;
+
+/// How every process of the broker is started.
+#[derive(Clone)]
+pub struct Setup {
+    pub settings: Settings,
+    pub bug: Option<Bug>,
+}
+
+/// One process of the broker.
+#[derive(Clone)]
+pub struct Process {
+    stop: Arc<Notify>,
+    stopped: Arc<Notify>,
+}
+
+/// Starts the broker on a machine that has just booted. It serves once it has recovered.
+pub fn start(machine: &Machine, setup: &Setup) -> Process {
+    let process = Process { stop: Arc::new(Notify::new()), stopped: Arc::new(Notify::new()) };
+    let (env, machine, setup, ours) = (machine.env(), machine.clone(), setup.clone(), process.clone());
+    env.clone().spawn.task(
+        "node",
+        Box::pin(async move {
+            let mut config = Config::for_tests(DATA, PORT);
+            for listener in &mut config.listeners {
+                listener.host = None;
+            }
+            for advertised in &mut config.advertised {
+                advertised.host = Some(machine.ip().to_string());
+            }
+            let node = match Node::start_tuned(env, &config, MEMORY_BYTES, setup.tuning()).await {
+                Ok(node) => node,
+                // Power failed while it was starting: the machine goes down as soon as this step ends.
+                Err(_) if machine.disk().is_off() => return,
+                Err(error) => panic!("the broker does not start: {error}"),
+            };
+            ours.stop.notified().await;
+            node.stop().await;
+            ours.stopped.notify_one();
+        }),
+    );
+    process
+}
+
+impl Process {
+    /// A clean stop, to its end.
+    pub async fn stop(&self) {
+        self.stop.notify_one();
+        self.stopped.notified().await;
+    }
+}
+
+impl Setup {
+    fn tuning(&self) -> Tuning {
+        let mutant = self.bug.and_then(|bug| bug.mutant());
+        Tuning {
+            storage: Some(Settings { mutant, ..self.settings.clone() }),
+            watermark_over_received: self.bug == Some(Bug::HighWatermarkOverReceived),
+        }
+    }
+}

@@ -1,0 +1,46 @@
+//! Bugs planted in the broker on purpose. Each must be found by some seeds; one that is not shows a blind spot of ours.
+use storage::Mutant;
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Bug {
+    Storage(Mutant),
+    HighWatermarkOverReceived,
+}
+
+pub const ALL: [Bug; 15] = [
+    Bug::Storage(Mutant::AcknowledgeBeforeSync),
+    Bug::Storage(Mutant::AcknowledgePastGroup),
+    Bug::Storage(Mutant::AnswerDuplicateEarly),
+    Bug::Storage(Mutant::CutAcknowledgedGroup),
+    Bug::Storage(Mutant::IgnoreCreateInReplay),
+    Bug::Storage(Mutant::IgnoreDeleteInReplay),
+    Bug::Storage(Mutant::IgnoreTruncateInReplay),
+    Bug::Storage(Mutant::NoDirectorySyncOnDirectPath),
+    Bug::Storage(Mutant::PublishUnsyncedAfterRecovery),
+    Bug::Storage(Mutant::RecycleBeforeCheckpoint),
+    Bug::Storage(Mutant::ReplayDiscardedGroup),
+    Bug::Storage(Mutant::RetrySyncAfterError),
+    Bug::Storage(Mutant::SwitchWithoutSync),
+    Bug::Storage(Mutant::UseSnapshotBeyondEnd),
+    Bug::HighWatermarkOverReceived,
+];
+
+impl Bug {
+    pub fn name(self) -> String {
+        match self {
+            Bug::Storage(mutant) => format!("{mutant:?}"),
+            Bug::HighWatermarkOverReceived => "HighWatermarkOverReceived".to_owned(),
+        }
+    }
+
+    pub fn by_name(name: &str) -> Option<Bug> {
+        ALL.into_iter().find(|bug| bug.name() == name)
+    }
+
+    pub fn mutant(self) -> Option<Mutant> {
+        match self {
+            Bug::Storage(mutant) => Some(mutant),
+            Bug::HighWatermarkOverReceived => None,
+        }
+    }
+}

@@ -1,0 +1,167 @@
+//! Seeds on all cores, and what is printed of them.
+use std::cell::RefCell;
+use std::io::Write as _;
+use std::ops::Range;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use env::sim::{Report, Settings, simulate};
+use env::{Next, Worker};
+use sim::bugs::{self, Bug};
+use sim::scenario::{Plan, Summary};
+
+thread_local! {
+    /// What the last panic of this thread said.
+    static SAID: RefCell<String> = const { RefCell::new(String::new()) };
+}
+
+/// Of one seed: what it did, or why it failed.
+type Outcome = Result<(Summary, Report), String>;
+
+fn outcome(plan: Plan, settings: Settings) -> Outcome {
+    let run = || simulate(settings, |world| sim::scenario::run(world, plan));
+    let (summary, report) = catch_unwind(AssertUnwindSafe(run)).map_err(|_| SAID.with(RefCell::take))?;
+    match &summary.shortcomings(&plan)[..] {
+        [] => Ok((summary, report)),
+        short => Err(format!("too little was done: {}\n{summary:#?}", short.join("; "))),
+    }
+}
+
+/// Keeps what a panic says instead of printing it.
+fn catch_what_panics_say() {
+    std::panic::set_hook(Box::new(|panic| SAID.with(|said| *said.borrow_mut() = panic.to_string())));
+}
+
+fn command(plan: Plan) -> String {
+    let bug = plan.bug.map(|bug| format!(" --bug {}", bug.name())).unwrap_or_default();
+    let acknowledged = match plan.acknowledged_min {
+        20_000 => String::new(),
+        other => format!(" --acknowledged {other}"),
+    };
+    format!("cargo run --profile sim -p sim -- seed {}{bug}{acknowledged}", plan.seed)
+}
+
+pub fn one(plan: Plan, trace: bool, log: bool) -> bool {
+    let mut settings = Settings::seed(plan.seed);
+    if trace {
+        let mut out = std::io::BufWriter::new(std::io::stdout());
+        settings.trace = Some(Box::new(move |line| writeln!(out, "{line}").expect("somebody reads the trace")));
+    }
+    if log {
+        let format = tracing_subscriber::fmt().without_time().with_writer(std::io::stderr);
+        format.with_max_level(tracing::Level::DEBUG).init();
+    }
+    catch_what_panics_say();
+    match outcome(plan, settings) {
+        Ok((summary, report)) => {
+            println!("seed {} passed: {report:?}\n{summary:#?}", plan.seed);
+            true
+        }
+        Err(why) => {
+            println!("seed {} failed: {why}", plan.seed);
+            false
+        }
+    }
+}
+
+pub fn seeds(seeds: Range<u64>, acknowledged_min: u64, bug: Option<Bug>) -> bool {
+    let count = seeds.end - seeds.start;
+    let began = env::real::Runtime::new(1).expect("threads").env().clock.now();
+    let plans = seeds.map(|seed| Plan { seed, acknowledged_min, bug }).collect();
+    let outcomes = run_all(plans);
+    let failed: Vec<_> = outcomes.iter().filter_map(|(plan, outcome)| Some((plan, outcome.as_ref().err()?))).collect();
+    for (plan, why) in failed.iter().take(10) {
+        println!("seed {} failed: {why}\n  again: {}", plan.seed, command(**plan));
+    }
+    let passed: Vec<_> = outcomes.iter().filter_map(|(_, outcome)| outcome.as_ref().ok()).collect();
+    print_counts(&passed);
+    let took = env::real::Runtime::new(1).expect("threads").env().clock.now() - began;
+    println!("{} of {count} seeds passed in {:.1} s", passed.len(), took.as_secs_f64());
+    failed.is_empty()
+}
+
+fn print_counts(passed: &[&(Summary, Report)]) {
+    if passed.is_empty() {
+        return;
+    }
+    println!("{:>28} {:>10} {:>10} {:>12}", "per seed", "least", "most", "in all");
+    let mut row = |what: &str, of: fn(&(Summary, Report)) -> u64| {
+        let values = passed.iter().map(|one| of(one));
+        let (least, most) = (values.clone().min().unwrap_or(0), values.clone().max().unwrap_or(0));
+        println!("{what:>28} {least:>10} {most:>10} {:>12}", values.sum::<u64>());
+    };
+    row("acknowledged, durable", |(summary, _)| summary.counts.acknowledged);
+    row("acknowledged, relaxed", |(summary, _)| summary.counts.acknowledged_relaxed);
+    row("lost as relaxed allows", |(summary, _)| summary.counts.lost_relaxed);
+    row("batches read", |(summary, _)| summary.counts.read);
+    row("batches judged at the end", |(summary, _)| summary.counts.verified);
+    row("kills", |(summary, _)| summary.kills);
+    row("power losses", |(summary, _)| summary.power_losses);
+    row("clean stops", |(summary, _)| summary.clean_stops);
+    row("images judged", |(summary, _)| summary.images_judged);
+    row("checkpoints", |(summary, _)| summary.observed.checkpoints);
+    row("lane files recycled", |(summary, _)| summary.observed.lane_files_recycled);
+    row("segments made", |(summary, _)| summary.observed.segments_made);
+    row("segments removed", |(summary, _)| summary.observed.segments_removed);
+    row("topics deleted and re-made", |(summary, _)| summary.topics_recreated);
+    row("syncs", |(summary, _)| summary.observed.syncs);
+    row("events", |(_, report)| report.events);
+    row("simulated ms", |(_, report)| report.now.0 / 1_000_000);
+}
+
+pub fn bugs(seeds: Range<u64>, acknowledged_min: u64) -> bool {
+    let plans = bugs::ALL
+        .iter()
+        .flat_map(|bug| seeds.clone().map(move |seed| Plan { seed, acknowledged_min, bug: Some(*bug) }));
+    let outcomes = run_all(plans.collect());
+    let mut all_found = true;
+    for bug in bugs::ALL {
+        let of_bug: Vec<_> = outcomes.iter().filter(|(plan, _)| plan.bug == Some(bug)).collect();
+        let found: Vec<_> = of_bug.iter().filter_map(|(plan, outcome)| Some((plan, outcome.as_ref().err()?))).collect();
+        println!("{:>30}: found by {} of {} seeds", bug.name(), found.len(), of_bug.len());
+        match found.first() {
+            Some((_, why)) => println!("{:>30}  {}", "", why.lines().take(3).collect::<Vec<_>>().join(" ")),
+            None => all_found = false,
+        }
+    }
+    all_found
+}
+
+struct Runs {
+    plans: Arc<Vec<Plan>>,
+    next: Arc<AtomicU64>,
+    outcomes: Arc<Mutex<Vec<(u64, Outcome)>>>,
+}
+
+impl Worker for Runs {
+    fn step(&mut self) -> Next {
+        let index = self.next.fetch_add(1, Ordering::Relaxed);
+        let Some(plan) = self.plans.get(index as usize) else { return Next::Stop };
+        let outcome = outcome(*plan, Settings::seed(plan.seed));
+        self.outcomes.lock().unwrap_or_else(PoisonError::into_inner).push((index, outcome));
+        Next::Again
+    }
+}
+
+fn run_all(plans: Vec<Plan>) -> Vec<(Plan, Outcome)> {
+    catch_what_panics_say();
+    let plans = Arc::new(plans);
+    let (next, outcomes) = (Arc::<AtomicU64>::default(), Arc::<Mutex<Vec<(u64, Outcome)>>>::default());
+    let runtime = env::real::Runtime::new(1).expect("threads");
+    let env = runtime.env();
+    let threads: Vec<_> = (0..env::real::cores())
+        .map(|_| {
+            let runs = Runs { plans: plans.clone(), next: next.clone(), outcomes: outcomes.clone() };
+            env.spawn.worker("seeds", Box::new(runs))
+        })
+        .collect();
+    runtime.block_on(async {
+        for thread in &threads {
+            thread.stopped().await;
+        }
+    });
+    let mut outcomes = std::mem::take(&mut *outcomes.lock().unwrap_or_else(PoisonError::into_inner));
+    outcomes.sort_by_key(|(index, _)| *index);
+    outcomes.into_iter().map(|(index, outcome)| (plans[index as usize], outcome)).collect()
+}

@@ -1,0 +1,395 @@
+//! One run: a broker, clients, faults, and at the end every log judged. All of it follows from the seed.
+use std::net::SocketAddr;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use env::sim::{Chance, Disk, Machine, World};
+use env::{Env, Instant};
+use protocol::Uuid;
+use storage::Settings;
+
+use crate::admin::{ACTS, Admin, TopicPlan};
+use crate::broker::{self, PORT, Process, Setup};
+use crate::bugs::Bug;
+use crate::ledger::{Counts, Deletion, Ledger, MARK_PREFIX, Promise};
+use crate::observed::{Observed, Observer};
+use crate::producer::{Plan as ProducerPlan, Producer};
+use crate::reader::{Consumer, LedgerOf, verify};
+use crate::shared::{Phase, Shared};
+use crate::wire::{Wire, WireError};
+
+#[derive(Clone, Copy, Debug)]
+pub struct Plan {
+    pub seed: u64,
+    /// The load goes on until so many batches were acknowledged.
+    pub acknowledged_min: u64,
+    pub bug: Option<Bug>,
+}
+
+/// What a run did. A run that did less than it must has shown nothing.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Summary {
+    pub counts: Counts,
+    pub observed: Observed,
+    pub kills: u64,
+    pub power_losses: u64,
+    pub clean_stops: u64,
+    pub images_judged: u64,
+    pub topics_recreated: u64,
+}
+
+/// How a process of the broker ends.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Fault {
+    Kill,
+    PowerLoss,
+    /// Power fails inside one of the next calls of the disk.
+    PowerLossInCall,
+    CleanStop,
+}
+
+const FAULTS: [Fault; 9] = [
+    Fault::Kill,
+    Fault::Kill,
+    Fault::Kill,
+    Fault::PowerLoss,
+    Fault::PowerLoss,
+    Fault::PowerLossInCall,
+    Fault::PowerLossInCall,
+    Fault::PowerLossInCall,
+    Fault::CleanStop,
+];
+/// Between two faults, what a power loss would leave is judged so often.
+const IMAGES_PER_FAULT: u64 = 1;
+/// A relaxed topic may lose what it acknowledged in so much time before a power loss: the window, and what the disk and
+/// our looking at it may take.
+const RELAXED_WINDOW: Duration = Duration::from_millis(100);
+const RELAXED_SLACK: Duration = Duration::from_millis(400);
+/// Nothing acknowledged for so long, with the broker up, is a broker that hangs.
+const STALL_MAX: Duration = Duration::from_secs(60);
+
+struct Run {
+    world: World,
+    machine: Machine,
+    shared: Shared,
+    setup: Setup,
+    process: Process,
+    chance: Chance,
+    summary: Summary,
+}
+
+pub async fn run(world: World, plan: Plan) -> Summary {
+    let mut chance = Chance::new(plan.seed ^ 0x0077_1a51_b00c_0001);
+    let machine = world.machine("broker");
+    let observer = Observer::default();
+    observer.watch(&machine.disk());
+    machine.disk().watch_marks(MARK_PREFIX);
+    machine.disk().set_cold_probability(*chance.pick(&[0.0, 0.02, 0.3]));
+    let ledger = Ledger::new(Some(machine.disk()), RELAXED_WINDOW + RELAXED_SLACK);
+    let shared = Shared::new(world.env(), SocketAddr::new(machine.ip(), PORT), ledger);
+    let setup = Setup { settings: settings(&mut chance), bug: plan.bug };
+    let process = broker::start(&machine, &setup);
+    shared.ledger().booted(Some(machine.disk()));
+    let mut run = Run { world, machine, shared, setup, process, chance, summary: Summary::default() };
+    run.load(plan.acknowledged_min).await;
+    run.settle().await;
+    run.judge_all().await;
+    for fault in [Fault::CleanStop, Fault::PowerLoss] {
+        run.strike(fault).await;
+        run.start_again().await;
+        run.judge_all().await;
+    }
+    let mut summary = run.summary;
+    summary.counts = run.shared.ledger().counts;
+    summary.observed = observer.observed();
+    let deleted = |ledger: &Ledger| ledger.topics.values().filter(|topic| topic.deletion == Deletion::Done).count();
+    summary.topics_recreated = deleted(&run.shared.ledger()) as u64;
+    summary
+}
+
+/// Small enough that a short run sees everything: checkpoints, recycled files, direct pieces, flushes by age and by size.
+fn settings(chance: &mut Chance) -> Settings {
+    let lane_file_bytes = *chance.pick(&[256 << 10, 512 << 10, 1 << 20]);
+    Settings {
+        lane_file_bytes,
+        lane_bytes_max: 16 * lane_file_bytes,
+        checkpoint_bytes: 2 * lane_file_bytes,
+        group_bytes_max: 200 << 10,
+        memory_bytes_max: *chance.pick(&[1 << 20, 8 << 20]),
+        piece_bytes: *chance.pick(&[8 << 10, 64 << 10]),
+        piece_age: Duration::from_millis(chance.in_range(5..100)),
+        relaxed_window: RELAXED_WINDOW,
+        relaxed_window_bytes: 1 << 20,
+        retention_check: Duration::from_millis(50),
+        ..Settings::default()
+    }
+}
+
+fn topics(chance: &mut Chance) -> Vec<TopicPlan> {
+    let mut segment = || ("segment.ms", chance.in_range(40..400).to_string());
+    let plan =
+        |name, partitions, promise, configs| TopicPlan { name, partitions, promise, has_retention: false, configs };
+    let relaxed = ("durability", "relaxed".to_owned());
+    vec![
+        plan("orders", 3, Promise::Durable, vec![segment()]),
+        plan("events", 2, Promise::Relaxed, vec![segment(), relaxed.clone()]),
+        plan("switching", 1, Promise::Relaxed, vec![segment(), relaxed]),
+        plan("reborn", 2, Promise::Durable, vec![segment()]),
+        TopicPlan {
+            has_retention: true,
+            ..plan("short", 2, Promise::Durable, vec![segment(), ("retention.ms", "300".to_owned())])
+        },
+    ]
+}
+
+fn producers(chance: &mut Chance) -> Vec<ProducerPlan> {
+    let mut plan = |topics: &[&str], version| ProducerPlan {
+        topics: topics.iter().map(|topic| (*topic).to_owned()).collect(),
+        acks: if chance.happens(0.25) { 1 } else { -1 },
+        depth: 1 + chance.index(5),
+        pause_probability: *chance.pick(&[0.0, 0.05, 0.5]),
+        pause_max: Duration::from_micros(chance.in_range(100..8_000)),
+        version,
+    };
+    vec![
+        plan(&["orders", "short"], 12),
+        plan(&["orders"], 13),
+        plan(&["orders", "reborn", "short"], 13),
+        plan(&["events", "switching"], 12),
+        plan(&["switching"], 13),
+    ]
+}
+
+impl Run {
+    /// Clients at work, and fault after fault.
+    async fn load(&mut self, acknowledged_min: u64) {
+        let plans = topics(&mut self.chance);
+        let mut admin = self.admin();
+        for plan in &plans {
+            admin.create(plan).await;
+        }
+        let env = self.world.machine("admin").env();
+        env.spawn.task("admin", Box::pin(async move { admin.run(plans, &ACTS).await }));
+        for plan in producers(&mut self.chance) {
+            let env = self.world.machine("producer").env();
+            let producer = Producer::new(env.clone(), self.shared.clone(), self.chance.fork(), plan);
+            env.spawn.task("producer", Box::pin(producer.run()));
+        }
+        for _ in 0..2 {
+            let env = self.world.machine("consumer").env();
+            let consumer = Consumer { env: env.clone(), shared: self.shared.clone(), chance: self.chance.fork() };
+            env.spawn.task("consumer", Box::pin(consumer.run()));
+        }
+        let mut faults = FAULTS.to_vec();
+        let steps = (FAULTS.len() as u64 + 1) * (1 + IMAGES_PER_FAULT);
+        for step in 1..=steps {
+            self.until_acknowledged(acknowledged_min * step / steps).await;
+            if !step.is_multiple_of(1 + IMAGES_PER_FAULT) {
+                self.judge_image().await;
+            } else if !faults.is_empty() {
+                let fault = faults.swap_remove(self.chance.index(faults.len()));
+                self.strike(fault).await;
+                self.start_again().await;
+            }
+        }
+    }
+
+    fn admin(&mut self) -> Admin {
+        Admin::new(self.world.env(), self.shared.clone(), self.chance.fork())
+    }
+
+    async fn until_acknowledged(&self, wanted: u64) {
+        let mut last = (0, self.world.now());
+        loop {
+            let Counts { acknowledged, acknowledged_relaxed, .. } = self.shared.ledger().counts;
+            let count = acknowledged + acknowledged_relaxed;
+            if count >= wanted {
+                return;
+            }
+            if count > last.0 {
+                last = (count, self.world.now());
+            }
+            let waited = self.world.now() - last.1;
+            assert!(waited < STALL_MAX, "nothing was acknowledged for {waited:?}, at {count} of {wanted}");
+            self.world.sleep(Duration::from_micros(200)).await;
+        }
+    }
+
+    async fn strike(&mut self, fault: Fault) {
+        self.world.note(&format!("{fault:?}"));
+        match fault {
+            Fault::Kill => self.machine.kill(),
+            Fault::PowerLoss => self.machine.power_loss(),
+            Fault::PowerLossInCall => {
+                self.machine.power_loss_in(self.chance.in_range(0..60));
+                // Nothing may happen on the disk any more: then the power fails now.
+                let patience = self.world.sleep(Duration::from_secs(2));
+                tokio::select! {
+                    biased;
+                    () = self.machine.down() => {}
+                    () = patience => self.machine.power_loss(),
+                }
+            }
+            Fault::CleanStop => {
+                self.process.stop().await;
+                self.machine.kill();
+            }
+        }
+        match fault {
+            Fault::Kill => self.summary.kills += 1,
+            Fault::CleanStop => self.summary.clean_stops += 1,
+            Fault::PowerLoss | Fault::PowerLossInCall => self.summary.power_losses += 1,
+        }
+        let lost_power = !matches!(fault, Fault::Kill | Fault::CleanStop);
+        self.shared.ledger().went_down(lost_power.then(|| self.shared.now()));
+    }
+
+    /// Boots until it stays up: power may fail again while it recovers.
+    async fn start_again(&mut self) {
+        loop {
+            let pause = Duration::from_micros(self.chance.in_range(0..30_000));
+            self.world.sleep(pause).await;
+            self.machine.boot();
+            if self.chance.happens(0.2) {
+                self.machine.jump_wall_ms(self.chance.in_range(0..2_000) as i64 - 1_000);
+            }
+            let again = self.chance.happens(0.35);
+            if again {
+                self.machine.power_loss_in(self.chance.in_range(0..25));
+            }
+            self.process = broker::start(&self.machine, &self.setup);
+            self.shared.ledger().booted(Some(self.machine.disk()));
+            if !again {
+                return;
+            }
+            let patience = self.world.sleep(Duration::from_millis(500));
+            tokio::select! {
+                biased;
+                () = self.machine.down() => {}
+                () = patience => self.machine.power_loss(),
+            }
+            self.summary.power_losses += 1;
+            self.shared.ledger().went_down(Some(self.shared.now()));
+        }
+    }
+
+    /// Producers end with an answer for all they sent, the admin with what it has begun; then everybody ends.
+    async fn settle(&mut self) {
+        self.shared.set_phase(Phase::Drain);
+        let began = self.world.now();
+        while self.shared.clients_at_work() > 0 {
+            assert!(self.world.now() - began < STALL_MAX, "some batches never get an answer");
+            self.world.sleep(Duration::from_millis(1)).await;
+        }
+        self.shared.set_phase(Phase::Over);
+        self.world.sleep(Duration::from_millis(300)).await;
+    }
+
+    async fn judge_all(&mut self) {
+        self.admin().check_topics().await;
+        judge(&self.world.env(), self.shared.address, &self.shared).await;
+    }
+
+    /// What a power loss at this moment would leave, recovered on a machine of its own beside the running one.
+    async fn judge_image(&mut self) {
+        let disk = self.machine.disk();
+        let image = match self.chance.happens(0.5) {
+            true => disk.durable_image(),
+            false => disk.fork().power_loss(&mut self.chance),
+        };
+        self.summary.images_judged += 1;
+        let ledger = self.shared.ledger().as_if_power_was_lost(self.shared.now());
+        judge_disk(&self.world, image, &self.setup, ledger).await;
+    }
+}
+
+async fn judge_disk(world: &World, image: Disk, setup: &Setup, ledger: Ledger) {
+    let machine = world.machine_with("judge", image);
+    let _process = broker::start(&machine, setup);
+    let copy = Copy { world: world.clone(), ledger: Mutex::new(ledger) };
+    judge(&world.env(), SocketAddr::new(machine.ip(), PORT), &copy).await;
+    world.discard(&machine);
+}
+
+/// Every log of every topic that must be there.
+async fn judge(env: &Env, address: SocketAddr, ledger: &impl LedgerOf) {
+    let topics: Vec<(Uuid, usize)> = ledger.with(|ledger| {
+        let there = ledger.topics.iter().filter(|(_, topic)| topic.deletion == Deletion::No);
+        there.map(|(id, topic)| (*id, topic.partitions.len())).collect()
+    });
+    let mut wire = connect(env, address).await.expect("a broker that serves");
+    for (id, partitions) in topics {
+        for partition in 0..partitions {
+            verify(&mut wire, ledger, (id, partition)).await.expect("a broker that answers");
+        }
+    }
+}
+
+async fn connect(env: &Env, address: SocketAddr) -> Result<Wire, WireError> {
+    let mut attempts = 0;
+    loop {
+        match Wire::connect(env, address).await {
+            Ok(wire) => return Ok(wire),
+            Err(error) if attempts == 2_000 => return Err(error),
+            Err(_) => attempts += 1,
+        }
+        env.clock.sleep_until(env.clock.now() + Duration::from_millis(5)).await;
+    }
+}
+
+impl LedgerOf for Shared {
+    fn with<T>(&self, act: impl FnOnce(&mut Ledger) -> T) -> T {
+        act(&mut self.ledger())
+    }
+
+    fn now(&self) -> Instant {
+        self.now()
+    }
+
+    fn pause(&self, span: Duration) -> impl Future<Output = ()> + Send {
+        self.env.clock.sleep_until(self.now() + span)
+    }
+}
+
+/// A ledger for a disk of its own.
+struct Copy {
+    world: World,
+    ledger: Mutex<Ledger>,
+}
+
+impl LedgerOf for Copy {
+    fn with<T>(&self, act: impl FnOnce(&mut Ledger) -> T) -> T {
+        act(&mut self.ledger.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn now(&self) -> Instant {
+        self.world.env().clock.now()
+    }
+
+    fn pause(&self, span: Duration) -> impl Future<Output = ()> + Send {
+        self.world.sleep(span)
+    }
+}
+
+impl Summary {
+    /// What the run did too little of.
+    pub fn shortcomings(&self, plan: &Plan) -> Vec<String> {
+        let Summary { counts, observed, .. } = self;
+        let floors = [
+            ("acknowledged batches", counts.acknowledged + counts.acknowledged_relaxed, plan.acknowledged_min),
+            ("durable batches", counts.acknowledged, plan.acknowledged_min / 10),
+            ("relaxed batches", counts.acknowledged_relaxed, plan.acknowledged_min / 20),
+            ("batches read", counts.read, plan.acknowledged_min / 10),
+            ("kills", self.kills, 3),
+            ("power losses", self.power_losses, 3),
+            ("clean stops", self.clean_stops, 1),
+            ("checkpoints", observed.checkpoints, 5),
+            ("recycled lane files", observed.lane_files_recycled, 2),
+            ("segments made", observed.segments_made, 20),
+            ("segments removed", observed.segments_removed, 2),
+            ("topics deleted and made again", self.topics_recreated, 1),
+        ];
+        let short = floors.iter().filter(|(_, done, least)| done < least);
+        short.map(|(what, done, least)| format!("{what}: {done}, fewer than {least}")).collect()
+    }
+}
