@@ -57,9 +57,9 @@ pub(crate) struct Entry {
 }
 
 impl Entry {
-    /// Some of its segments lie below the log start, and only wait to be removed.
-    pub fn has_dropped(&self) -> bool {
-        self.segments.get(1).is_some_and(|second| second.base_offset <= self.log_start)
+    /// Some of its segments lie below this log start, and only wait to be removed.
+    pub fn has_dropped_below(&self, log_start: Offset) -> bool {
+        self.segments.get(1).is_some_and(|second| second.base_offset <= log_start)
     }
 }
 
@@ -67,10 +67,17 @@ impl Entry {
 pub(crate) enum CheckpointError {
     Checksum,
     /// What the checksum holds for contradicts itself: a mistake of ours, or not our file.
-    Content { entry: u32 },
+    Content {
+        entry: u32,
+    },
     Magic,
-    Short { bytes: usize, needed: u64 },
-    Version { version: u16 },
+    Short {
+        bytes: usize,
+        needed: u64,
+    },
+    Version {
+        version: u16,
+    },
 }
 
 /// Gathers a checkpoint entry by entry.

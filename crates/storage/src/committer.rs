@@ -31,12 +31,20 @@ pub(crate) struct Committer {
 pub(crate) enum Stage {
     Gather,
     /// Direct pieces are written before the group is made, so that one that fails can still go into the lane.
-    WriteDirect { next: usize },
+    WriteDirect {
+        next: usize,
+    },
     /// The group is complete and has no place yet.
-    Place { kind: GroupKind },
-    Write { kind: GroupKind },
+    Place {
+        kind: GroupKind,
+    },
+    Write {
+        kind: GroupKind,
+    },
     Sync,
-    SyncDirect { next: usize },
+    SyncDirect {
+        next: usize,
+    },
 }
 
 /// The newest group is known to be durable only once another says so.
@@ -211,6 +219,8 @@ impl Committer {
         {
             let mut lane = self.shared.lane.lock();
             lane.published = self.lane.point();
+            // What goes straight to segments is read again at a start, if only to be checked.
+            lane.written_bytes += self.direct.iter().map(|piece| u64::from(piece.size_bytes) / 4).sum::<u64>();
             lane.written_bytes += (self.builder.size_bytes() as u64).next_multiple_of(crate::journal::BLOCK as u64);
             ready |= lane.written_bytes >= lane.checkpoint_at_bytes;
         }

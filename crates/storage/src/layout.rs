@@ -22,7 +22,8 @@ pub(crate) fn log_dir_name(name: &TopicPartition, log_id: u64) -> String {
 pub(crate) fn parse_log_dir(name: &str) -> Option<u64> {
     let (front, id) = name.rsplit_once('.')?;
     let (topic, partition) = front.rsplit_once('-')?;
-    let canonical = !id.is_empty() && !id.starts_with('0') && id.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
+    let canonical =
+        !id.is_empty() && !id.starts_with('0') && id.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
     let is_log = !topic.is_empty() && partition.parse::<u32>().is_ok() && canonical;
     is_log.then(|| u64::from_str_radix(id, 16).ok())?
 }
@@ -38,7 +39,8 @@ mod tests {
             assert!(name.len() <= 255);
             assert_eq!(parse_log_dir(&name), Some(id), "{name}");
         }
-        for other in ["meta.properties", "flights-3", "flights-3.", "flights-3.0f", "flights.1", "-1.1", "a-b.1", LANE] {
+        for other in ["meta.properties", "flights-3", "flights-3.", "flights-3.0f", "flights.1", "-1.1", "a-b.1", LANE]
+        {
             assert_eq!(parse_log_dir(other), None, "{other}");
         }
     }

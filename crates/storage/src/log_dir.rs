@@ -14,6 +14,7 @@ use crate::checkpoint::{Builder, Header};
 use crate::committer::Committer;
 use crate::flusher::Flusher;
 use crate::journal::{LanePoint, LaneSpace, Place};
+use crate::layout;
 use crate::log::state::{Control, State, index_settings};
 use crate::log::{FileSlice, Log, LogListener, Read, ReadError, Slice};
 use crate::meta::{self, Facts};
@@ -23,7 +24,6 @@ use crate::registry::Registry;
 use crate::segment::{Segment, Summary};
 use crate::settings::{Identity, LogConfig, Settings};
 use crate::shared::{Counters, Handles, Offline, Shared, Ticket};
-use crate::layout;
 
 /// A clone is the same directory.
 #[derive(Clone)]
@@ -73,6 +73,10 @@ impl LogDir {
             flusher: env.spawn.worker("flusher", Box::new(flusher)),
             reader: env.spawn.worker("reader", Box::new(Reader { shared: shared.clone() })),
         });
+        for log in registry.after(None, usize::MAX) {
+            log.offer_pieces(&mut log.state());
+        }
+        shared.wake_flusher();
         Ok(LogDir { inner: Arc::new(Inner { shared, registry, facts }) })
     }
 

@@ -28,12 +28,29 @@ pub struct Facts {
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum MetaError {
     /// The directory belongs to another cluster or node.
-    Foreign { path: String, key: &'static str, found: String, expected: String },
-    Io { path: String, error: String },
-    Line { path: String, line: usize },
+    Foreign {
+        path: String,
+        key: &'static str,
+        found: String,
+        expected: String,
+    },
+    Io {
+        path: String,
+        error: String,
+    },
+    Line {
+        path: String,
+        line: usize,
+    },
     /// Written by a newer Ottla, or not by Ottla.
-    Format { path: String, found: String },
-    Missing { path: String, key: &'static str },
+    Format {
+        path: String,
+        found: String,
+    },
+    Missing {
+        path: String,
+        key: &'static str,
+    },
 }
 
 /// `None` if the directory was never formatted, or not to the end.

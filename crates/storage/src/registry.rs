@@ -27,7 +27,12 @@ impl Registry {
     }
 
     /// Adds what `make` makes of a fresh identity, unless there is such a log.
-    pub fn create(&self, topic_id: TopicId, partition: i32, make: impl FnOnce(u64) -> Arc<Log>) -> Result<Arc<Log>, ()> {
+    pub fn create(
+        &self,
+        topic_id: TopicId,
+        partition: i32,
+        make: impl FnOnce(u64) -> Arc<Log>,
+    ) -> Result<Arc<Log>, ()> {
         let mut state = self.state.lock();
         if state.by_topic.contains_key(&(topic_id, partition)) {
             return Err(());

@@ -3,8 +3,8 @@
 //! was appended, and what a recovery has published no later power loss takes away.
 //!
 //! Bounded so that it runs with every `cargo test`; `OTTLA_ENUMERATION=10` makes ten times as much of it.
-mod rig;
 mod enumeration_model;
+mod rig;
 
 use enumeration_model::{Bounds, Op, Report, enumerate, sample};
 

@@ -26,10 +26,24 @@ pub(super) struct Planned {
 
 /// A change of files that is under way.
 pub(super) enum Change {
-    Cut { log: Arc<Log>, removed: VecDeque<Arc<Segment>>, stage: CutStage, answer: Answer<Result<Offset, TruncateError>> },
-    Name { log: Arc<Log>, stage: NameStage },
-    Unlink { log: Arc<Log>, removed: VecDeque<Arc<Segment>> },
-    Remove { log: Arc<Log>, stage: RemoveStage },
+    Cut {
+        log: Arc<Log>,
+        removed: VecDeque<Arc<Segment>>,
+        stage: CutStage,
+        answer: Answer<Result<Offset, TruncateError>>,
+    },
+    Name {
+        log: Arc<Log>,
+        stage: NameStage,
+    },
+    Unlink {
+        log: Arc<Log>,
+        removed: VecDeque<Arc<Segment>>,
+    },
+    Remove {
+        log: Arc<Log>,
+        stage: RemoveStage,
+    },
 }
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

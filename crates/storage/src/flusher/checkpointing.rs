@@ -12,8 +12,8 @@ use record::Offset;
 use super::{Did, Flusher, Step, Trouble, fatal, io_trouble};
 use crate::checkpoint::{Builder, EntryView, Header};
 use crate::journal::LanePoint;
-use crate::log::state::Gate;
 use crate::log::Log;
+use crate::log::state::Gate;
 use crate::segment::{Segment, Summary};
 use crate::settings::Durability;
 use crate::shared::count;
@@ -41,13 +41,28 @@ struct Plan {
 
 enum Stage {
     /// Tails that had something durable at the beginning are written.
-    WriteOut { logs: VecDeque<Weak<Log>> },
-    Sync { segments: VecDeque<((u64, Offset), Weak<Log>, Arc<Segment>)> },
-    SyncNames { directories: Vec<Arc<Path>> },
+    WriteOut {
+        logs: VecDeque<Weak<Log>>,
+    },
+    Sync {
+        segments: VecDeque<((u64, Offset), Weak<Log>, Arc<Segment>)>,
+    },
+    SyncNames {
+        directories: Vec<Arc<Path>>,
+    },
     /// Entries are taken log by log. Those in `waits` speak of an end that is not durable yet.
-    Capture { after: Option<u64>, builder: Builder, waits: VecDeque<(Weak<Log>, Offset)> },
-    Wait { builder: Builder, waits: VecDeque<(Weak<Log>, Offset)> },
-    Write { bytes: Vec<u8> },
+    Capture {
+        after: Option<u64>,
+        builder: Builder,
+        waits: VecDeque<(Weak<Log>, Offset)>,
+    },
+    Wait {
+        builder: Builder,
+        waits: VecDeque<(Weak<Log>, Offset)>,
+    },
+    Write {
+        bytes: Vec<u8>,
+    },
     SyncFile,
 }
 
@@ -136,16 +151,14 @@ impl Flusher {
                 }
                 None => Stage::Capture { after: None, builder: Builder::new(), waits: VecDeque::new() },
             },
-            Stage::Capture { after, mut builder, mut waits } => {
-                match self.capture(after, &mut builder, &mut waits) {
-                    Captured::All => Stage::Wait { builder, waits },
-                    Captured::UpTo(after) => Stage::Capture { after: Some(after), builder, waits },
-                    Captured::Not { after } => {
-                        did = Did::Later(self.now() + WAIT);
-                        Stage::Capture { after, builder, waits }
-                    }
+            Stage::Capture { after, mut builder, mut waits } => match self.capture(after, &mut builder, &mut waits) {
+                Captured::All => Stage::Wait { builder, waits },
+                Captured::UpTo(after) => Stage::Capture { after: Some(after), builder, waits },
+                Captured::Not { after } => {
+                    did = Did::Later(self.now() + WAIT);
+                    Stage::Capture { after, builder, waits }
                 }
-            }
+            },
             Stage::Wait { builder, mut waits } => {
                 while waits.front().is_some_and(|(log, end)| is_durable(log, *end)) {
                     waits.pop_front();
@@ -178,9 +191,8 @@ impl Flusher {
 
     fn segments_to_sync(&self) -> VecDeque<((u64, Offset), Weak<Log>, Arc<Segment>)> {
         let log = |log_id: u64| self.registry.after(log_id.checked_sub(1), 1).first().map(Arc::downgrade);
-        let entry = |(key, segment): (&(u64, Offset), &Arc<Segment>)| {
-            (*key, log(key.0).unwrap_or_default(), segment.clone())
-        };
+        let entry =
+            |(key, segment): (&(u64, Offset), &Arc<Segment>)| (*key, log(key.0).unwrap_or_default(), segment.clone());
         self.dirty.iter().map(entry).collect()
     }
 
@@ -232,7 +244,8 @@ impl Flusher {
                 return Captured::Not { after: done };
             }
             done = Some(log.log_id());
-            let summaries: Vec<Summary> = state.dropped.iter().chain(&state.segments).map(|segment| segment.summary()).collect();
+            let summaries: Vec<Summary> =
+                state.dropped.iter().chain(&state.segments).map(|segment| segment.summary()).collect();
             builder.push(&EntryView {
                 log_id: log.log_id(),
                 topic_id: log.topic_id(),

@@ -45,14 +45,29 @@ pub(crate) struct Work {
 
 pub(crate) enum Job {
     /// The truncation is durable: cut.
-    Cut { log: Arc<Log>, to: Offset },
-    DropSegments { log: Arc<Log> },
+    Cut {
+        log: Arc<Log>,
+        to: Offset,
+    },
+    DropSegments {
+        log: Arc<Log>,
+    },
     /// Make the active segment's file, and its name durable.
-    Name { log: Arc<Log> },
+    Name {
+        log: Arc<Log>,
+    },
     /// Where exactly would a truncation cut?
-    PlanCut { log: Arc<Log>, to: Offset, answer: Answer<Result<Offset, TruncateError>> },
-    RemoveLog { log: Arc<Log> },
-    Switch { log: Arc<Log> },
+    PlanCut {
+        log: Arc<Log>,
+        to: Offset,
+        answer: Answer<Result<Offset, TruncateError>>,
+    },
+    RemoveLog {
+        log: Arc<Log>,
+    },
+    Switch {
+        log: Arc<Log>,
+    },
 }
 
 impl Shared {
@@ -122,6 +137,17 @@ impl Flusher {
             .filter(has_dropped)
             .map(|log| (checkpoints.sequence + 2, log))
             .collect();
+        let mut dirty = BTreeMap::new();
+        let mut dirty_directories = BTreeSet::new();
+        for log in registry.after(None, usize::MAX) {
+            // Written by the recovery, to be synced by the next checkpoint.
+            let mut state = log.state();
+            if state.tail.is_empty() && std::mem::take(&mut state.made_names) && state.directory.is_made {
+                dirty_directories.insert(log.directory());
+            }
+            let segments = state.segments.iter().filter(|segment| segment.is_dirty());
+            dirty.extend(segments.map(|segment| ((log.log_id(), segment.base_offset()), segment.clone())));
+        }
         let unlink_checkpoint_at = (!unlinks.is_empty()).then_some(now);
         Self {
             shared,
@@ -135,8 +161,8 @@ impl Flusher {
             lane_file: None,
             checkpoints,
             checkpointing: None,
-            dirty: BTreeMap::new(),
-            dirty_directories: BTreeSet::new(),
+            dirty,
+            dirty_directories,
             full_until: None,
             retention_at,
             turn: false,

@@ -8,8 +8,8 @@ use record::Offset;
 
 use super::{Did, Flusher, Step, fatal, io_trouble, trouble};
 use crate::journal::record::SegmentPlace;
-use crate::log::state::{Gate, State};
 use crate::log::Log;
+use crate::log::state::{Gate, State};
 use crate::segment::{Segment, Written};
 use crate::settings::Durability;
 use crate::shared::count;
@@ -115,6 +115,10 @@ impl Flusher {
     pub(super) fn write_piece(&mut self, log: &Arc<Log>) -> Step {
         let next = {
             let mut state = log.state();
+            if std::mem::take(&mut state.made_names) {
+                self.dirty_directories.insert(log.directory());
+                self.dirty_directories.insert(self.shared.path.clone());
+            }
             let before = state.written.place.segment;
             if state.gate != Gate::Deleted && state.step_over_direct(&self.shared.budget) {
                 // Synced already; but only a sync by us moves S.
@@ -192,7 +196,12 @@ enum Piece {
     Index(Arc<Segment>, Written),
     /// The segment is full and written; the next begins here.
     Seal(Arc<Segment>, Offset),
-    Write { segment: Arc<Segment>, position: u32, end: Offset, parts: Vec<Bytes> },
+    Write {
+        segment: Arc<Segment>,
+        position: u32,
+        end: Offset,
+        parts: Vec<Bytes>,
+    },
 }
 
 fn next_piece(state: &mut State) -> Piece {
@@ -238,4 +247,3 @@ fn step_over_roll(state: &mut State) {
         state.written.place = SegmentPlace { segment: next.base_offset(), position: 0 };
     }
 }
-

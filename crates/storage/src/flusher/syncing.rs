@@ -29,8 +29,14 @@ pub(super) enum Purpose {
 enum Stage {
     /// Until all that was appended is durable in the lane, and written.
     WriteOut,
-    Sync { end: Reach, segments: VecDeque<Arc<Segment>> },
-    SyncNames { end: Reach, root: bool },
+    Sync {
+        end: Reach,
+        segments: VecDeque<Arc<Segment>>,
+    },
+    SyncNames {
+        end: Reach,
+        root: bool,
+    },
 }
 
 impl LogSync {
@@ -107,8 +113,11 @@ impl Flusher {
             }
             state.written
         };
-        let keys: Vec<(u64, Offset)> =
-            self.dirty.range((log.log_id(), Offset(i64::MIN))..=(log.log_id(), Offset(i64::MAX))).map(|e| *e.0).collect();
+        let keys: Vec<(u64, Offset)> = self
+            .dirty
+            .range((log.log_id(), Offset(i64::MIN))..=(log.log_id(), Offset(i64::MAX)))
+            .map(|e| *e.0)
+            .collect();
         for key in keys {
             self.dirty.remove(&key);
         }

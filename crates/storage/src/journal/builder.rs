@@ -1,8 +1,8 @@
 //! Gathers one group in memory that O_DIRECT accepts: a sector for the header, then records one behind the other.
 //! The buffer is kept from group to group; only a batch larger than all before makes it grow.
+use ::record::Offset;
 use bytes::Bytes;
 use env::AlignedBuffer;
-use ::record::Offset;
 
 use super::group::{GroupHeader, SECTOR};
 use super::record::{self, ALIGN, Body, DATA_BYTES, HEAD_BYTES};

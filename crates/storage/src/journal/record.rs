@@ -28,21 +28,56 @@ pub(crate) struct SegmentPlace {
 
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) enum Body<'a> {
-    Create { topic_id: TopicId, partition: i32, durability: Durability, log_start: Offset, topic: &'a str },
-    Data { end: Offset, place: SegmentPlace, batches: &'a [u8] },
+    Create {
+        topic_id: TopicId,
+        partition: i32,
+        durability: Durability,
+        log_start: Offset,
+        topic: &'a str,
+    },
+    Data {
+        end: Offset,
+        place: SegmentPlace,
+        batches: &'a [u8],
+    },
     Delete,
     /// What a repair from another replica has to bring.
-    Faulty { from: Offset, to: Offset },
+    Faulty {
+        from: Offset,
+        to: Offset,
+    },
     /// A piece that was written straight to its segment.
-    Identity { end: Offset, place: SegmentPlace, size_bytes: u32, crc: u32 },
-    LogStart { to: Offset },
+    Identity {
+        end: Offset,
+        place: SegmentPlace,
+        size_bytes: u32,
+        crc: u32,
+    },
+    LogStart {
+        to: Offset,
+    },
     /// Compaction: what is in the second segment, complete and synced, stands for the range `from..to`.
-    Replace { from: Offset, to: Offset, segment: Offset, generation: u32, size_bytes: u32 },
-    SwapIn { entry: &'a [u8] },
+    Replace {
+        from: Offset,
+        to: Offset,
+        segment: Offset,
+        generation: u32,
+        size_bytes: u32,
+    },
+    SwapIn {
+        entry: &'a [u8],
+    },
     /// Everything below `end` is synced in segments. At each switch of durability, and whenever that end moves outside
     /// the lane.
-    Synced { end: Offset, place: SegmentPlace, durability: Durability },
-    Truncate { to: Offset, epoch: LeaderEpoch },
+    Synced {
+        end: Offset,
+        place: SegmentPlace,
+        durability: Durability,
+    },
+    Truncate {
+        to: Offset,
+        epoch: LeaderEpoch,
+    },
 }
 
 impl Body<'_> {

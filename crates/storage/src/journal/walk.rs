@@ -3,8 +3,8 @@
 use std::fmt;
 use std::io;
 
-use env::AlignedBuffer;
 use ::record::{LeaderEpoch, Offset, TopicId, TopicPartition};
+use env::AlignedBuffer;
 
 use super::BLOCK;
 use super::group::{GroupHeader, GroupKind, Place, SECTOR};
@@ -48,14 +48,41 @@ pub(crate) struct WalkedRecord {
 /// A record without its bytes: they stay in the lane until they are wanted.
 #[derive(Clone, Debug)]
 pub(crate) enum WalkedBody {
-    Create { topic_id: TopicId, name: TopicPartition, durability: Durability, log_start: Offset },
-    Data { end: Offset, place: SegmentPlace, lane: Place, size_bytes: u32 },
+    Create {
+        topic_id: TopicId,
+        name: TopicPartition,
+        durability: Durability,
+        log_start: Offset,
+    },
+    Data {
+        end: Offset,
+        place: SegmentPlace,
+        lane: Place,
+        size_bytes: u32,
+    },
     Delete,
-    Faulty { from: Offset, to: Offset },
-    Identity { end: Offset, place: SegmentPlace, size_bytes: u32, crc: u32 },
-    LogStart { to: Offset },
-    Synced { end: Offset, place: SegmentPlace, durability: Durability },
-    Truncate { to: Offset, epoch: LeaderEpoch },
+    Faulty {
+        from: Offset,
+        to: Offset,
+    },
+    Identity {
+        end: Offset,
+        place: SegmentPlace,
+        size_bytes: u32,
+        crc: u32,
+    },
+    LogStart {
+        to: Offset,
+    },
+    Synced {
+        end: Offset,
+        place: SegmentPlace,
+        durability: Durability,
+    },
+    Truncate {
+        to: Offset,
+        epoch: LeaderEpoch,
+    },
     /// In the format, written by nobody yet.
     Unserved,
 }
@@ -63,8 +90,15 @@ pub(crate) enum WalkedBody {
 #[derive(Debug)]
 pub(crate) enum WalkError {
     /// Group `number` was acknowledged and is not whole.
-    Damaged { number: u64, durable_group: u64, place: Place },
-    Io { slot: u32, error: io::Error },
+    Damaged {
+        number: u64,
+        durable_group: u64,
+        place: Place,
+    },
+    Io {
+        slot: u32,
+        error: io::Error,
+    },
 }
 
 pub(crate) struct Walker<'a> {

@@ -31,10 +31,18 @@ pub struct Appended {
 pub enum AppendError {
     Deleted,
     /// A follower's batches do not continue its log.
-    NotNext { expected: Offset, found: Offset },
-    NotWhole { position: usize },
+    NotNext {
+        expected: Offset,
+        found: Offset,
+    },
+    NotWhole {
+        position: usize,
+    },
     /// A follower's batches go back to an older leader.
-    OldEpoch { latest: LeaderEpoch, found: LeaderEpoch },
+    OldEpoch {
+        latest: LeaderEpoch,
+        found: LeaderEpoch,
+    },
     Offline,
     /// No offset is left.
     Overflow,

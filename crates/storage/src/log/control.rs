@@ -12,7 +12,9 @@ use crate::shared::{Answer, Offline, Ticket};
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum TruncateError {
     /// Below what this replica knows to be committed: a safety violation, nothing is cut (rule 21).
-    BelowHighWatermark { high_watermark: Offset },
+    BelowHighWatermark {
+        high_watermark: Offset,
+    },
     Deleted,
     Offline,
     /// Another truncation, or a switch, is going on.

@@ -38,11 +38,18 @@ pub enum ReadError {
     /// What is needed to find the place is not in memory: `LogDir::read_cold` brings it.
     Cold,
     /// These bytes are not what was written.
-    Corrupt { name: TopicPartition, position: u64, reason: String },
+    Corrupt {
+        name: TopicPartition,
+        position: u64,
+        reason: String,
+    },
     Deleted,
     Io(String),
     Offline,
-    OutOfRange { log_start: Offset, log_end: Offset },
+    OutOfRange {
+        log_start: Offset,
+        log_end: Offset,
+    },
 }
 
 impl Log {

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use record::{LeaderEpoch, Offset, Timestamp};
 
 use super::{Ends, LogListener, LogStartError, TruncateError, answer_now};
-use crate::journal::record::SegmentPlace;
 use crate::budget::Budget;
+use crate::journal::record::SegmentPlace;
 use crate::leader_epochs::LeaderEpochs;
 use crate::producer_state::ProducerState;
 use crate::roll::{Incoming, RollRules, should_roll};
@@ -98,7 +98,9 @@ pub(crate) struct Reach {
 pub(crate) enum Then {
     Nothing,
     /// It takes appends again, and whoever asked for a truncation is told its end.
-    Open { answer: Option<(Answer<Result<Offset, TruncateError>>, Offset)> },
+    Open {
+        answer: Option<(Answer<Result<Offset, TruncateError>>, Offset)>,
+    },
 }
 
 /// What the lane is told of a log besides its data, and who waits for it.

@@ -55,18 +55,44 @@ pub(crate) struct Piece {
 pub(crate) enum Source {
     Lane(Place),
     /// In the segment itself; this is its checksum.
-    Direct { crc: u32 },
+    Direct {
+        crc: u32,
+    },
+}
+
+impl Piece {
+    /// Where it lies in its group; what does not lie there comes first.
+    pub fn lane_at(&self) -> u64 {
+        match self.source {
+            Source::Lane(lane) => lane.at,
+            Source::Direct { .. } => 0,
+        }
+    }
 }
 
 /// The lane contradicts itself or the checkpoint.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) enum MapError {
     /// Data was acknowledged up to here, and the lane ends before.
-    EndsEarly { log_id: u64, expected: Offset, end: Offset },
-    Gap { log_id: u64, group: u64, expected: Offset, found: Offset },
-    UnknownLog { log_id: u64, group: u64 },
+    EndsEarly {
+        log_id: u64,
+        expected: Offset,
+        end: Offset,
+    },
+    Gap {
+        log_id: u64,
+        group: u64,
+        expected: Offset,
+        found: Offset,
+    },
+    UnknownLog {
+        log_id: u64,
+        group: u64,
+    },
     /// A kind of record that this build does not write.
-    Unserved { group: u64 },
+    Unserved {
+        group: u64,
+    },
 }
 
 pub(crate) struct Maps {
@@ -253,11 +279,6 @@ impl LogMap {
             return Err(MapError::EndsEarly { log_id: self.log_id, expected: acknowledged, end: expected });
         }
         Ok(())
-    }
-
-    /// Of a flushed log, where it ends; of a relaxed one, where it ends at least.
-    pub fn end(&self) -> Offset {
-        self.pieces.last().map_or(self.synced.offset, |piece| piece.to)
     }
 }
 

@@ -3,41 +3,58 @@
 mod map;
 mod repair;
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::io::{ErrorKind, IoSlice};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use env::{Disk, Env, File, OpenOptions};
-use map::{MapError, Maps};
-use repair::{Repair, Repaired};
+use map::{MapError, Maps, Source};
+use repair::{Mode, Repair, Repaired};
 
 use crate::checkpoint::{self, CheckpointError, Entry, Header};
 use crate::flusher::Checkpoints;
 use crate::journal::lane::{Slot, parse_slot, slot_path};
-use crate::journal::walk::{WalkError, Walked, WalkedBody, Walker};
+use crate::journal::walk::{WalkError, Walked, WalkedBody, WalkedRecord, Walker};
 use crate::journal::{BLOCK, GroupBuilder, GroupKind, Lane, LaneSpace};
 use crate::layout;
-use crate::log::state::{Control, DirectoryState, Gate, State, Then};
 use crate::log::Log;
+use crate::log::state::{Control, DirectoryState, Gate, State, Then};
 use crate::meta::MetaError;
 use crate::registry::Registry;
 use crate::segment::{FileKind, IndexSettings, Segment, file_name};
 use crate::settings::{Durability, LogConfig};
 use crate::shared::Shared;
+use crate::tail::Tail;
 
 /// Why a directory is not opened. Nothing in it was changed for the worse.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum OpenError {
     /// Neither checkpoint can be believed, and without one nobody knows what was acknowledged.
-    Checkpoints { directory: String, reasons: [String; 2] },
+    Checkpoints {
+        directory: String,
+        reasons: [String; 2],
+    },
     /// A piece that was acknowledged is not in its segment any more.
-    DamagedPiece { path: String, position: u32, group: u64 },
-    Io { path: String, error: String },
+    DamagedPiece {
+        path: String,
+        position: u32,
+        group: u64,
+    },
+    Io {
+        path: String,
+        error: String,
+    },
     /// The lane does not hold what was acknowledged, or contradicts itself.
-    Lane { directory: String, error: String },
+    Lane {
+        directory: String,
+        error: String,
+    },
     /// Another process has it.
-    Locked { directory: String },
+    Locked {
+        directory: String,
+    },
     Meta(MetaError),
     Segment(String),
 }
@@ -65,42 +82,84 @@ pub(crate) fn recover(shared: &Arc<Shared>) -> Result<Recovered, OpenError> {
     let slots = open_lane(&*env.disk, &shared.path)?;
     let mut walker = Walker::new(&slots)?;
     let mut walked = walker.walk(header.lane_start, header.durable_group)?;
-    end_at_torn_piece(shared, &mut walked)?;
+    let discarded = end_at_torn_piece(shared, &mut walked)?;
     make_durable(shared, &slots, &mut walker, &walked)?;
     let mut maps = Maps::new(found.entries, header.next_log_id);
     maps.replay(&walked.records).map_err(|error| lane_error(&shared.path, &error))?;
     set_orphans_aside(shared, &mut maps)?;
 
     let registry = Registry::new(maps.next_log_id);
-    for (_, mut map) in maps.logs {
-        let directory: Arc<Path> = shared.path.join(layout::log_dir_name(&map.name, map.log_id)).into();
-        let is_relaxed = map.durability == Durability::Relaxed;
-        let has_dropped = map.entry.as_ref().is_some_and(|entry| entry.has_dropped());
-        let repaired = if map.is_touched || is_relaxed || has_dropped {
-            Repair { env, directory, durable_group: walked.durable_group }.run(&mut map, &mut walker)?
-        } else {
-            untouched(env, &directory, map.entry.take().expect("what no record speaks of has an entry"))
-        };
-        if is_relaxed && repaired.kept_bytes + repaired.dropped_bytes > 0 {
-            tracing::warn!(
-                log = %map.name, kept_bytes = repaired.kept_bytes, dropped_bytes = repaired.dropped_bytes,
-                "a relaxed log was not synced to its end"
-            );
-        }
-        registry.insert_recovered(log_of(shared, &map, repaired));
-    }
+    repair_all(shared, maps, &walked, &discarded, &mut walker, &registry)?;
     sync_dir(&*env.disk, &shared.path)?;
 
     let was_clean = header.is_clean && walked.groups.is_empty();
     let oldest = found.starts[0].min(found.starts[1]);
     let lane = open_run(shared, &slots, &walker.heads(), &walked, oldest)?;
-    let checkpoints = Checkpoints {
-        files: found.files,
-        starts: found.starts,
-        older: 1 - found.newest,
-        sequence: header.sequence,
-    };
+    let checkpoints =
+        Checkpoints { files: found.files, starts: found.starts, older: 1 - found.newest, sequence: header.sequence };
     Ok(Recovered { lane, checkpoints, registry, was_clean })
+}
+
+/// Goes through the lane once, in its order, for all logs together.
+fn repair_all(
+    shared: &Arc<Shared>,
+    maps: Maps,
+    walked: &Walked,
+    discarded: &BTreeSet<u64>,
+    walker: &mut Walker<'_>,
+    registry: &Registry,
+) -> Result<(), OpenError> {
+    let env = &shared.env;
+    // What becomes tails again leaves room for what comes.
+    let mut tail_bytes_left = shared.settings.memory_bytes_max / 2;
+    let mut pieces = Vec::new();
+    let mut repairs = BTreeMap::new();
+    for (log_id, mut map) in maps.logs {
+        let directory: Arc<Path> = shared.path.join(layout::log_dir_name(&map.name, map.log_id)).into();
+        let is_relaxed = map.durability == Durability::Relaxed;
+        let has_dropped = map.entry.as_ref().is_some_and(|entry| entry.has_dropped_below(map.log_start));
+        if !map.is_touched && !is_relaxed && !has_dropped {
+            let entry = map.entry.take().expect("what no record speaks of has an entry");
+            registry.insert_recovered(log_of(shared, &map, untouched(env, &directory, entry)));
+            continue;
+        }
+        let in_tail: usize = map.pieces.iter().map(|piece| piece.size_bytes as usize).sum();
+        let has_direct = map.pieces.iter().any(|piece| matches!(piece.source, Source::Direct { .. }));
+        let mode = if is_relaxed || map.cut.is_some() || discarded.contains(&log_id) {
+            Mode::Synced
+        } else if has_direct || has_dropped || in_tail > tail_bytes_left {
+            Mode::Written
+        } else {
+            tail_bytes_left -= in_tail;
+            Mode::Tail
+        };
+        let repair = Repair::begin(env, directory, walked.durable_group, &mut map, mode)?;
+        // A log's share of a group lies together, in the order of its offsets.
+        let (mut group, mut lane_at) = (0, 0);
+        for piece in std::mem::take(&mut map.pieces) {
+            if piece.group != group {
+                (group, lane_at) = (piece.group, piece.lane_at());
+            }
+            pieces.push((group, lane_at, log_id, piece));
+        }
+        repairs.insert(log_id, (map, repair));
+    }
+    pieces.sort_by_key(|(group, lane_at, log_id, _)| (*group, *lane_at, *log_id));
+    for (_, _, log_id, piece) in &pieces {
+        let (_, repair) = repairs.get_mut(log_id).expect("its map has brought the piece");
+        repair.take(piece, walker, &shared.budget)?;
+    }
+    for (map, repair) in repairs.into_values() {
+        let repaired = repair.finish()?;
+        if repaired.kept_bytes + repaired.dropped_bytes > 0 {
+            tracing::warn!(
+                log = %map.name, kept_bytes = repaired.kept_bytes, dropped_bytes = repaired.dropped_bytes,
+                "a log was not synced to its end"
+            );
+        }
+        registry.insert_recovered(log_of(shared, &map, repaired));
+    }
+    Ok(())
 }
 
 fn read_checkpoints(disk: &dyn Disk, path: &Path) -> Result<Found, OpenError> {
@@ -156,7 +215,8 @@ fn open_lane(disk: &dyn Disk, path: &Path) -> Result<Vec<Slot>, OpenError> {
 }
 
 /// A group behind the last one that is known to be durable counts only if its direct pieces are whole too.
-fn end_at_torn_piece(shared: &Shared, walked: &mut Walked) -> Result<(), OpenError> {
+/// Returns the logs with pieces that were discarded.
+fn end_at_torn_piece(shared: &Shared, walked: &mut Walked) -> Result<BTreeSet<u64>, OpenError> {
     let mut torn = None;
     for record in walked.records.iter().filter(|record| record.group > walked.durable_group) {
         let WalkedBody::Identity { place, size_bytes, crc, .. } = &record.body else { continue };
@@ -165,7 +225,7 @@ fn end_at_torn_piece(shared: &Shared, walked: &mut Walked) -> Result<(), OpenErr
             break;
         }
     }
-    let Some(torn) = torn else { return Ok(()) };
+    let Some(torn) = torn else { return Ok(BTreeSet::new()) };
     let kept = walked.groups.partition_point(|group| group.number < torn);
     let before = walked.groups[..kept].last();
     // The group itself tells what came before it.
@@ -173,9 +233,10 @@ fn end_at_torn_piece(shared: &Shared, walked: &mut Walked) -> Result<(), OpenErr
         Some(group) => group.point,
         None => walked.start,
     };
-    walked.records.truncate(before.map_or(0, |group| group.records_end));
+    let discarded = walked.records.split_off(before.map_or(0, |group| group.records_end));
     walked.groups.truncate(kept);
-    Ok(())
+    let is_piece = |record: &&WalkedRecord| matches!(record.body, WalkedBody::Identity { .. });
+    Ok(discarded.iter().filter(is_piece).map(|record| record.log_id).collect())
 }
 
 fn is_piece_whole(
@@ -261,6 +322,9 @@ fn untouched(env: &Env, directory: &Arc<Path>, entry: Entry) -> Repaired {
         epochs: entry.epochs,
         producers: entry.producers,
         end,
+        written: end,
+        synced: end,
+        tail: Tail::default(),
         kept_bytes: 0,
         dropped_bytes: 0,
     }
@@ -273,10 +337,13 @@ fn log_of(shared: &Arc<Shared>, map: &map::LogMap, repaired: Repaired) -> Arc<Lo
     state.log_end = end.offset;
     state.durable_end = end.offset;
     state.captured_end = end.offset;
-    state.written = end;
-    state.synced = end;
+    state.written = repaired.written;
+    state.synced = repaired.synced;
+    state.tail = repaired.tail;
     state.lsn = map.lsn;
-    state.sealed_below = end.place.segment;
+    state.sealed_below = repaired.synced.place.segment;
+    // Files may be there already whose names were never synced.
+    state.made_names = map.is_touched;
     state.segments = repaired.segments;
     state.dropped = repaired.dropped;
     state.epochs = repaired.epochs;
@@ -288,7 +355,9 @@ fn log_of(shared: &Arc<Shared>, map: &map::LogMap, repaired: Repaired) -> Arc<Lo
         state.controls.push(Control::Synced { end, durability: map.durability, then });
     }
     let active = state.active().summary();
-    state.named = (active.size_bytes > 0).then_some(active.base_offset);
+    let synced = state.synced.place;
+    let is_named = synced.segment == active.base_offset && synced.position > 0;
+    state.named = is_named.then_some(active.base_offset);
     let has_controls = !state.controls.is_empty();
     state.directory = DirectoryState { is_made: repaired.directory_is_made, is_synced: repaired.directory_is_made };
     let log = Log::new(shared.clone(), map.name.clone(), map.topic_id, map.log_id, map.high_watermark, state);
@@ -300,12 +369,7 @@ fn log_of(shared: &Arc<Shared>, map: &map::LogMap, repaired: Repaired) -> Arc<Lo
 
 /// Groups that no header calls durable may be in a cache only, and so may their direct pieces: written again, and synced,
 /// they are not. Before that nothing may be done that they ask for.
-fn make_durable(
-    shared: &Shared,
-    slots: &[Slot],
-    walker: &mut Walker<'_>,
-    walked: &Walked,
-) -> Result<(), OpenError> {
+fn make_durable(shared: &Shared, slots: &[Slot], walker: &mut Walker<'_>, walked: &Walked) -> Result<(), OpenError> {
     let disk = &*shared.env.disk;
     let directory = shared.path.join(layout::LANE);
     let io = |error: std::io::Error| io_error(&directory, &error);
@@ -374,13 +438,7 @@ fn open_run(
 
 /// Files with accepted groups are in use, in the order of their groups, and so are those that only the older checkpoint
 /// needs; all others are free.
-fn space_of(
-    shared: &Shared,
-    slots: &[Slot],
-    heads: &[Option<u64>],
-    walked: &Walked,
-    oldest: u64,
-) -> LaneSpace {
+fn space_of(shared: &Shared, slots: &[Slot], heads: &[Option<u64>], walked: &Walked, oldest: u64) -> LaneSpace {
     let mut space = LaneSpace::default();
     let find = |number: u32| slots.iter().find(|slot| slot.number == number).cloned();
     let start = &walked.start;
@@ -394,8 +452,12 @@ fn space_of(
         }
     }
     let is_walked = |slot: &Slot| space.used.iter().any(|(used, _)| used.number == slot.number);
-    let mut before: Vec<(u64, &Slot)> =
-        heads.iter().zip(slots).filter(|(_, slot)| !is_walked(slot)).filter_map(|(head, slot)| Some(((*head)?, slot))).collect();
+    let mut before: Vec<(u64, &Slot)> = heads
+        .iter()
+        .zip(slots)
+        .filter(|(_, slot)| !is_walked(slot))
+        .filter_map(|(head, slot)| Some(((*head)?, slot)))
+        .collect();
     before.retain(|(first, _)| *first < start.number);
     before.sort_by_key(|(first, _)| *first);
     let mut next = start.number;

@@ -7,10 +7,11 @@ use std::path::Path;
 use std::sync::Arc;
 
 use env::Env;
-use record::{Batches, BatchView, LeaderEpoch, Offset, Timestamp};
+use record::{BatchView, Batches, LeaderEpoch, Offset, Timestamp};
 
 use super::OpenError;
 use super::map::{LogMap, Piece, Source};
+use crate::budget::Budget;
 use crate::journal::record::SegmentPlace;
 use crate::journal::walk::Walker;
 use crate::leader_epochs::LeaderEpochs;
@@ -18,25 +19,51 @@ use crate::log::state::Reach;
 use crate::producer_state::ProducerState;
 use crate::segment::{BatchPlace, FileKind, IndexSettings, Segment, Summary, Written, parse_file_name};
 use crate::settings::Durability;
+use crate::tail::Tail;
 
-/// A log as it is after its repair: all of it synced.
+/// A log as it is after its repair.
 pub(crate) struct Repaired {
     pub segments: VecDeque<Arc<Segment>>,
     /// Below the log start: to be removed once checkpoints know their producers.
     pub dropped: Vec<Arc<Segment>>,
     pub epochs: LeaderEpochs,
     pub producers: ProducerState,
+    /// All of it is durable, in the lane or in files.
     pub end: Reach,
+    /// How far the files reach; above it the tail begins.
+    pub written: Reach,
+    pub synced: Reach,
+    pub tail: Tail,
     pub directory_is_made: bool,
     /// Of a relaxed log: how many bytes behind S were found and kept, and how many were not.
     pub kept_bytes: u64,
     pub dropped_bytes: u64,
 }
 
-pub(crate) struct Repair<'a> {
-    pub env: &'a Env,
-    pub directory: Arc<Path>,
-    pub durable_group: u64,
+/// How a log comes back. The lane keeps what it has until the next checkpoints, so nothing of that need be written now.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Mode {
+    /// Written and synced before anything is published: what is above S in the files is all there is, or is to go.
+    Synced,
+    /// Written, and synced by the next checkpoint.
+    Written,
+    /// What the lane has is the log's tail again, and no file is touched.
+    Tail,
+}
+
+/// The repair of one log, while all pieces of the lane are gone through in their order.
+pub(crate) struct Repair {
+    env: Env,
+    directory: Arc<Path>,
+    durable_group: u64,
+    mode: Mode,
+    synced: Reach,
+    first: Offset,
+    log: Log,
+    tail: Tail,
+    directory_is_made: bool,
+    is_relaxed: bool,
+    is_cut_open: bool,
 }
 
 /// What becomes of the log while its batches are gone through.
@@ -48,35 +75,120 @@ struct Log {
     noted: Offset,
 }
 
-impl Repair<'_> {
-    pub fn run(&self, map: &mut LogMap, walker: &mut Walker<'_>) -> Result<Repaired, OpenError> {
-        let directory_is_made = match self.env.disk.read_dir(&self.directory) {
+impl Repair {
+    pub fn begin(
+        env: &Env,
+        directory: Arc<Path>,
+        durable_group: u64,
+        map: &mut LogMap,
+        mode: Mode,
+    ) -> Result<Repair, OpenError> {
+        // Where S has come anywhere, there is a directory with a durable name.
+        let is_known = map.synced.place.position > 0 || map.synced.place.segment > map.log_start;
+        let mut repair = Repair {
+            env: env.clone(),
+            directory,
+            durable_group,
+            mode,
+            synced: map.synced,
+            first: Offset(i64::MIN),
+            log: Log {
+                segments: VecDeque::new(),
+                epochs: LeaderEpochs::default(),
+                producers: ProducerState::new(map.synced.offset),
+                noted: map.synced.offset,
+            },
+            tail: Tail::default(),
+            directory_is_made: is_known,
+            is_relaxed: map.durability == Durability::Relaxed,
+            is_cut_open: map.is_cut_open,
+        };
+        if mode != Mode::Tail {
+            repair.make_directory(!map.pieces.is_empty())?;
+        }
+        repair.log = repair.begin_log(map)?;
+        repair.synced = map.synced;
+        if repair.log.noted < map.synced.offset {
+            // Synced outside the lane since the entry was taken.
+            let mut log = repair.take_log();
+            repair.note_from_files(&mut log, map.synced.offset)?;
+            repair.log = log;
+        }
+        repair.first = repair.log.drop_below(map.log_start, &map.pieces);
+        Ok(repair)
+    }
+
+    fn make_directory(&mut self, is_needed: bool) -> Result<(), OpenError> {
+        self.directory_is_made = match self.env.disk.read_dir(&self.directory) {
             Ok(_) => true,
+            Err(error) if error.kind() == ErrorKind::NotFound && is_needed => {
+                self.env.disk.create_dir(&self.directory).map_err(|error| self.io(error))?;
+                true
+            }
             Err(error) if error.kind() == ErrorKind::NotFound => false,
             Err(error) => return Err(self.io(error)),
         };
-        let mut log = self.begin(map)?;
-        if log.noted < map.synced.offset {
-            // Synced outside the lane since the entry was taken.
-            self.note_from_files(&mut log, map.synced.offset)?;
-        }
-        let is_relaxed = map.durability == Durability::Relaxed;
-        if map.pieces.is_empty() && !directory_is_made {
-            let end = Reach { offset: map.synced.offset, place: map.synced.place };
-            return Ok(log.repaired(end, false, Vec::new(), 0, 0));
-        }
-        if !directory_is_made {
-            self.env.disk.create_dir(&self.directory).map_err(|error| self.io(error))?;
-        }
-        let first = log.drop_below(map.log_start, &map.pieces);
-        for piece in &map.pieces {
-            self.restore(&mut log, piece, map.synced, first, walker)?;
-        }
+        Ok(())
+    }
+
+    /// Left in its place is a log without a segment.
+    fn take_log(&mut self) -> Log {
+        let empty = Log {
+            segments: VecDeque::new(),
+            epochs: LeaderEpochs::default(),
+            producers: ProducerState::new(Offset::ZERO),
+            noted: Offset::ZERO,
+        };
+        std::mem::replace(&mut self.log, empty)
+    }
+
+    /// One piece of the lane, in the order of the lane.
+    pub fn take(&mut self, piece: &Piece, walker: &mut Walker<'_>, budget: &Budget) -> Result<(), OpenError> {
+        let mut log = self.take_log();
+        let taken = self.restore(&mut log, piece, walker, budget);
+        self.log = log;
+        taken
+    }
+
+    /// After the last piece.
+    pub fn finish(mut self) -> Result<Repaired, OpenError> {
+        let mut log = self.take_log();
         let (mut kept_bytes, mut dropped_bytes) = (0, 0);
-        if is_relaxed && !map.is_cut_open {
-            (kept_bytes, dropped_bytes) = self.take_unsynced(&mut log)?;
+        if self.mode == Mode::Synced && self.directory_is_made {
+            if self.is_relaxed && !self.is_cut_open {
+                (kept_bytes, dropped_bytes) = self.take_unsynced(&mut log)?;
+            }
+            dropped_bytes += self.remove_beyond(&log)?;
+            self.settle_files(&log)?;
         }
-        dropped_bytes += self.remove_beyond(&log)?;
+        let has_older = self.first > Offset(i64::MIN) && self.mode != Mode::Tail && self.directory_is_made;
+        let dropped = if has_older { self.dropped(&log)? } else { Vec::new() };
+        let last = log.segments.back().expect("a log has a segment").summary();
+        let place = SegmentPlace { segment: last.base_offset, position: last.size_bytes };
+        let end = Reach { offset: log.noted, place };
+        let (written, synced) = match self.mode {
+            Mode::Synced => (end, end),
+            Mode::Written => (end, self.synced),
+            Mode::Tail => (self.synced, self.synced),
+        };
+        let Log { segments, epochs, producers, .. } = log;
+        Ok(Repaired {
+            segments,
+            dropped,
+            epochs,
+            producers,
+            end,
+            written,
+            synced,
+            tail: self.tail,
+            directory_is_made: self.directory_is_made,
+            kept_bytes,
+            dropped_bytes,
+        })
+    }
+
+    /// Cuts what is beyond the end, and syncs.
+    fn settle_files(&self, log: &Log) -> Result<(), OpenError> {
         for segment in &log.segments {
             match segment.cut_files() {
                 Ok(()) => {}
@@ -85,21 +197,16 @@ impl Repair<'_> {
                 Err(error) => return Err(OpenError::Segment(error.to_string())),
             }
             // Also where nothing was written: what is seen of the file may be in the cache only, its length too.
-            let is_touched = segment.base_offset() >= map.synced.place.segment;
+            let is_touched = segment.base_offset() >= self.synced.place.segment;
             if (segment.is_dirty() || is_touched) && segment.summary().size_bytes > 0 {
                 segment.sync().map_err(|error| OpenError::Segment(error.to_string()))?;
             }
         }
-        self.env.disk.sync_dir(&self.directory).map_err(|error| self.io(error))?;
-        let last = log.segments.back().expect("a log has a segment").summary();
-        let place = SegmentPlace { segment: last.base_offset, position: last.size_bytes };
-        let end = Reach { offset: log.noted, place };
-        let dropped = self.dropped(&log)?;
-        Ok(log.repaired(end, true, dropped, kept_bytes, dropped_bytes))
+        self.env.disk.sync_dir(&self.directory).map_err(|error| self.io(error))
     }
 
     /// The log as far as the checkpoint's entry is still true.
-    fn begin(&self, map: &mut LogMap) -> Result<Log, OpenError> {
+    fn begin_log(&self, map: &mut LogMap) -> Result<Log, OpenError> {
         let now = Timestamp(self.env.clock.wall_ms());
         let start = map.synced.offset;
         let Some(entry) = map.entry.take() else {
@@ -203,13 +310,13 @@ impl Repair<'_> {
 
     /// One piece into its segment, as far as it lies above S.
     fn restore(
-        &self,
+        &mut self,
         log: &mut Log,
         piece: &Piece,
-        synced: Reach,
-        first: Offset,
         walker: &mut Walker<'_>,
+        budget: &Budget,
     ) -> Result<(), OpenError> {
+        let (synced, first) = (self.synced, self.first);
         // Of what lies below the log start only its producers are of interest.
         let is_dropped = piece.place.segment < first;
         if is_dropped && piece.to <= log.noted {
@@ -219,7 +326,9 @@ impl Repair<'_> {
             self.segment(Summary::empty(piece.place.segment, Timestamp::NONE))
         } else {
             let segment = self.segment_at(log, piece.place.segment);
-            segment.open_or_create().map_err(|error| OpenError::Segment(error.to_string()))?;
+            if self.mode != Mode::Tail {
+                segment.open_or_create().map_err(|error| OpenError::Segment(error.to_string()))?;
+            }
             segment
         };
         let bytes = match piece.source {
@@ -243,7 +352,10 @@ impl Repair<'_> {
         for batch in Batches::new(&bytes) {
             let batch = batch.map_err(|error| OpenError::Segment(format!("a piece of the lane: {error}")))?;
             let place = BatchPlace::of(&batch, position);
-            if batch.base_offset() >= synced.offset {
+            if batch.base_offset() >= synced.offset && self.mode == Mode::Tail {
+                let place = SegmentPlace { position, ..piece.place };
+                self.tail.push(batch.base_offset(), batch.next_offset(), place, [batch.bytes(), &[]], budget);
+            } else if batch.base_offset() >= synced.offset {
                 write_from.get_or_insert(position);
             }
             if batch.base_offset() >= log.noted {
@@ -274,7 +386,8 @@ impl Repair<'_> {
             return segment.clone();
         }
         let segment = self.segment(Summary::empty(base, Timestamp(self.env.clock.wall_ms())));
-        if log.segments.len() == 1 && log.segments[0].summary().size_bytes == 0 && base != log.segments[0].base_offset() {
+        if log.segments.len() == 1 && log.segments[0].summary().size_bytes == 0 && base != log.segments[0].base_offset()
+        {
             log.segments.clear(); // The empty one that it began with.
         }
         log.segments.push_back(segment.clone());
@@ -386,17 +499,5 @@ impl Log {
             self.segments.pop_front();
         }
         first
-    }
-
-    fn repaired(
-        self,
-        end: Reach,
-        directory_is_made: bool,
-        dropped: Vec<Arc<Segment>>,
-        kept_bytes: u64,
-        dropped_bytes: u64,
-    ) -> Repaired {
-        let Log { segments, epochs, producers, .. } = self;
-        Repaired { segments, dropped, epochs, producers, end, directory_is_made, kept_bytes, dropped_bytes }
     }
 }

@@ -55,7 +55,9 @@ fn recover(
 }
 
 fn opened(image: Disk, case: &dyn Fn() -> String) -> Rig {
-    open(image.clone()).unwrap_or_else(|error| {
+    // Of two recoveries one has little memory.
+    let has_memory = image.operations() % 2 == 0;
+    open(image.clone(), has_memory).unwrap_or_else(|error| {
         super::show_lane(&image);
         panic!("{}: {error}", case())
     })
@@ -65,7 +67,7 @@ fn opened(image: Disk, case: &dyn Fn() -> String) -> Rig {
 fn crash_inside_recovery(image: &Disk, chance: &mut Chance) -> (Option<Disk>, bool) {
     let disk = image.fork();
     disk.crash_at(disk.operations() + chance.in_range(0..24));
-    match open(disk.clone()) {
+    match open(disk.clone(), chance.happens(0.5)) {
         Ok(rig) => {
             rig.world.end();
             (None, true)

@@ -215,8 +215,10 @@ fn step_until_quiet(rig: &Rig, model: &mut Model, crash: &mut impl FnMut(&Rig, &
 
 pub const TEARING: Tearing = Tearing::At512;
 
-pub fn open(disk: Disk) -> Result<Rig, storage::OpenError> {
-    Rig::with_seed(disk, settings(), 9)
+/// With little memory a recovery writes what it would otherwise keep.
+pub fn open(disk: Disk, has_memory: bool) -> Result<Rig, storage::OpenError> {
+    let memory_bytes_max = if has_memory { 1 << 20 } else { 0 };
+    Rig::with_seed(disk, Settings { memory_bytes_max, ..settings() }, 9)
 }
 
 pub use rig::contents;

@@ -288,7 +288,8 @@ impl LogModel {
         self.was_relaxed = log.durability() == Durability::Relaxed;
         self.durable = self.count_at(log.ends().durable_end);
         let done = |(end, _): &(Offset, usize)| *end <= acknowledged_end;
-        self.acknowledged = self.waits.iter().filter(|wait| done(wait)).map(|wait| wait.1).max().unwrap_or(0).max(self.acknowledged);
+        self.acknowledged =
+            self.waits.iter().filter(|wait| done(wait)).map(|wait| wait.1).max().unwrap_or(0).max(self.acknowledged);
         self.waits.retain(|wait| !done(wait));
     }
 

@@ -13,10 +13,12 @@ use bytes::Bytes;
 use env::sim::{Chance, Disk};
 use env::{BoxFuture, Clock, Connection, Env, Instant, Listener, Net, Next, Rng, Spawn, Worker, WorkerHandle};
 use parking_lot::Mutex;
-use record::{BatchBuilder, Decompressor, LeaderEpoch, Offset, ProducerEpoch, ProducerId, Sequence, Timestamp, TopicId,
-    TopicPartition};
+use record::{
+    BatchBuilder, Decompressor, LeaderEpoch, Offset, ProducerEpoch, ProducerId, Sequence, Timestamp, TopicId,
+    TopicPartition,
+};
 use storage::validate::{Origin, Rules, Validated, validate};
-use storage::{Appended, AppendError, Identity, Log, LogDir, OpenError, Settings, Slice};
+use storage::{AppendError, Appended, Identity, Log, LogDir, OpenError, Settings, Slice};
 
 pub const ROOT: &str = "/data";
 pub const NOW: Timestamp = Timestamp(1_000_000);
@@ -163,12 +165,8 @@ pub fn idempotent_batch(tag: u64, producer: i64, sequence: i32) -> Bytes {
 }
 
 pub fn sized_idempotent_batch(tag: u64, producer: i64, sequence: i32, value_bytes: usize) -> Bytes {
-    let builder = BatchBuilder::default().with_producer(
-        ProducerId(producer),
-        ProducerEpoch(0),
-        Sequence(sequence),
-        false,
-    );
+    let builder =
+        BatchBuilder::default().with_producer(ProducerId(producer), ProducerEpoch(0), Sequence(sequence), false);
     build(builder, tag, 1, value_bytes)
 }
 
