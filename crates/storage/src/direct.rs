@@ -104,7 +104,11 @@ impl Committer {
 /// The first run of batches behind what is captured, if it is large and its segment takes it.
 fn plan(log: &Arc<Log>, state: &mut State, bytes_min: usize) -> Option<DirectPiece> {
     let from = state.captured_end;
-    let place = state.tail.from(from).next()?.place;
+    let first = state.tail.from(from).next()?;
+    let place = first.place;
+    if first.bytes.len() < log.shared.settings.direct_batch_bytes {
+        return None;
+    }
     let segment = state.segment(place.segment)?.clone();
     if state.named != Some(place.segment) {
         want_names(log, state, &log.shared);
@@ -119,7 +123,8 @@ fn plan(log: &Arc<Log>, state: &mut State, bytes_min: usize) -> Option<DirectPie
         to = batch.next;
         parts.push(batch.bytes.clone());
     }
-    (size_bytes >= bytes_min).then(|| DirectPiece {
+    let is_large = size_bytes >= bytes_min && size_bytes / parts.len() >= log.shared.settings.direct_batch_bytes;
+    is_large.then(|| DirectPiece {
         log: log.clone(),
         from,
         to,

@@ -25,6 +25,9 @@ pub struct Settings {
     pub direct_bytes: usize,
     /// The same, where the group touches no more than two logs.
     pub direct_bytes_of_few: usize,
+    /// If its batches are at least this large on average: many small ones are faster in the lane, whose sync has no
+    /// growing file to wait for.
+    pub direct_batch_bytes: usize,
     /// What a power loss may take of all `relaxed` logs together.
     pub relaxed_window: Duration,
     pub relaxed_window_bytes: u64,
@@ -50,6 +53,7 @@ impl Default for Settings {
             seal_after: Duration::from_millis(5),
             direct_bytes: 64 << 10,
             direct_bytes_of_few: 16 << 10,
+            direct_batch_bytes: 8 << 10,
             relaxed_window: Duration::from_secs(1),
             relaxed_window_bytes: 64 << 20,
             retention_check: Duration::from_secs(300),

@@ -49,6 +49,7 @@ pub fn settings() -> Settings {
         piece_bytes: 4 << 10,
         direct_bytes: 9 << 10,
         direct_bytes_of_few: 9 << 10,
+        direct_batch_bytes: 0,
         #[cfg(feature = "mutants")]
         mutant: mutant(),
         ..Settings::default()
