@@ -12,9 +12,13 @@ const STEPS: &[(&str, &str)] = &[
     ("tidy", "floors, banned names"),
     ("licences", "permissive all"),
     ("clippy", "no warning"),
-    ("unit", "unit, conformance, oracle and simulation tests"),
+    ("unit", "unit, conformance and oracle tests"),
+    ("simulation", "whole brokers killed, without power, with bugs planted"),
     ("clients", "real clients against the release binary"),
 ];
+
+const SEEDS: &str = "200";
+const SEEDS_PER_BUG: &str = "4";
 
 struct Outcome {
     passed: u64,
@@ -66,7 +70,7 @@ pub fn run(root: &Path, arguments: &[String]) -> Result<String, String> {
         let outcome = step(name, root, complete);
         let Outcome { passed, failed, skipped } = outcome;
         let seconds = began.elapsed().as_secs();
-        lines.push(format!("{name:<9} {seconds:>4} s   {passed} passed, {failed} failed, {skipped} not run"));
+        lines.push(format!("{name:<10} {seconds:>4} s   {passed} passed, {failed} failed, {skipped} not run"));
         total.passed += passed;
         total.failed += failed;
         total.skipped += skipped;
@@ -86,6 +90,7 @@ fn step(name: &str, root: &Path, complete: bool) -> Outcome {
             Outcome::of(quiet(root, &["clippy", "--quiet", "--workspace", "--all-targets", "--", "-D", "warnings"]))
         }
         "unit" => unit(root, complete),
+        "simulation" => simulation(root),
         "clients" => clients(root, complete),
         other => unreachable!("{other} is not in STEPS"),
     }
@@ -134,6 +139,20 @@ fn unit(root: &Path, complete: bool) -> Outcome {
         outcome.failed = outcome.failed.max(1);
     }
     println!("{} passed, {} failed, {} not run", outcome.passed, outcome.failed, outcome.skipped);
+    outcome
+}
+
+/// Seeds that all pass, and planted bugs that are all found. Optimised, with assertions and overflow checks on.
+fn simulation(root: &Path) -> Outcome {
+    let mut outcome = Outcome { passed: 0, failed: 0, skipped: 0 };
+    for arguments in [["seeds", "--count", SEEDS], ["bugs", "--count", SEEDS_PER_BUG]] {
+        let mut command = cargo(root);
+        command.args(["run", "--quiet", "--profile", "sim", "--package", "sim", "--"]).args(arguments);
+        match command.status() {
+            Ok(status) if status.success() => outcome.passed += 1,
+            _ => outcome.failed += 1,
+        }
+    }
     outcome
 }
 
