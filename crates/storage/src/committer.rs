@@ -13,6 +13,7 @@ use crate::journal::record::{Body, SegmentPlace};
 use crate::journal::{GroupBuilder, GroupKind, Lane};
 use crate::log::state::{Control, Gate, Reach, State, Then};
 use crate::log::{Log, LogListener};
+use crate::settings::Mutant;
 use crate::shared::{Shared, count};
 
 pub(crate) struct Committer {
@@ -163,13 +164,20 @@ impl Committer {
             self.shared.go_offline("a write to the lane failed", &error);
             return Next::Stop;
         }
+        if self.shared.settings.has(Mutant::AcknowledgeBeforeSync) {
+            self.publish(self.lane.next_number() - 1);
+        }
         self.seal = if kind == GroupKind::Seal { Seal::Done } else { self.seal };
         self.stage = Stage::Sync;
         Next::Again
     }
 
     fn sync(&mut self) -> Next {
-        if let Err(error) = self.lane.file().sync_data() {
+        let mut synced = self.lane.file().sync_data();
+        if self.shared.settings.has(Mutant::RetrySyncAfterError) && synced.is_err() {
+            synced = self.lane.file().sync_data();
+        }
+        if let Err(error) = synced {
             self.shared.go_offline("a sync of the lane failed", &error);
             return Next::Stop;
         }
@@ -202,6 +210,9 @@ impl Committer {
             let mut state = captured.log.state();
             state.lsn = number;
             let before = state.durable_end;
+            if self.shared.settings.has(Mutant::AcknowledgePastGroup) {
+                captured.end = state.log_end;
+            }
             state.durable_end = before.max(captured.end);
             for control in captured.controls.drain(..) {
                 apply(&captured.log, &mut state, control);

@@ -33,7 +33,5 @@ pub use log_dir::{CreateError, LogDir};
 pub use meta::{Facts, MetaError};
 pub use recovery::OpenError;
 pub use segment::TimestampOffset;
-#[cfg(feature = "mutants")]
-pub use settings::Mutant;
-pub use settings::{Durability, Identity, LogConfig, Settings};
+pub use settings::{Durability, Identity, LogConfig, Mutant, Settings};
 pub use shared::{Counters, Offline, Ticket};

@@ -129,7 +129,6 @@ impl Default for LogConfig {
 }
 
 /// Bugs planted at run time. Each must be found by the enumeration of crashes or by the simulation.
-#[cfg(feature = "mutants")]
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Mutant {
     AcknowledgeBeforeSync,
@@ -148,10 +147,34 @@ pub enum Mutant {
     UseSnapshotBeyondEnd,
 }
 
+impl Mutant {
+    pub const ALL: [Mutant; 14] = [
+        Mutant::AcknowledgeBeforeSync,
+        Mutant::AcknowledgePastGroup,
+        Mutant::AnswerDuplicateEarly,
+        Mutant::CutAcknowledgedGroup,
+        Mutant::IgnoreCreateInReplay,
+        Mutant::IgnoreDeleteInReplay,
+        Mutant::IgnoreTruncateInReplay,
+        Mutant::NoDirectorySyncOnDirectPath,
+        Mutant::PublishUnsyncedAfterRecovery,
+        Mutant::RecycleBeforeCheckpoint,
+        Mutant::ReplayDiscardedGroup,
+        Mutant::RetrySyncAfterError,
+        Mutant::SwitchWithoutSync,
+        Mutant::UseSnapshotBeyondEnd,
+    ];
+}
+
 impl Settings {
     /// Whether this bug is planted. Never, in a build without the feature.
     #[cfg(feature = "mutants")]
     pub(crate) fn has(&self, mutant: Mutant) -> bool {
         self.mutant == Some(mutant)
+    }
+
+    #[cfg(not(feature = "mutants"))]
+    pub(crate) const fn has(&self, _mutant: Mutant) -> bool {
+        false
     }
 }

@@ -14,7 +14,7 @@ use crate::log::state::{Control, Gate, Reach, Then};
 use crate::log::{Log, TruncateError, answer_now};
 use crate::producer_state::ProducerState;
 use crate::segment::{BatchPlace, Segment, Summary};
-use crate::settings::Durability;
+use crate::settings::{Durability, Mutant};
 use crate::shared::Answer;
 
 /// A cut that waits for its record.
@@ -317,6 +317,13 @@ impl Flusher {
                     }
                     Err(fatal) => return Err(fatal),
                 }
+            }
+            NameStage::SyncDirectory { named }
+                if self.shared.settings.has(Mutant::NoDirectorySyncOnDirectPath) =>
+            {
+                let mut state = log.state();
+                (state.is_naming, state.named) = (false, Some(named));
+                return Ok(None);
             }
             NameStage::SyncDirectory { named } => {
                 let synced = self.shared.env.disk.sync_dir(&log.directory());

@@ -15,7 +15,7 @@ use crate::journal::LanePoint;
 use crate::log::Log;
 use crate::log::state::Gate;
 use crate::segment::{Segment, Summary};
-use crate::settings::Durability;
+use crate::settings::{Durability, Mutant};
 use crate::shared::count;
 
 /// The two files, and what each holds.
@@ -98,6 +98,10 @@ impl Flusher {
         let start = {
             let mut lane = self.shared.lane.lock();
             lane.checkpoint_at_bytes = lane.written_bytes + self.shared.settings.checkpoint_bytes;
+            if self.shared.settings.has(Mutant::RecycleBeforeCheckpoint) {
+                let start = lane.published.number;
+                lane.recycle(start);
+            }
             lane.published
         };
         // Every log with something durable and unwritten is in one of these, or at hand.

@@ -10,7 +10,7 @@ use super::{Did, Flusher, Step, fatal};
 use crate::log::Log;
 use crate::log::state::{Control, Gate, Reach, Then};
 use crate::segment::Segment;
-use crate::settings::Durability;
+use crate::settings::{Durability, Mutant};
 use crate::shared::count;
 
 pub(super) struct LogSync {
@@ -71,6 +71,9 @@ impl Flusher {
                     return Ok(if is_behind { Did::Later(soon) } else { Did::Something });
                 }
                 self.begin_sync(&log)
+            }
+            Stage::Sync { end, .. } if self.shared.settings.has(Mutant::SwitchWithoutSync) => {
+                Stage::SyncNames { end, root: false }
             }
             Stage::Sync { end, mut segments } => match segments.pop_front() {
                 Some(segment) => {

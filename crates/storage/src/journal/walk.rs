@@ -101,6 +101,17 @@ pub(crate) enum WalkError {
     },
 }
 
+impl Walked {
+    /// Ends the lane before the group at `kept`. Returns the records that are not believed.
+    pub fn end_before(&mut self, kept: usize) -> Vec<WalkedRecord> {
+        let before = self.groups[..kept].last();
+        self.end = before.map_or(self.start, |group| group.point);
+        let records_end = before.map_or(0, |group| group.records_end);
+        self.groups.truncate(kept);
+        self.records.split_off(records_end)
+    }
+}
+
 pub(crate) struct Walker<'a> {
     slots: &'a [Slot],
     /// What each file begins with.
@@ -125,12 +136,15 @@ impl<'a> Walker<'a> {
     }
 
     /// Everything from `start` on. `durable_group` is what the checkpoint knows.
-    pub fn walk(&mut self, start: LanePoint, durable_group: u64) -> Result<Walked, WalkError> {
+    /// `keeps_torn` is a planted bug: of a torn group, what is whole is believed.
+    pub fn walk(&mut self, start: LanePoint, durable_group: u64, keeps_torn: bool) -> Result<Walked, WalkError> {
         let mut walked = Walked { start, end: start, durable_group, ..Walked::default() };
         while let Some((header, crc)) = self.next_header(&walked.end)? {
             let records_before = walked.records.len();
             if !self.take_records(&header, &mut walked.records)? {
-                walked.records.truncate(records_before);
+                if !keeps_torn {
+                    walked.records.truncate(records_before);
+                }
                 break;
             }
             walked.durable_group = walked.durable_group.max(header.durable_group);

@@ -10,7 +10,7 @@ use crate::log::state::index_settings;
 use crate::producer_state::{Checked, ProducerError, TransactionVersion};
 use crate::roll::Incoming;
 use crate::segment::{BatchPlace, Segment, Summary};
-use crate::settings::Durability;
+use crate::settings::{Durability, Mutant};
 use crate::shared::count;
 use crate::validate::Validated;
 
@@ -68,7 +68,10 @@ impl Log {
         if last_offset.0 == i64::MAX {
             return Err(AppendError::Overflow);
         }
-        if let Some(original) = check_producer(&state, batch, base_offset)? {
+        if let Some(mut original) = check_producer(&state, batch, base_offset)? {
+            if self.shared.settings.has(Mutant::AnswerDuplicateEarly) {
+                original.end = Offset::ZERO;
+            }
             return Ok(original);
         }
         let header = batch.header_at(base_offset, leader_epoch);

@@ -107,7 +107,7 @@ impl Maps {
         Self { logs, deleted: BTreeSet::new(), next_log_id }
     }
 
-    pub fn replay(&mut self, records: &[WalkedRecord]) -> Result<(), MapError> {
+    pub fn replay<'a>(&mut self, records: impl Iterator<Item = &'a WalkedRecord>) -> Result<(), MapError> {
         let known_before = self.next_log_id;
         // Where the lane's own account of a log has come to. What it says before S is not in the map, but must fit.
         let mut ends: BTreeMap<u64, Offset> = BTreeMap::new();

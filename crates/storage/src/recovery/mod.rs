@@ -24,7 +24,7 @@ use crate::log::state::{Control, DirectoryState, Gate, State, Then};
 use crate::meta::MetaError;
 use crate::registry::Registry;
 use crate::segment::{FileKind, IndexSettings, Segment, file_name};
-use crate::settings::{Durability, LogConfig};
+use crate::settings::{Durability, LogConfig, Mutant};
 use crate::shared::Shared;
 use crate::tail::Tail;
 
@@ -81,11 +81,21 @@ pub(crate) fn recover(shared: &Arc<Shared>) -> Result<Recovered, OpenError> {
     let header = found.header.clone();
     let slots = open_lane(&*env.disk, &shared.path)?;
     let mut walker = Walker::new(&slots)?;
-    let mut walked = walker.walk(header.lane_start, header.durable_group)?;
+    let keeps_torn = shared.settings.has(Mutant::ReplayDiscardedGroup);
+    let mut walked = walker.walk(header.lane_start, header.durable_group, keeps_torn)?;
     let discarded = end_at_torn_piece(shared, &mut walked)?;
+    if shared.settings.has(Mutant::CutAcknowledgedGroup) && walked.groups.len() > 1 {
+        walked.end_before(walked.groups.len() - 1);
+    }
     make_durable(shared, &slots, &mut walker, &walked)?;
     let mut maps = Maps::new(found.entries, header.next_log_id);
-    maps.replay(&walked.records).map_err(|error| lane_error(&shared.path, &error))?;
+    let ignored = |record: &&WalkedRecord| match record.body {
+        WalkedBody::Create { .. } => shared.settings.has(Mutant::IgnoreCreateInReplay),
+        WalkedBody::Delete => shared.settings.has(Mutant::IgnoreDeleteInReplay),
+        WalkedBody::Truncate { .. } => shared.settings.has(Mutant::IgnoreTruncateInReplay),
+        _ => false,
+    };
+    maps.replay(walked.records.iter().filter(|record| !ignored(record))).map_err(|error| lane_error(&shared.path, &error))?;
     set_orphans_aside(shared, &mut maps)?;
 
     let registry = Registry::new(maps.next_log_id);
@@ -133,7 +143,9 @@ fn repair_all(
             tail_bytes_left -= in_tail;
             Mode::Tail
         };
-        let repair = Repair::begin(env, directory, walked.durable_group, &mut map, mode)?;
+        let mut repair = Repair::new(env, directory, walked.durable_group, &map, mode);
+        repair.keeps_snapshot = shared.settings.has(Mutant::UseSnapshotBeyondEnd);
+        repair.begin(&mut map)?;
         // A log's share of a group lies together, in the order of its offsets.
         let (mut group, mut lane_at) = (0, 0);
         for piece in std::mem::take(&mut map.pieces) {
@@ -227,14 +239,7 @@ fn end_at_torn_piece(shared: &Shared, walked: &mut Walked) -> Result<BTreeSet<u6
     }
     let Some(torn) = torn else { return Ok(BTreeSet::new()) };
     let kept = walked.groups.partition_point(|group| group.number < torn);
-    let before = walked.groups[..kept].last();
-    // The group itself tells what came before it.
-    walked.end = match before {
-        Some(group) => group.point,
-        None => walked.start,
-    };
-    let discarded = walked.records.split_off(before.map_or(0, |group| group.records_end));
-    walked.groups.truncate(kept);
+    let discarded = walked.end_before(kept);
     let is_piece = |record: &&WalkedRecord| matches!(record.body, WalkedBody::Identity { .. });
     Ok(discarded.iter().filter(is_piece).map(|record| record.log_id).collect())
 }
@@ -373,6 +378,9 @@ fn make_durable(shared: &Shared, slots: &[Slot], walker: &mut Walker<'_>, walked
     let disk = &*shared.env.disk;
     let directory = shared.path.join(layout::LANE);
     let io = |error: std::io::Error| io_error(&directory, &error);
+    if shared.settings.has(Mutant::PublishUnsyncedAfterRecovery) {
+        return Ok(());
+    }
     sync_dir(disk, &directory)?;
     let mut touched: Vec<u32> = Vec::new();
     for group in walked.groups.iter().filter(|group| group.number > walked.durable_group) {

@@ -64,6 +64,8 @@ pub(crate) struct Repair {
     directory_is_made: bool,
     is_relaxed: bool,
     is_cut_open: bool,
+    /// A planted bug: producers are taken from the checkpoint also where the log was cut since.
+    pub keeps_snapshot: bool,
 }
 
 /// What becomes of the log while its batches are gone through.
@@ -76,16 +78,10 @@ struct Log {
 }
 
 impl Repair {
-    pub fn begin(
-        env: &Env,
-        directory: Arc<Path>,
-        durable_group: u64,
-        map: &mut LogMap,
-        mode: Mode,
-    ) -> Result<Repair, OpenError> {
+    pub fn new(env: &Env, directory: Arc<Path>, durable_group: u64, map: &LogMap, mode: Mode) -> Repair {
         // Where S has come anywhere, there is a directory with a durable name.
         let is_known = map.synced.place.position > 0 || map.synced.place.segment > map.log_start;
-        let mut repair = Repair {
+        Repair {
             env: env.clone(),
             directory,
             durable_group,
@@ -102,20 +98,24 @@ impl Repair {
             directory_is_made: is_known,
             is_relaxed: map.durability == Durability::Relaxed,
             is_cut_open: map.is_cut_open,
-        };
-        if mode != Mode::Tail {
-            repair.make_directory(!map.pieces.is_empty())?;
+            keeps_snapshot: false,
         }
-        repair.log = repair.begin_log(map)?;
-        repair.synced = map.synced;
-        if repair.log.noted < map.synced.offset {
+    }
+
+    /// Before the first piece.
+    pub fn begin(&mut self, map: &mut LogMap) -> Result<(), OpenError> {
+        if self.mode != Mode::Tail {
+            self.make_directory(!map.pieces.is_empty())?;
+        }
+        let mut log = self.begin_log(map)?;
+        self.synced = map.synced;
+        if log.noted < map.synced.offset {
             // Synced outside the lane since the entry was taken.
-            let mut log = repair.take_log();
-            repair.note_from_files(&mut log, map.synced.offset)?;
-            repair.log = log;
+            self.note_from_files(&mut log, map.synced.offset)?;
         }
-        repair.first = repair.log.drop_below(map.log_start, &map.pieces);
-        Ok(repair)
+        self.first = log.drop_below(map.log_start, &map.pieces);
+        self.log = log;
+        Ok(())
     }
 
     fn make_directory(&mut self, is_needed: bool) -> Result<(), OpenError> {
@@ -236,6 +236,9 @@ impl Repair {
             producers: ProducerState::new(map.log_start),
             noted: entry.segments[0].base_offset,
         };
+        if self.keeps_snapshot {
+            log.producers = entry.producers;
+        }
         let left = cut.min(map.synced.offset);
         log.epochs.truncate_from_end(left);
         for summary in entry.segments.iter().filter(|summary| summary.base_offset < left) {

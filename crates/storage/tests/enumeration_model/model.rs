@@ -3,6 +3,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use env::sim::disk::{Call, Fault};
 use record::{BatchMut, LeaderEpoch, Offset};
 use storage::{Appended, Durability, Log, LogConfig, Ticket};
 
@@ -19,6 +20,8 @@ pub enum Op {
     Checkpoint,
     Create,
     Delete,
+    /// The next sync of a file answers an error.
+    FailSync,
     /// The newest batch once more, as a producer that has heard nothing sends it.
     Duplicate,
     LogStart,
@@ -31,13 +34,14 @@ pub enum Op {
 }
 
 impl Op {
-    pub const ALL: [Op; 13] = [
+    pub const ALL: [Op; 14] = [
         Op::Append,
         Op::AppendLarge,
         Op::AppendDirect,
         Op::AppendOther,
         Op::Checkpoint,
         Op::Delete,
+        Op::FailSync,
         Op::Duplicate,
         Op::LogStart,
         Op::Recreate,
@@ -119,6 +123,7 @@ impl Model {
             Op::Checkpoint => rig.dir.checkpoint(),
             Op::Create => self.create(rig),
             Op::Delete => self.delete(rig),
+            Op::FailSync => rig.disk.inject(Fault::input_output(Call::SyncData)),
             Op::Duplicate => self.duplicate(rig),
             Op::LogStart => self.move_log_start(rig),
             Op::Recreate => {
@@ -135,6 +140,9 @@ impl Model {
     }
 
     fn create(&mut self, rig: &Rig) {
+        if rig.dir.is_offline() {
+            return;
+        }
         self.generation += 1;
         self.main = format!("a{}", self.generation);
         rig.create_with(&self.main, LogConfig::default());
@@ -155,6 +163,9 @@ impl Model {
     fn append_other(&mut self, rig: &Rig) {
         let name = "other";
         if !self.logs.contains_key(name) {
+            if rig.dir.is_offline() {
+                return;
+            }
             rig.create_with(name, LogConfig::default());
             self.logs.insert(name.to_owned(), LogModel::default());
         }
