@@ -19,7 +19,7 @@ use server::groups::Groups;
 use server::listener::{ConnectionCounts, accept};
 use server::memory::FrameMemory;
 use server::producer_ids::ProducerIds;
-use storage::{Identity, LogDir};
+use storage::{Identity, LogDir, MetaError, OpenError};
 use tokio::sync::Semaphore;
 
 use crate::broker_configs::NodeConfigs;
@@ -62,10 +62,31 @@ impl Node {
         Self::start_tuned(env, config, memory_bytes, Tuning::default()).await
     }
 
-    pub async fn start_tuned(env: Env, config: &Config, memory_bytes: u64, tuning: Tuning) -> Result<Node, StartError> {
+    pub async fn start_tuned(
+        env: Env,
+        config: &Config,
+        memory_bytes: u64,
+        mut tuning: Tuning,
+    ) -> Result<Node, StartError> {
         let memory = engine::Memory::of(config, memory_bytes);
-        let settings = tuning.storage.unwrap_or_else(|| engine::settings(config, &memory));
+        let settings = tuning.storage.take().unwrap_or_else(|| engine::settings(config, &memory));
         let directory = open_directory(&env, config, settings)?;
+        let started = Self::start_in(directory.clone(), env, config, memory, tuning).await;
+        if started.is_err() {
+            // What was opened is closed in order: the next start finds nothing to recover.
+            let _ = directory.close().await;
+        }
+        started
+    }
+
+    #[cfg_attr(not(feature = "mutants"), allow(unused_variables))]
+    async fn start_in(
+        directory: LogDir,
+        env: Env,
+        config: &Config,
+        memory: engine::Memory,
+        tuning: Tuning,
+    ) -> Result<Node, StartError> {
         let facts = directory.facts();
         let node_id = BrokerId(facts.node_id);
         let cluster_id = facts.cluster_id.clone();
@@ -197,7 +218,14 @@ fn open_directory(env: &Env, config: &Config, settings: storage::Settings) -> Re
         StartError(format!("the log directory {} cannot be made: {error}; see log.dirs", path.display()))
     })?;
     let identity = Identity { cluster_id: config.cluster_id.clone(), node_id: config.node_id };
-    LogDir::open(env, path, &identity, settings).map_err(|error| StartError(error.to_string()))
+    LogDir::open(env, path, &identity, settings).map_err(|error| {
+        let remedy = match &error {
+            OpenError::Locked { .. } => "; stop that one, or give this one a directory of its own with log.dirs",
+            OpenError::Meta(MetaError::Foreign { .. }) => "; start with the same, or with another log.dirs",
+            _ => "",
+        };
+        StartError(format!("{error}{remedy}"))
+    })
 }
 
 /// Binds every listener at every address that its host has.

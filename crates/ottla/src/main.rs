@@ -2,6 +2,7 @@
 //! the rooms' own.
 mod banner;
 mod serve;
+mod signals;
 
 use std::path::PathBuf;
 use std::process::ExitCode;

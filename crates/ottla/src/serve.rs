@@ -1,14 +1,15 @@
-//! A broker's process from its start to its end: configuration, logs, signals.
-use std::path::PathBuf;
+//! A broker's process from its start to its end: configuration, logs, exit code.
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
-use env::Env;
 use env::real::Runtime;
+use env::{Disk, Env, Rng};
 use node::Node;
 use node::config::{Config, Profile, Sources};
 
 use crate::banner;
+use crate::signals::Signals;
 
 /// What the command line says.
 pub struct Start {
@@ -23,37 +24,48 @@ pub struct Start {
 const FILE_BYTES_MAX: u64 = 16 << 20;
 /// A stop that takes longer is none.
 const STOP_MAX: Duration = Duration::from_millis(1900);
-/// Wrong configuration, as other tools have it for wrong usage.
-const EXIT_CONFIG: u8 = 2;
+/// Attempts to remove a directory in which something else may be at work.
+const REMOVALS_MAX: usize = 100;
+
+/// Why there is no broker.
+enum Failure {
+    Config(String),
+    Start(String),
+    /// Stopped, but not in order: the next start recovers the log.
+    Unsealed,
+}
 
 pub fn run(start: Start) -> ExitCode {
     start_log();
-    let config = match load(start) {
-        Ok(config) => config,
-        Err(reason) => {
-            eprintln!("{reason}");
-            return ExitCode::from(EXIT_CONFIG);
-        }
+    let ended = match start.ephemeral {
+        true => temporary_directory().map_err(Failure::Start).and_then(|directory| {
+            let ended = run_in(start, Some(&directory));
+            remove(&directory);
+            ended
+        }),
+        false => run_in(start, None),
     };
-    // A core is left to the committer: hand-over between busy threads is what a commit costs.
-    let runtime = match Runtime::new(env::real::cores() - 1) {
-        Ok(runtime) => runtime,
-        Err(error) => {
-            eprintln!("ottla: no threads: {error}");
-            return ExitCode::FAILURE;
-        }
-    };
-    let ended = runtime.block_on(serve(runtime.env(), &config));
-    if config.ephemeral {
-        remove(&runtime.env(), &config);
-    }
     match ended {
         Ok(()) => ExitCode::SUCCESS,
-        Err(reason) => {
+        // Wrong configuration has the code that other tools have for wrong usage.
+        Err(Failure::Config(reason)) => {
+            eprintln!("{reason}");
+            ExitCode::from(2)
+        }
+        Err(Failure::Start(reason)) => {
             eprintln!("ottla: {reason}");
             ExitCode::FAILURE
         }
+        Err(Failure::Unsealed) => ExitCode::FAILURE,
     }
+}
+
+fn run_in(start: Start, ephemeral: Option<&Path>) -> Result<(), Failure> {
+    let config = load(start, ephemeral).map_err(Failure::Config)?;
+    // A core is left to the committer: hand-over between busy threads is what a commit costs.
+    let runtime =
+        Runtime::new(env::real::cores() - 1).map_err(|error| Failure::Start(format!("no threads: {error}")))?;
+    runtime.block_on(serve(runtime.env(), &config))
 }
 
 fn start_log() {
@@ -63,10 +75,12 @@ fn start_log() {
         .with_writer(std::io::stderr)
         .with_ansi(env::process::stderr_is_terminal())
         .with_target(false)
+        // It would panic where stderr is gone; a broker outlives whoever read its log.
+        .log_internal_errors(false)
         .init();
 }
 
-fn load(start: Start) -> Result<Config, String> {
+fn load(start: Start, ephemeral: Option<&Path>) -> Result<Config, String> {
     let disk = env::real::Disk;
     let file = match &start.file {
         Some(path) => {
@@ -76,8 +90,8 @@ fn load(start: Start) -> Result<Config, String> {
         None => None,
     };
     let mut overrides = start.overrides;
-    if start.ephemeral {
-        overrides.push(format!("log.dirs={}", env::process::temporary_directory("ottla").display()));
+    if let Some(directory) = ephemeral {
+        overrides.push(format!("log.dirs={}", directory.display())); // The last one counts.
     }
     let sources = Sources {
         profile: start.profile,
@@ -92,37 +106,59 @@ fn load(start: Start) -> Result<Config, String> {
     Ok(config)
 }
 
-async fn serve(env: Env, config: &Config) -> Result<(), String> {
+async fn serve(env: Env, config: &Config) -> Result<(), Failure> {
     if let Err(error) = env::process::raise_open_files_limit() {
         tracing::warn!(%error, "the limit on open files could not be raised");
     }
-    let mut termination = env::process::termination().map_err(|error| format!("no signals: {error}"))?;
+    let mut signals = Signals::listen(&env).map_err(|error| Failure::Start(format!("no signals: {error}")))?;
+    if config.ephemeral {
+        signals.stop_in_order(); // Nothing is to be recovered, and the directory is to be removed.
+    }
     let began = env.clock.now();
-    let node =
-        Node::start(env.clone(), config, env::process::memory_bytes()).await.map_err(|error| error.to_string())?;
+    let started = Node::start(env.clone(), config, env::process::memory_bytes()).await;
+    signals.stop_in_order();
+    let node = started.map_err(|error| Failure::Start(error.to_string()))?;
     tracing::info!(
         cluster_id = node.broker().cluster_id,
         node_id = node.broker().node_id.0,
         took_ms = (env.clock.now() - began).as_millis() as u64,
-        "started"
+        "started after {}",
+        if node.directory().facts().was_clean { "a clean stop" } else { "recovery: the last process was not stopped" }
     );
     banner::print(&node, config);
-    termination.next().await;
+    signals.next().await;
     tracing::info!("stopping; a second signal ends the process at once");
     let deadline = env.clock.sleep_until(env.clock.now() + STOP_MAX);
     tokio::select! {
         biased;
-        () = node.stop() => tracing::info!("stopped"),
-        () = termination.next() => tracing::warn!("ended at once; the next start recovers the log"),
+        () = node.stop() => {
+            tracing::info!("stopped");
+            return Ok(());
+        }
+        () = signals.next() => tracing::warn!("ended at once; the next start recovers the log"),
         () = deadline => tracing::warn!("stopping took too long; the next start recovers the log"),
     }
-    Ok(())
+    Err(Failure::Unsealed)
 }
 
-fn remove(env: &Env, config: &Config) {
-    for path in &config.log_dirs {
-        if let Err(error) = env::disk::remove_dir_all(&*env.disk, path) {
-            tracing::warn!(%error, "{} could not be removed", path.display());
+/// A new one, nobody else's.
+fn temporary_directory() -> Result<PathBuf, String> {
+    let mut random = [0; 8];
+    env::real::Rng.fill(&mut random);
+    let name = format!("ottla-{:016x}", u64::from_be_bytes(random));
+    let path = env::process::temporary_directory(&name);
+    env::real::Disk.create_dir(&path).map_err(|error| format!("{} cannot be made: {error}", path.display()))?;
+    Ok(path)
+}
+
+fn remove(directory: &Path) {
+    let mut attempts = 0;
+    while let Err(error) = env::disk::remove_dir_all(&env::real::Disk, directory) {
+        attempts += 1;
+        // After a stop that was not in order, workers may still make files in it.
+        if attempts == REMOVALS_MAX {
+            tracing::warn!(%error, "{} could not be removed", directory.display());
+            return;
         }
     }
 }
