@@ -54,7 +54,7 @@ fn main() {
         for plan in &plans {
             admin.create(plan).await;
         }
-        let acts: Vec<Act> = ACTS.into_iter().filter(|act| !matches!(act, Act::Switch(_))).collect();
+        let acts: Vec<Act> = ACTS.concat().into_iter().filter(|act| !matches!(act, Act::Switch(_))).collect();
         let busy = Admin::new(env.clone(), shared.clone(), chance.fork());
         env.spawn.task("admin", Box::pin(async move { busy.run(plans, &acts).await }));
         for (topics, version) in

@@ -168,8 +168,12 @@ impl Run {
         for plan in &plans {
             admin.create(plan).await;
         }
-        let env = self.world.machine("admin").env();
-        env.spawn.task("admin", Box::pin(async move { admin.run(plans, &ACTS).await }));
+        for acts in ACTS {
+            let env = self.world.machine("admin").env();
+            let admin = Admin::new(env.clone(), self.shared.clone(), self.chance.fork());
+            let plans = plans.clone();
+            env.spawn.task("admin", Box::pin(async move { admin.run(plans, acts).await }));
+        }
         for plan in producers(&mut self.chance) {
             let env = self.world.machine("producer").env();
             let producer = Producer::new(env.clone(), self.shared.clone(), self.chance.fork(), plan);

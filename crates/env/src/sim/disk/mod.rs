@@ -2,8 +2,10 @@
 //! and names are pending until a sync covers them; a power loss keeps any subset of the pending ones.
 //!
 //! It knows no time and no executor: what its calls cost is counted in [`Work`] for the executor to charge.
+mod content;
 mod effects;
 mod faults;
+mod marks;
 mod pages;
 mod state;
 
@@ -17,7 +19,8 @@ pub use effects::{Effect, EffectKind, Fate, Tearing};
 pub use faults::{Call, Fault};
 pub use pages::{PAGE, SECTOR};
 
-use self::state::{Inode, InodeId, Marks, Power, State};
+use self::marks::Marks;
+use self::state::{Inode, InodeId, Power, State};
 use super::Chance;
 use crate::buffer::BLOCK;
 use crate::disk::{DirEntry, File, Lock, OpenOptions, Space};

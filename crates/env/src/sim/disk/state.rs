@@ -2,13 +2,13 @@
 //! surely holds, and the list of changes in between.
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
-use std::ops::Range;
 use std::path::{Component, Path};
 use std::sync::Arc;
 
 use super::effects::{Fate, with_prerequisites};
 use super::faults::{Call, Faults};
-use super::pages::{Content, PAGE, Page, Sectors, sectors, shared, split};
+use super::marks::Marks;
+use super::pages::{Content, PAGE, Page, Sectors};
 use super::{Operation, Work};
 use crate::disk::DirEntry;
 use crate::sim::Chance;
@@ -22,7 +22,7 @@ pub struct State {
     pub power: Power,
     pub inodes: BTreeMap<InodeId, Arc<Inode>>,
     next_inode: InodeId,
-    pending: PendingChanges,
+    pub pending: PendingChanges,
     /// Counts the mutating calls.
     pub operations: u64,
     pub journal: Option<Vec<Operation>>,
@@ -37,10 +37,10 @@ pub struct State {
     locks: BTreeSet<(InodeId, String)>,
     open: BTreeMap<InodeId, u32>,
     pub total_bytes: u64,
-    used_bytes: u64,
+    pub used_bytes: u64,
     pub file_system_id: u64,
     /// Counts power losses: what was cached in an earlier boot is cached no more.
-    boot: u64,
+    pub boot: u64,
 }
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -69,17 +69,17 @@ pub struct File {
     pub visible: Content,
     pub durable: Content,
     named: bool,
-    modified_ms: i64,
+    pub modified_ms: i64,
     /// The boot in which the page cache below was valid; in any other, nothing is cached.
     boot: u64,
-    cached: BTreeSet<u64>,
+    pub cached: BTreeSet<u64>,
 }
 
 /// Changes that no sync has covered, each list oldest first: of the content of each file, and of names.
 #[derive(Clone, Default)]
-struct PendingChanges {
+pub struct PendingChanges {
     next_number: u64,
-    content: BTreeMap<InodeId, Vec<Pending>>,
+    pub content: BTreeMap<InodeId, Vec<Pending>>,
     names: Vec<Pending>,
 }
 
@@ -114,35 +114,6 @@ pub enum Change {
 
 /// Is told of each mutating call that has succeeded. It must not call the disk.
 pub type Observer = Arc<dyn Fn(Call, &str) + Send + Sync>;
-
-/// What a mark is made of: a prefix, and the number that tells marks apart (big-endian).
-pub const MARK_BYTES: usize = 16;
-
-/// The marks seen in what became durable, each with the file it stands in.
-#[derive(Clone)]
-pub struct Marks {
-    prefix: [u8; 8],
-    found: BTreeSet<(u64, InodeId)>,
-}
-
-impl Marks {
-    pub fn new(prefix: [u8; 8]) -> Self {
-        Self { prefix, found: BTreeSet::new() }
-    }
-
-    fn look(&mut self, inode: InodeId, bytes: &[u8]) {
-        let mut at = 0;
-        while let Some(found) = bytes[at..].iter().position(|byte| *byte == self.prefix[0]) {
-            at += found;
-            let Some(mark) = bytes.get(at..at + MARK_BYTES) else { return };
-            if let Some(number) = mark.strip_prefix(&self.prefix) {
-                let number = u64::from_be_bytes(number.try_into().expect("the other eight bytes"));
-                self.found.insert((number, inode));
-            }
-            at += 1;
-        }
-    }
-}
 
 impl State {
     pub fn new(seed: u64) -> Self {
@@ -189,7 +160,7 @@ impl State {
     }
 
     /// Every mutating call goes through here: it may fail by plan, and power may fail inside it.
-    fn mutate<T>(&mut self, call: Call, path: &str, act: impl FnOnce(&mut Self) -> io::Result<T>) -> io::Result<T> {
+    pub fn mutate<T>(&mut self, call: Call, path: &str, act: impl FnOnce(&mut Self) -> io::Result<T>) -> io::Result<T> {
         self.check_power()?;
         let number = self.operations;
         self.operations += 1;
@@ -306,7 +277,7 @@ impl State {
         self.push(path.into(), Change::Names(names));
     }
 
-    fn push(&mut self, path: Arc<str>, change: Change) {
+    pub fn push(&mut self, path: Arc<str>, change: Change) {
         // `mutate` has counted this operation already.
         let pending = Pending { number: self.pending.next_number, operation: self.operations - 1, path, change };
         self.pending.next_number += 1;
@@ -385,6 +356,7 @@ impl State {
         (self.pending.content, self.pending.names) = Default::default();
         let applied = with_prerequisites(&pending, |index| fates[index] != Fate::Lost);
         let mut touched = BTreeSet::new();
+        let mut survived: BTreeMap<InodeId, BTreeSet<u64>> = BTreeMap::new();
         for ((pending, fate), applied) in pending.iter().zip(fates).zip(applied) {
             match &pending.change {
                 Change::Page { inode, index, page, .. } => {
@@ -394,6 +366,7 @@ impl State {
                         (self.inodes.get_mut(inode).map(Arc::make_mut), sectors != 0)
                     {
                         file.durable.set_sectors(*index, page, sectors);
+                        survived.entry(*inode).or_default().insert(*index);
                     }
                 }
                 Change::Length { inode, len } => {
@@ -411,6 +384,9 @@ impl State {
             }
         }
         self.show_only_durable(&touched);
+        for (inode, pages) in survived {
+            self.look_for_marks(inode, &pages);
+        }
         self.boot += 1;
         self.forget_process();
     }
@@ -464,231 +440,6 @@ impl State {
         self.locks.remove(key);
     }
 
-    // Content.
-
-    pub fn read(&mut self, inode: InodeId, path: &str, bytes: &mut [u8], at: u64) -> io::Result<usize> {
-        self.check_power()?;
-        self.faults.strike(Call::Read, path)?;
-        let boot = self.boot;
-        let file = self.file_mut(inode);
-        let read = file.visible.read(bytes, at);
-        let mut cold = 0;
-        for (page, ..) in split(at, read) {
-            cold += u64::from(file.cache(boot).insert(page));
-        }
-        self.work.cold_reads += cold;
-        self.faults.apply_rot(inode, &mut bytes[..read], at);
-        Ok(read)
-    }
-
-    pub fn read_cached(&mut self, inode: InodeId, path: &str, bytes: &mut [u8], at: u64) -> io::Result<Option<usize>> {
-        self.check_power()?;
-        if self.faults.cold_probability > 0.0 && self.chance.happens(self.faults.cold_probability) {
-            return Ok(None);
-        }
-        let boot = self.boot;
-        let file = self.file_mut(inode);
-        let within = file.visible.len.saturating_sub(at).min(bytes.len() as u64) as usize;
-        if split(at, within).any(|(page, ..)| !file.cache(boot).contains(&page)) {
-            return Ok(None);
-        }
-        self.read(inode, path, bytes, at).map(Some)
-    }
-
-    pub fn write(&mut self, inode: InodeId, path: &Arc<str>, bytes: &[u8], at: u64) -> io::Result<()> {
-        self.mutate(Call::Write, path, |state| {
-            let (len, error) = match state.faults.strike(Call::Write, path) {
-                Ok(()) => (bytes.len(), None),
-                Err(error) => (state.chance.index(bytes.len().max(1)), Some(error)),
-            };
-            state.work.writes += 1;
-            state.work.written_bytes += len as u64;
-            state.write_pages(inode, path, &bytes[..len], at)?;
-            error.map_or(Ok(()), Err)
-        })
-    }
-
-    fn write_pages(&mut self, inode: InodeId, path: &Arc<str>, bytes: &[u8], at: u64) -> io::Result<()> {
-        let (boot, wall_ms) = (self.boot, self.wall_ms);
-        self.faults.heal(inode, at, bytes.len() as u64);
-        let mut end = at;
-        let mut full = false;
-        for (index, within, part) in split(at, bytes.len()) {
-            let before = self.file(inode).visible.page(index).cloned();
-            if before.is_none() && self.free_bytes() < PAGE as u64 {
-                full = true;
-                break;
-            }
-            if before.is_none() {
-                self.used_bytes += PAGE as u64;
-            }
-            end = at + part.end as u64;
-            let changed = sectors(&within);
-            let mut page = before.map_or([0; PAGE], |page| *page);
-            page[within].copy_from_slice(&bytes[part]);
-            let page = shared(page);
-            let file = self.file_mut(inode);
-            file.visible.set_page(index, Some(page.clone()));
-            file.cache(boot).insert(index);
-            self.push(path.clone(), Change::Page { inode, index, page, changed, dropped: false });
-        }
-        let file = self.file_mut(inode);
-        file.modified_ms = wall_ms;
-        if end > file.visible.len {
-            file.visible.len = end;
-            self.push(path.clone(), Change::Length { inode, len: end });
-        }
-        if full { Err(errno(libc::ENOSPC)) } else { Ok(()) }
-    }
-
-    pub fn set_len(&mut self, inode: InodeId, path: &Arc<str>, len: u64) -> io::Result<()> {
-        self.mutate(Call::SetLen, path, |state| {
-            state.faults.strike(Call::SetLen, path)?;
-            let wall_ms = state.wall_ms;
-            let file = state.file_mut(inode);
-            file.modified_ms = wall_ms;
-            let gone = file.visible.set_len(len);
-            file.cached.split_off(&len.div_ceil(PAGE as u64));
-            state.used_bytes -= (gone * PAGE) as u64;
-            state.push(path.clone(), Change::Length { inode, len });
-            Ok(())
-        })
-    }
-
-    pub fn sync_data(&mut self, inode: InodeId, path: &str) -> io::Result<()> {
-        self.mutate(Call::SyncData, path, |state| {
-            state.work.syncs += 1;
-            if let Err(error) = state.faults.strike(Call::SyncData, path) {
-                for pending in state.pending.content.entry(inode).or_default() {
-                    if let Change::Page { dropped, .. } = &mut pending.change {
-                        *dropped = true;
-                    }
-                }
-                return Err(error);
-            }
-            state.settle(inode);
-            Ok(())
-        })
-    }
-
-    /// Moves the pending content of a file to the medium, except what an earlier failed sync has dropped.
-    fn settle(&mut self, inode: InodeId) {
-        let Some(pending) = self.pending.content.remove(&inode) else { return };
-        let mut written = BTreeSet::new();
-        let file = self.file_mut(inode);
-        for pending in &pending {
-            match &pending.change {
-                Change::Page { index, page, dropped: false, .. } => {
-                    file.durable.set_page(*index, Some(page.clone()));
-                    written.insert(*index);
-                }
-                Change::Length { len, .. } => drop(file.durable.set_len(*len)),
-                _ => {}
-            }
-        }
-        file.durable.trim();
-        let beyond = file.durable.len.div_ceil(PAGE as u64);
-        let left = |pending: &Pending| match &pending.change {
-            Change::Page { index, dropped, .. } => *dropped && !written.contains(index) && *index < beyond,
-            _ => false,
-        };
-        let left: Vec<Pending> = pending.into_iter().filter(left).collect();
-        if !left.is_empty() {
-            self.pending.content.insert(inode, left);
-        }
-        self.look_for_marks(inode, &written);
-    }
-
-    /// Clean pages leave the cache. A page that a failed sync has dropped is clean: from now on the medium's content
-    /// is what is read.
-    pub fn forget_cached(&mut self, inode: InodeId, range: Range<u64>) {
-        let pages = range.start.div_ceil(PAGE as u64)..range.end.div_ceil(PAGE as u64);
-        let mut dirty = BTreeSet::new();
-        let mut dropped_pages = BTreeSet::new();
-        for pending in self.pending.content.get(&inode).into_iter().flatten() {
-            if let Change::Page { index, dropped, .. } = &pending.change {
-                if *dropped {
-                    dropped_pages.insert(*index)
-                } else {
-                    dirty.insert(*index)
-                };
-            }
-        }
-        let boot = self.boot;
-        let file = self.file_mut(inode);
-        let cached: Vec<u64> = file.cache(boot).range(pages).copied().filter(|page| !dirty.contains(page)).collect();
-        for page in &cached {
-            file.cached.remove(page);
-            if dropped_pages.contains(page) {
-                let on_medium = file.durable.page(*page).cloned();
-                file.visible.set_page(*page, Some(on_medium.unwrap_or_else(|| shared([0; PAGE]))));
-            }
-        }
-        let gone = |pending: &Pending| matches!(&pending.change, Change::Page { index, .. } if cached.binary_search(index).is_ok());
-        if let Some(pending) = self.pending.content.get_mut(&inode) {
-            pending.retain(|pending| !gone(pending));
-        }
-    }
-
-    /// Takes note of the marks in pages that have just become durable.
-    fn look_for_marks(&mut self, inode: InodeId, pages: &BTreeSet<u64>) {
-        let Some(mut marks) = self.marks.take() else { return };
-        let content = &self.file(inode).durable;
-        let mut bytes = Vec::new();
-        let mut end = None;
-        for &page in pages {
-            if end != Some(page) {
-                Arc::make_mut(&mut marks).look(inode, &bytes);
-                bytes.clear();
-                if let Some(before) = page.checked_sub(1).and_then(|before| content.page(before)) {
-                    bytes.extend_from_slice(&before[PAGE - MARK_BYTES..]); // One may lie across the border.
-                }
-            }
-            if let Some(page) = content.page(page) {
-                bytes.extend_from_slice(&page[..]);
-            }
-            end = Some(page + 1);
-        }
-        // The rest of one that begins in the last page may have become durable earlier.
-        if let Some(after) = end.and_then(|end| content.page(end)) {
-            bytes.extend_from_slice(&after[..MARK_BYTES]);
-        }
-        Arc::make_mut(&mut marks).look(inode, &bytes);
-        self.marks = Some(marks);
-    }
-
-    /// Whether this mark stands in a file that a power loss now would leave, under its name.
-    pub fn is_mark_durable(&mut self, mark: u64) -> bool {
-        let Some(marks) = &self.marks else { return false };
-        let inodes: Vec<InodeId> = marks.found.range((mark, 0)..=(mark, u64::MAX)).map(|(_, inode)| *inode).collect();
-        inodes.into_iter().any(|inode| self.is_name_durable(inode))
-    }
-
-    fn is_name_durable(&self, wanted: InodeId) -> bool {
-        let mut to_visit = vec![ROOT];
-        while let Some(inode) = to_visit.pop() {
-            if inode == wanted {
-                return true;
-            }
-            if let Some(Inode::Dir(dir)) = self.inodes.get(&inode).map(|inode| &**inode) {
-                to_visit.extend(dir.durable.values());
-            }
-        }
-        false
-    }
-
-    pub fn modified_ms(&self, inode: InodeId) -> i64 {
-        self.file(inode).modified_ms
-    }
-
-    pub fn free_bytes(&self) -> u64 {
-        self.total_bytes.saturating_sub(self.used_bytes)
-    }
-
-    pub fn set_free_bytes(&mut self, free: u64) {
-        self.total_bytes = self.used_bytes + free;
-    }
-
     // Finding.
 
     pub fn find(&self, path: &Path) -> io::Result<InodeId> {
@@ -734,7 +485,7 @@ impl State {
         }
     }
 
-    fn file_mut(&mut self, inode: InodeId) -> &mut File {
+    pub fn file_mut(&mut self, inode: InodeId) -> &mut File {
         match self.inode_mut(inode) {
             Inode::File(file) => file,
             Inode::Dir(_) => unreachable!("only files are opened"),
@@ -756,7 +507,7 @@ impl Inode {
 }
 
 impl File {
-    fn cache(&mut self, boot: u64) -> &mut BTreeSet<u64> {
+    pub fn cache(&mut self, boot: u64) -> &mut BTreeSet<u64> {
         if self.boot != boot {
             self.boot = boot;
             self.cached.clear();
