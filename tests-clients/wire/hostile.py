@@ -22,6 +22,8 @@ from scenes import fetch, list_offsets, produce
 from schema import Schemas
 
 MIB = 1 << 20
+# Fewer than Kafka lets wait to be accepted (socket.listen.backlog.size 50): above, the kernel makes them wait a second.
+ARRIVE_TOGETHER = 25
 IDLE_CONNECTIONS, SLOW_SENDERS = 10_000, 1_000
 BOMB_BYTES = 256 * MIB
 FRAME_BYTES_MAX = 104_857_600
@@ -119,6 +121,15 @@ def end_of(connection, topic):
     return part["offset"] if part["errorCode"] == 0 else None
 
 
+def many_connections(schemas, count):
+    open_files_enough()
+    connections = []
+    while len(connections) < count:
+        connections += [Connection(BOOTSTRAP, schemas, timeout=60) for _ in range(ARRIVE_TOGETHER)]
+        time.sleep(0.003)
+    return connections
+
+
 def open_files_enough():
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, 65_536), hard))
@@ -126,9 +137,8 @@ def open_files_enough():
 
 
 def idle_connections(schemas):
-    open_files_enough()
     with Growth(400 * MIB), Others(schemas):
-        connections = [Connection(BOOTSTRAP, schemas, timeout=60) for _ in range(IDLE_CONNECTIONS)]
+        connections = many_connections(schemas, IDLE_CONNECTIONS)
         for connection in connections[::100]:
             assert connection.ask("ApiVersions", 0, {})["errorCode"] == 0
         # Half a request each, and then nothing.
@@ -143,11 +153,11 @@ def idle_connections(schemas):
 
 def slow_senders(schemas):
     """A thousand frames of the largest size allowed, each begun and never ended."""
-    open_files_enough()
     sent_each = 128 * 1024
     with Growth(SLOW_SENDERS * sent_each + 256 * MIB), Others(schemas):
-        connections = [Connection(BOOTSTRAP, schemas, timeout=1) for _ in range(SLOW_SENDERS)]
+        connections = many_connections(schemas, SLOW_SENDERS)
         for connection in connections:
+            connection.socket.settimeout(0.2)
             connection.send(struct.pack(">ihh", FRAME_BYTES_MAX, 0, 9))
         for _ in range(sent_each // 16_384):
             for connection in connections:
@@ -250,6 +260,8 @@ def comes_and_goes(schemas):
             connection = Connection(BOOTSTRAP, schemas)
             frame = connection.frame("Metadata", 12, {"topics": None})
             connection.send(frame[:i % (len(frame) + 1)])
+            if i % ARRIVE_TOGETHER == 0:
+                time.sleep(0.003)
             if i % 2:
                 connection.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             connection.socket.close()
