@@ -26,7 +26,8 @@ class OnPurpose:
 
     def covers(self, scene, difference):
         for entry in self.entries:
-            if entry["scene"] == scene and any(fnmatchcase(difference.label, label) for label in entry["labels"]):
+            if (entry["scene"] == scene and any(fnmatchcase(difference.label, label) for label in entry["labels"])
+                    and difference.path.endswith(entry.get("field", ""))):
                 entry["used"] = True
                 return True
         return False
