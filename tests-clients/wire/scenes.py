@@ -821,6 +821,11 @@ def configs(scene):
     scene.ask("alter to a wrong value", "AlterConfigs", 2, {"resources": [topic | {"configs": [{"name": "retention.ms", "value": "x"}]}]})
     scene.ask("alter to null", "AlterConfigs", 2, {"resources": [topic | {"configs": [{"name": "retention.ms", "value": None}]}]})
     scene.ask("alter drops the others", "AlterConfigs", 2, {"resources": [topic | {"configs": [{"name": "segment.ms", "value": "9999999"}]}]})
+    for _ in range(100):  # A broker of Kafka hears of it a moment later.
+        now = scene.connect().ask("DescribeConfigs", 4, {"resources": [topic | {"configurationKeys": ["segment.ms"]}]})
+        if now["results"][0]["configs"][0]["value"] == "9999999":
+            break
+        time.sleep(0.05)
     scene.ask("at last", "DescribeConfigs", 4, {"resources": [topic | {"configurationKeys": ["retention.ms", "segment.ms"]}]})
 
 
