@@ -79,12 +79,8 @@ fn assigned(topic: TopicId, leader: BrokerId, epoch: i32) -> Record {
 }
 
 fn batch(sequence: i32) -> Bytes {
-    let mut batch = BatchBuilder::new(Compression::None).with_producer(
-        ProducerId(5),
-        ProducerEpoch(0),
-        Sequence(sequence),
-        false,
-    );
+    let mut batch =
+        BatchBuilder::new(Compression::None).with_producer(ProducerId(5), ProducerEpoch(0), Sequence(sequence), false);
     batch.append(Timestamp(1), Some(b"key"), Some(b"value"));
     batch.build().into()
 }
