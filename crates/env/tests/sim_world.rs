@@ -327,19 +327,3 @@ fn chance_differs_from_machine_to_machine_and_from_boot_to_boot() {
         assert_eq!(drawn.len(), 3);
     });
 }
-
-/// The cost of an event, to be looked at: `cargo test -p env --profile sim --test sim_world cost -- --ignored --nocapture`.
-#[test]
-#[ignore = "measures"]
-fn cost_of_an_event() {
-    let began = std::time::Instant::now();
-    let (_, report) = simulate(Settings::seed(1), |world| async move {
-        let server = world.machine("server");
-        serve(server.env());
-        let mut connection = world.env().net.connect(address(&server)).await.unwrap();
-        for _ in 0..100_000 {
-            ask(&mut connection, 7).await.unwrap();
-        }
-    });
-    println!("{} events, {:.0} ns each", report.events, began.elapsed().as_nanos() as f64 / report.events as f64);
-}

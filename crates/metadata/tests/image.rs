@@ -1,7 +1,6 @@
 //! Images: what a snapshot keeps, what a delta tells, and what a change costs.
 
 use std::collections::BTreeMap;
-use std::time::Instant;
 
 use metadata::{Broker, Delta, Directories, Endpoint, Image, Partition, Record, Records, Replicas, Resource};
 use proptest::prelude::*;
@@ -172,37 +171,4 @@ fn a_large_topic_s_snapshot_comes_in_pieces_of_bounded_size() {
         apply(&mut again, Records::decode(&piece).map(|record| record.unwrap()));
     }
     assert_eq!(contents(&again), contents(&image));
-}
-
-/// `cargo test --release -p metadata --test image -- --ignored --nocapture`
-#[test]
-#[ignore = "a measurement, no test"]
-fn what_a_change_costs() {
-    for (topics, partitions) in [(100, 10), (1000, 100), (10, 10_000), (1, 100_000), (10_000, 100)] {
-        let begun = Instant::now();
-        let mut image = large(topics, partitions);
-        let built = begun.elapsed();
-        let id = TopicId([0; 16]);
-        let rounds = 10_000;
-        let begun = Instant::now();
-        for round in 0..rounds {
-            let held = image.clone(); // As a reader holds what was published.
-            apply(
-                &mut image,
-                [Record::Partition { topic: id, index: round % partitions, partition: partition(1, round) }],
-            );
-            drop(held);
-        }
-        let change = begun.elapsed() / rounds as u32;
-        let begun = Instant::now();
-        apply(&mut image, [Record::LeadershipRenewed(BrokerId(1))]);
-        let renewed = begun.elapsed();
-        let begun = Instant::now();
-        let bytes: usize = metadata::pieces(image.clone()).map(|piece| piece.len()).sum();
-        println!(
-            "{topics} x {partitions}: built in {built:?}, a change {change:?}, all led anew {renewed:?}, snapshot of \
-             {bytes} bytes {:?}",
-            begun.elapsed()
-        );
-    }
 }
