@@ -46,8 +46,13 @@ fn main() {
             let mut id = [0x40; 16];
             id[8..].copy_from_slice(&(began.0 ^ index).to_be_bytes());
             let listener = Arc::new(Count { durable: durable.clone(), last: AtomicU64::new(0) });
-            dir.create_log(TopicPartition::new("bench", index as i32), TopicId(id), LogConfig::default(), Some(listener))
-                .expect("is new")
+            dir.create_log(
+                TopicPartition::new("bench", index as i32),
+                TopicId(id),
+                LogConfig::default(),
+                Some(listener),
+            )
+            .expect("is new")
         })
         .collect();
     let mut builder = BatchBuilder::default();

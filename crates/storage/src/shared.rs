@@ -136,10 +136,6 @@ impl Shared {
         self.wake_reader();
     }
 
-    pub fn handles(&self) -> Option<&Handles> {
-        self.handles.get()
-    }
-
     pub fn wake_committer(&self) {
         if let Some(handles) = self.handles.get() {
             handles.committer.wake();

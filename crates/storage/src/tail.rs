@@ -43,11 +43,6 @@ impl Tail {
         self.batches.iter()
     }
 
-    /// Where the tail begins, if it holds anything.
-    pub fn start(&self) -> Option<Offset> {
-        self.batches.front().map(|batch| batch.base)
-    }
-
     /// Copies a batch in, given in two parts.
     pub fn push(&mut self, base: Offset, next: Offset, place: SegmentPlace, parts: [&[u8]; 2], budget: &Budget) {
         let size = parts[0].len() + parts[1].len();

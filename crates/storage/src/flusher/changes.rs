@@ -318,9 +318,7 @@ impl Flusher {
                     Err(fatal) => return Err(fatal),
                 }
             }
-            NameStage::SyncDirectory { named }
-                if self.shared.settings.has(Mutant::NoDirectorySyncOnDirectPath) =>
-            {
+            NameStage::SyncDirectory { named } if self.shared.settings.has(Mutant::NoDirectorySyncOnDirectPath) => {
                 let mut state = log.state();
                 (state.is_naming, state.named) = (false, Some(named));
                 return Ok(None);

@@ -45,7 +45,7 @@ enum Stage {
         logs: VecDeque<Weak<Log>>,
     },
     Sync {
-        segments: VecDeque<((u64, Offset), Weak<Log>, Arc<Segment>)>,
+        segments: VecDeque<DirtySegment>,
     },
     SyncNames {
         directories: Vec<Arc<Path>>,
@@ -65,6 +65,9 @@ enum Stage {
     },
     SyncFile,
 }
+
+/// By the log's identity and the segment's base offset.
+type DirtySegment = ((u64, Offset), Weak<Log>, Arc<Segment>);
 
 /// Entries captured in one step.
 const CAPTURED_MAX: usize = 512;
@@ -193,7 +196,7 @@ impl Flusher {
         Ok(did)
     }
 
-    fn segments_to_sync(&self) -> VecDeque<((u64, Offset), Weak<Log>, Arc<Segment>)> {
+    fn segments_to_sync(&self) -> VecDeque<DirtySegment> {
         let log = |log_id: u64| self.registry.after(log_id.checked_sub(1), 1).first().map(Arc::downgrade);
         let entry =
             |(key, segment): (&(u64, Offset), &Arc<Segment>)| (*key, log(key.0).unwrap_or_default(), segment.clone());
@@ -208,7 +211,7 @@ impl Flusher {
         let Some(log) = log.upgrade().filter(|log| log.log_id() == key.0) else { return Ok(()) };
         let before = {
             let state = log.state();
-            (state.written.place.segment == key.1 || state.written.place.segment > key.1).then_some(state.written)
+            (state.written.place.segment >= key.1).then_some(state.written)
         };
         segment.sync().map_err(|error| fatal("a sync of a segment failed", &error))?;
         count(&self.shared.counters.segment_syncs, 1);

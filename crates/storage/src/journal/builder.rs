@@ -98,11 +98,6 @@ impl GroupBuilder {
         (&self.buffer[..padded], crc)
     }
 
-    /// What was finished last.
-    pub fn bytes(&self) -> &[u8] {
-        &self.buffer[..self.len.next_multiple_of(BLOCK)]
-    }
-
     fn reserve(&mut self, len: usize) {
         let needed = len.next_multiple_of(BLOCK);
         if needed > self.buffer.len() {

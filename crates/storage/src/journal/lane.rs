@@ -106,11 +106,6 @@ impl Lane {
         true
     }
 
-    /// How much still fits into the file in use.
-    pub fn rest_bytes(&self) -> u64 {
-        self.slot.size_bytes - self.at
-    }
-
     /// What the builder completes with size and run.
     pub fn next_header(&self, kind: GroupKind) -> (GroupHeader, Place) {
         let place = Place { slot: self.slot.number, at: self.at };

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::io;
 
-use ::record::{LeaderEpoch, Offset, TopicId, TopicPartition};
+use ::record::{Offset, TopicId, TopicPartition};
 use env::AlignedBuffer;
 
 use super::BLOCK;
@@ -81,7 +81,6 @@ pub(crate) enum WalkedBody {
     },
     Truncate {
         to: Offset,
-        epoch: LeaderEpoch,
     },
     /// In the format, written by nobody yet.
     Unserved,
@@ -281,7 +280,7 @@ fn walked_body(body: &Body<'_>, record: Place) -> WalkedBody {
         Body::Synced { end, place, durability } => {
             WalkedBody::Synced { end: *end, place: *place, durability: *durability }
         }
-        Body::Truncate { to, epoch } => WalkedBody::Truncate { to: *to, epoch: *epoch },
+        Body::Truncate { to, .. } => WalkedBody::Truncate { to: *to },
     }
 }
 

@@ -9,6 +9,9 @@ use crate::segment::{Segment, TimestampOffset, Written};
 use crate::shared::Ticket;
 use crate::tail::TailBatch;
 
+/// A segment, and how far its file reaches.
+type InFile = (Arc<Segment>, Written);
+
 /// What a batch may become when it is looked into.
 const DECOMPRESSED_BYTES_MAX: usize = 256 << 20;
 
@@ -83,7 +86,7 @@ impl Log {
     }
 
     /// Segments with how far their files reach, and what only memory has.
-    fn view(&self) -> (Vec<(Arc<Segment>, Written)>, Vec<TailBatch>, Offset) {
+    fn view(&self) -> (Vec<InFile>, Vec<TailBatch>, Offset) {
         let state = self.state();
         let segments = state.segments.iter().map(|segment| (segment.clone(), state.written_of(segment))).collect();
         (segments, state.tail.batches().cloned().collect(), state.log_start)

@@ -8,6 +8,7 @@ mod read;
 mod relaxed;
 pub(crate) mod state;
 
+use std::ops::Range;
 use std::path::Path;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Weak};
@@ -158,6 +159,11 @@ impl Log {
 
     pub fn active_producers(&self) -> Vec<(ProducerId, ProducerEntry)> {
         self.state().producers.producers().map(|(id, entry)| (id, entry.clone())).collect()
+    }
+
+    /// Ranges that are known to be damaged. Nothing marks any yet: a directory with damage is not opened.
+    pub fn faulty_ranges(&self) -> Vec<Range<Offset>> {
+        self.state().faulty.clone()
     }
 
     pub fn first_unstable_offset(&self) -> Option<Offset> {

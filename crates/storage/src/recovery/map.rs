@@ -2,6 +2,7 @@
 //! of the lane in their order. Pure; the damage that contradictions mean is told, not repaired.
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::ops::Range;
 
 use record::{Offset, TopicId, TopicPartition};
 
@@ -34,6 +35,8 @@ pub(crate) struct LogMap {
     pub pieces: Vec<Piece>,
     /// The newest group with a record of this log.
     pub lsn: u64,
+    /// Known to be damaged, until another replica has brought it.
+    pub faulty: Vec<Range<Offset>>,
     /// Some group behind the checkpoint's start speaks of it.
     pub is_touched: bool,
 }
@@ -157,6 +160,7 @@ impl LogMap {
             is_cut_open: false,
             pieces: Vec::new(),
             lsn: entry.lsn,
+            faulty: entry.faulty.clone(),
             is_touched: false,
             entry: Some(entry),
         }
@@ -183,6 +187,7 @@ impl LogMap {
             is_cut_open: false,
             pieces: Vec::new(),
             lsn: 0,
+            faulty: Vec::new(),
             is_touched: true,
         }
     }
@@ -206,7 +211,7 @@ impl LogMap {
             WalkedBody::Identity { end, place, size_bytes, crc } => {
                 self.add(record, *end, *place, *size_bytes, Source::Direct { crc: *crc }, ends)?;
             }
-            WalkedBody::Truncate { to, .. } => {
+            WalkedBody::Truncate { to } => {
                 self.cut_pieces(*to);
                 if self.is_behind_entry(group) {
                     self.cut = Some(self.cut.map_or(*to, |cut| cut.min(*to)));
@@ -226,7 +231,11 @@ impl LogMap {
                 }
                 ends.insert(self.log_id, *end);
             }
-            WalkedBody::Faulty { .. } => {}
+            WalkedBody::Faulty { from, to } => {
+                if self.is_behind_entry(group) {
+                    self.faulty.push(*from..*to);
+                }
+            }
             WalkedBody::Unserved => return Err(MapError::Unserved { group }),
             WalkedBody::Create { .. } | WalkedBody::Delete => unreachable!("seen to by the caller"),
         }

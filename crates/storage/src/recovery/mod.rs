@@ -95,7 +95,8 @@ pub(crate) fn recover(shared: &Arc<Shared>) -> Result<Recovered, OpenError> {
         WalkedBody::Truncate { .. } => shared.settings.has(Mutant::IgnoreTruncateInReplay),
         _ => false,
     };
-    maps.replay(walked.records.iter().filter(|record| !ignored(record))).map_err(|error| lane_error(&shared.path, &error))?;
+    maps.replay(walked.records.iter().filter(|record| !ignored(record)))
+        .map_err(|error| lane_error(&shared.path, &error))?;
     set_orphans_aside(shared, &mut maps)?;
 
     let registry = Registry::new(maps.next_log_id);
@@ -351,6 +352,7 @@ fn log_of(shared: &Arc<Shared>, map: &map::LogMap, repaired: Repaired) -> Arc<Lo
     state.made_names = map.is_touched;
     state.segments = repaired.segments;
     state.dropped = repaired.dropped;
+    state.faulty = map.faulty.clone();
     state.epochs = repaired.epochs;
     state.producers = repaired.producers;
     state.config.durability = map.durability;

@@ -58,6 +58,7 @@ pub(crate) struct Repair {
     durable_group: u64,
     mode: Mode,
     synced: Reach,
+    log_start: Offset,
     first: Offset,
     log: Log,
     tail: Tail,
@@ -87,6 +88,7 @@ impl Repair {
             durable_group,
             mode,
             synced: map.synced,
+            log_start: map.log_start,
             first: Offset(i64::MIN),
             log: Log {
                 segments: VecDeque::new(),
@@ -158,10 +160,15 @@ impl Repair {
             if self.is_relaxed && !self.is_cut_open {
                 (kept_bytes, dropped_bytes) = self.take_unsynced(&mut log)?;
             }
+            if log.noted < self.log_start {
+                self.reset(&mut log);
+            }
             dropped_bytes += self.remove_beyond(&log)?;
             self.settle_files(&log)?;
         }
-        let has_older = self.first > Offset(i64::MIN) && self.mode != Mode::Tail && self.directory_is_made;
+        let has_older = (self.first > Offset(i64::MIN) || log.noted == self.log_start)
+            && self.mode != Mode::Tail
+            && self.directory_is_made;
         let dropped = if has_older { self.dropped(&log)? } else { Vec::new() };
         let last = log.segments.back().expect("a log has a segment").summary();
         let place = SegmentPlace { segment: last.base_offset, position: last.size_bytes };
@@ -187,6 +194,15 @@ impl Repair {
         })
     }
 
+    /// The log start is durable, and what was below it was not: a legal gap, as only a relaxed log has.
+    fn reset(&self, log: &mut Log) {
+        let now = Timestamp(self.env.clock.wall_ms());
+        log.segments = VecDeque::from([self.segment(Summary::empty(self.log_start, now))]);
+        log.noted = self.log_start;
+        log.producers.apply_nothing(self.log_start);
+        log.epochs.truncate_from_start(self.log_start);
+    }
+
     /// Cuts what is beyond the end, and syncs.
     fn settle_files(&self, log: &Log) -> Result<(), OpenError> {
         for segment in &log.segments {
@@ -198,7 +214,7 @@ impl Repair {
             }
             // Also where nothing was written: what is seen of the file may be in the cache only, its length too.
             let is_touched = segment.base_offset() >= self.synced.place.segment;
-            if (segment.is_dirty() || is_touched) && segment.summary().size_bytes > 0 {
+            if (segment.is_dirty() || is_touched) && segment.file().is_ok() {
                 segment.sync().map_err(|error| OpenError::Segment(error.to_string()))?;
             }
         }
