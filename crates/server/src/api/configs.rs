@@ -7,6 +7,7 @@ use protocol::describe_configs_response::{DescribeConfigsResponse, DescribeConfi
 use protocol::incremental_alter_configs_request::IncrementalAlterConfigsRequestView;
 use protocol::{ErrorCode, View};
 
+use super::find_coordinator::MALFORMED;
 use super::{Answer, Call};
 use crate::broker::ConfigQuery;
 
@@ -43,12 +44,15 @@ fn describe_one(
             name if name == call.broker.node_id.to_string() => {
                 call.broker.configs.describe(&call.broker.image(), &query)
             }
+            name if name.parse::<i32>().is_err() => {
+                refused(ErrorCode::InvalidRequest, format!("Broker id must be an integer, but it is: {name}"))
+            }
             name => refused(
                 ErrorCode::InvalidRequest,
                 format!("Unexpected broker id, expected {} or empty string, but received {name}", call.broker.node_id),
             ),
         },
-        other => refused(ErrorCode::InvalidRequest, format!("Unsupported resource type: {other}")),
+        _ => refused(ErrorCode::InvalidRequest, MALFORMED.to_owned()),
     }
 }
 

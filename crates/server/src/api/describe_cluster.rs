@@ -15,11 +15,11 @@ pub async fn handle(call: Call) -> Answer {
         ENDPOINT_CONTROLLERS => {
             let message =
                 "The request was sent to an endpoint of type BROKER, but we wanted an endpoint of type CONTROLLER";
-            call.reply(&refused(&request, ErrorCode::MismatchedEndpointType, message.to_owned()))
+            call.reply(&refused(ErrorCode::MismatchedEndpointType, message.to_owned()))
         }
         other => {
             let message = format!("Unsupported endpoint type {other}");
-            call.reply(&refused(&request, ErrorCode::UnsupportedEndpointType, message))
+            call.reply(&refused(ErrorCode::UnsupportedEndpointType, message))
         }
     }
 }
@@ -50,11 +50,6 @@ fn cluster(call: &Call, request: &DescribeClusterRequestView<'_>) -> DescribeClu
     }
 }
 
-fn refused(request: &DescribeClusterRequestView<'_>, error: ErrorCode, message: String) -> DescribeClusterResponse {
-    DescribeClusterResponse {
-        error_code: error.code(),
-        error_message: Some(message),
-        endpoint_type: request.endpoint_type,
-        ..Default::default()
-    }
+fn refused(error: ErrorCode, message: String) -> DescribeClusterResponse {
+    DescribeClusterResponse { error_code: error.code(), error_message: Some(message), ..Default::default() }
 }

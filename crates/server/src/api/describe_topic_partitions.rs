@@ -15,17 +15,19 @@ use super::{Answer, Call, authorized_operations};
 pub async fn handle(call: Call) -> Answer {
     let request: DescribeTopicPartitionsRequestView<'_> = call.request()?;
     let cursor = request.cursor.map(|cursor| (cursor.topic_name, cursor.partition_index));
-    if cursor.is_some_and(|(_, partition)| partition < 0) {
-        return Err(call.refused("a cursor with a negative partition"));
-    }
     let image = call.broker.image();
-    let from = cursor.map_or("", |(topic, _)| topic);
     let asked: BTreeSet<&str> = request.topics.iter().map(|topic| topic.name).collect();
+    let is_stray = |(topic, partition): (&str, i32)| partition < 0 || !asked.is_empty() && !asked.contains(topic);
+    if cursor.is_some_and(is_stray) {
+        let topics = asked.into_iter().map(|name| refused(name, ErrorCode::InvalidRequest)).collect();
+        return call.reply(&DescribeTopicPartitionsResponse { topics, ..Default::default() });
+    }
+    let from = cursor.map_or("", |(topic, _)| topic);
     let names: Vec<&str> = match asked.is_empty() {
         true => image.topics.iter_from(from).map(|topic| &*topic.name).collect(),
         false => asked.into_iter().filter(|name| *name >= from).collect(),
     };
-    let limit = (request.response_partition_limit.max(0) as usize).min(call.broker.settings.request_partitions_max);
+    let limit = (request.response_partition_limit.max(1) as usize).min(call.broker.settings.request_partitions_max);
     call.reply(&page(&image, &names, cursor, limit))
 }
 
@@ -59,14 +61,21 @@ fn next(topic: &str, partition: i32) -> Cursor {
 }
 
 fn missing(name: &str) -> DescribeTopicPartitionsResponseTopic {
-    let error = match metadata::check_topic_name(name).is_ok() {
-        true => ErrorCode::UnknownTopicOrPartition,
-        false => ErrorCode::InvalidTopicException,
+    let error = match metadata::check_topic_name(name) {
+        Ok(()) => ErrorCode::UnknownTopicOrPartition,
+        Err(_) => ErrorCode::InvalidTopicException,
     };
+    DescribeTopicPartitionsResponseTopic {
+        is_internal: metadata::is_internal(name),
+        topic_authorized_operations: authorized_operations::TOPIC,
+        ..refused(name, error)
+    }
+}
+
+fn refused(name: &str, error: ErrorCode) -> DescribeTopicPartitionsResponseTopic {
     DescribeTopicPartitionsResponseTopic {
         error_code: error.code(),
         name: Some(name.to_owned()),
-        is_internal: metadata::is_internal(name),
         topic_authorized_operations: authorized_operations::NOT_ASKED,
         ..Default::default()
     }

@@ -1,5 +1,6 @@
 //! Fetch: what a consumer asks of many partitions, under one limit of bytes, waiting for `min_bytes` of it. Rules of
 //! Kafka's `ReplicaManager.fetchMessages` and `DelayedFetch`; what a session remembers is `fetch_session`'s.
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -86,6 +87,7 @@ fn session_request(call: &Call, request: &FetchRequestView<'_>, reader: &Reader)
             (PartitionKey { topic: topic_key.clone(), partition: partition.partition }, request)
         }));
     }
+    once_each(&mut partitions);
     let mut forgotten = Vec::new();
     for topic in request.forgotten_topics_data {
         let topic_key = key(topic.topic, topic.topic_id);
@@ -100,6 +102,22 @@ fn session_request(call: &Call, request: &FetchRequestView<'_>, reader: &Reader)
         partitions,
         forgotten,
     }
+}
+
+/// Of a partition that is asked for twice only the last word counts, in the place of the first (Kafka's `LinkedHashMap`).
+fn once_each(partitions: &mut Vec<(PartitionKey, PartitionRequest)>) {
+    let mut places = BTreeMap::new();
+    let mut kept: Vec<(PartitionKey, PartitionRequest)> = Vec::with_capacity(partitions.len());
+    for (key, request) in partitions.drain(..) {
+        match places.get(&key) {
+            Some(&place) => kept[place] = (key, request),
+            None => {
+                places.insert(key.clone(), kept.len());
+                kept.push((key, request));
+            }
+        }
+    }
+    *partitions = kept;
 }
 
 /// A partition that is read, or why it is not.
@@ -287,6 +305,7 @@ fn of_error(
         high_watermark: -1,
         last_stable_offset: -1,
         log_start_offset: -1,
+        aborted_transactions: None,
         records: Some(Records::default()),
         ..Default::default()
     };

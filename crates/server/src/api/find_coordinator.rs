@@ -6,6 +6,9 @@ use protocol::find_coordinator_response::{Coordinator, FindCoordinatorResponse};
 use super::{Answer, Call};
 use crate::groups::OFFSETS_TOPIC;
 
+/// Kafka's words for INVALID_REQUEST.
+pub(super) const MALFORMED: &str = "This most likely occurs because of a request being malformed by the client library or the \
+                         message was sent to an incompatible broker. See the broker logs for more details.";
 /// Kafka's `CoordinatorType`.
 const GROUP: i8 = 0;
 const TRANSACTION: i8 = 1;
@@ -43,7 +46,7 @@ async fn find(call: &Call, key_type: i8, key: &str) -> Coordinator {
             let message = "Ottla does not serve transactions yet; remove transactional.id from the producer's settings";
             return refused(ErrorCode::TransactionalIdAuthorizationFailed, message);
         }
-        _ => return refused(ErrorCode::InvalidRequest, "Ottla does not serve this type of coordinator yet"),
+        _ => return refused(ErrorCode::InvalidRequest, MALFORMED),
     }
     if call.broker.groups.partition_of(key).is_none() {
         call.broker.controller.auto_create_topics(vec![OFFSETS_TOPIC.to_owned()]).await;
@@ -59,7 +62,8 @@ async fn find(call: &Call, key_type: i8, key: &str) -> Coordinator {
             node_id: node.0,
             host: address.host,
             port: address.port,
-            error_message: Some("NONE".to_owned()), // What Java prints of no error.
+            // What Java prints of no error, and later does not.
+            error_message: Some(if call.version < 4 { "NONE" } else { "" }.to_owned()),
             ..Default::default()
         },
         None => refused(ErrorCode::CoordinatorNotAvailable, "The coordinator is not available."),

@@ -1,6 +1,6 @@
 //! ListOffsets: where a partition begins and ends, and which record came first after a time. Rules of Kafka's
 //! `ReplicaManager.fetchOffset` and `Partition.fetchOffsetForTimestamp`.
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use protocol::ErrorCode;
 use protocol::list_offsets_request::{ListOffsetsPartitionView, ListOffsetsRequestView};
@@ -36,10 +36,14 @@ pub async fn handle(call: Call) -> Answer {
         _ => Visibility::Debugging,
     };
     let asked = count(&request);
+    let mut answered = BTreeSet::new();
     let mut topics = Vec::with_capacity(request.topics.len());
     for topic in request.topics {
         let mut partitions = Vec::with_capacity(topic.partitions.len());
         for partition in topic.partitions {
+            if !answered.insert((topic.name, partition.partition_index)) {
+                continue;
+            }
             let found = match asked[&(topic.name, partition.partition_index)] {
                 1 => find(&call, topic.name, &partition, visibility).await,
                 _ => Err(ErrorCode::InvalidRequest),

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use metadata::{Image, Partition, Topic};
-use protocol::metadata_request::MetadataRequestView;
+use protocol::metadata_request::{MetadataRequestTopicView, MetadataRequestView};
 use protocol::metadata_response::{
     MetadataResponse, MetadataResponseBroker, MetadataResponsePartition, MetadataResponseTopic,
 };
@@ -14,7 +14,7 @@ use super::{Answer, Call, authorized_operations};
 
 pub async fn handle(call: Call) -> Answer {
     let request: MetadataRequestView<'_> = call.request()?;
-    if let Some(refused) = ids_before_version_12(&call, &request) {
+    if let Some(refused) = impossible(&call, &request) {
         return call.reply(&refused);
     }
     let asked = Asked::of(call.version, &request);
@@ -65,22 +65,30 @@ impl<'r> Asked<'r> {
     }
 }
 
-/// Versions 10 and 11 have a field for ids that nobody may use yet.
-fn ids_before_version_12(call: &Call, request: &MetadataRequestView<'_>) -> Option<MetadataResponse> {
+/// Versions 10 and 11 have a field for ids that nobody may use yet; and a topic without a name and without an id is one
+/// that Kafka stumbles over.
+fn impossible(call: &Call, request: &MetadataRequestView<'_>) -> Option<MetadataResponse> {
     let topics = request.topics.unwrap_or_default();
-    let too_early = |topic: protocol::metadata_request::MetadataRequestTopicView<'_>| {
-        topic.name.is_none() || !topic.topic_id.is_zero()
+    let error = match call.version {
+        ..=11 if topics.iter().any(|topic| topic.name.is_none() || !topic.topic_id.is_zero()) => {
+            ErrorCode::InvalidRequest
+        }
+        12.. if topics.iter().any(|topic| topic.name.is_none() && topic.topic_id.is_zero()) => {
+            ErrorCode::UnknownServerError
+        }
+        _ => return None,
     };
-    if call.version >= 12 || !topics.iter().any(too_early) {
-        return None;
-    }
-    let refused = |topic: protocol::metadata_request::MetadataRequestTopicView<'_>| MetadataResponseTopic {
-        error_code: ErrorCode::InvalidRequest.code(),
+    let refused = |topic: MetadataRequestTopicView<'_>| MetadataResponseTopic {
+        error_code: error.code(),
         name: Some(topic.name.unwrap_or("").to_owned()),
         topic_id: topic.topic_id,
         ..Default::default()
     };
-    Some(MetadataResponse { topics: topics.iter().map(refused).collect(), ..Default::default() })
+    Some(MetadataResponse {
+        topics: topics.iter().map(refused).collect(),
+        error_code: if call.version >= 13 { error.code() } else { 0 },
+        ..Default::default()
+    })
 }
 
 /// Kafka answers UNKNOWN_TOPIC_OR_PARTITION while it creates, and the client asks again; here the answer waits for the

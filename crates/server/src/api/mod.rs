@@ -114,11 +114,6 @@ impl Call {
         RequestFrame::parse(&self.frame.bytes).ok().and_then(|frame| frame.client_id).unwrap_or("")
     }
 
-    /// Kafka throws InvalidRequestException where the response has no place for an error, which ends the connection.
-    pub fn refused(&self, reason: &str) -> Malformed {
-        Malformed(format!("{:?} version {}: {reason}", self.api_key, self.version))
-    }
-
     /// Gives the request's memory back: for a call that has taken what it needs, and waits.
     pub fn forget_request(&mut self) {
         self.frame = Frame::default();

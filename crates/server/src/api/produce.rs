@@ -19,6 +19,10 @@ use storage::validate::{Origin, ValidateError};
 use super::{Answer, Call, Malformed, errors, handled};
 use crate::connection::{Handled, Outcome};
 
+/// A client's timeout is for replicas; what this broker's own disk needs does not count, as in Kafka, which waits for no
+/// disk. A disk that takes longer than this is a fault.
+const OWN_COMMIT_MAX: Duration = Duration::from_secs(10);
+
 /// Begins a Produce: everything is appended when this ends.
 pub async fn begin(mut call: Call) -> Outcome {
     match append(&call).await {
@@ -51,11 +55,11 @@ async fn append(call: &Call) -> Result<Produced, Malformed> {
         1 => Ok(Acks::Leader),
         _ => Err(ErrorCode::InvalidRequiredAcks),
     };
-    let timeout = Duration::from_millis(request.timeout_ms.max(0) as u64);
+    let timeout = Duration::from_millis(request.timeout_ms.max(0) as u64).max(OWN_COMMIT_MAX);
     let mut produced = Produced { acks, timeout, response: ProduceResponse::default(), waits: vec![], places: vec![] };
     let refused = is_transactional(&request).then_some(ErrorCode::TransactionalIdAuthorizationFailed);
     let mut appender = Appender { call, acks, refused, decompressor: Decompressor::default() };
-    for topic in request.topic_data {
+    for topic in request.topic_data.iter().filter(|topic| !topic.partition_data.is_empty()) {
         let name = appender.topic_name(topic.name, topic.topic_id);
         let mut responses = Vec::with_capacity(topic.partition_data.len());
         for partition in topic.partition_data {
@@ -188,6 +192,15 @@ fn tell_more(response: &mut PartitionProduceResponse, partition: &Partition, err
             ..Default::default()
         });
         response.record_errors = faults.collect();
+    }
+    if let AppendError::Invalid(
+        ValidateError::ManyBatches { .. }
+        | ValidateError::NoBatch { .. }
+        | ValidateError::NotABatch(_)
+        | ValidateError::OldMagic { .. },
+    ) = error
+    {
+        return; // `ProduceRequest.validateRecords` comes before the log is asked.
     }
     let without_start = [
         ErrorCode::CorruptMessage,

@@ -223,7 +223,8 @@ fn check_producer(state: &State, batch: &Validated, offset: Offset) -> Result<Op
         Checked::Duplicate(original) => Ok(Some(Appended {
             base_offset: original.first_offset(),
             last_offset: original.last_offset,
-            log_append_time: batch.log_append_time.map(|_| original.timestamp),
+            // Whatever kind of time it is (`UnifiedLog.append`).
+            log_append_time: Some(original.timestamp),
             log_start: state.log_start,
             end: original.last_offset.next(),
             is_duplicate: true,
