@@ -305,7 +305,8 @@ fn of_error(
         high_watermark: -1,
         last_stable_offset: -1,
         log_start_offset: -1,
-        aborted_transactions: None,
+        // Null where the log was asked, which is how Kafka's two ways to an error differ.
+        aborted_transactions: target.partition.is_err().then(Vec::new),
         records: Some(Records::default()),
         ..Default::default()
     };
