@@ -1,4 +1,5 @@
 //! Creates, deletes and changes topics through the broker, and tells the ledger what that allows and promises.
+use std::sync::Arc;
 use std::time::Duration;
 
 use env::Env;
@@ -245,7 +246,7 @@ impl Admin {
 
     /// Topics whose deletion was acknowledged are gone, and all others are there.
     pub async fn check_topics(&mut self) {
-        let topics: Vec<(Uuid, Deletion, String)> = {
+        let topics: Vec<(Uuid, Deletion, Arc<str>)> = {
             let ledger = self.shared.ledger();
             ledger.topics.iter().map(|(id, topic)| (*id, topic.deletion, topic.name.clone())).collect()
         };

@@ -3,8 +3,9 @@
 //! two things; nothing above the high watermark is read.
 //!
 //! It knows the simulated disk, but no word of the broker besides its answers.
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use env::Instant;
@@ -70,7 +71,7 @@ pub enum Deletion {
 
 #[derive(Clone, Debug)]
 pub struct TopicLedger {
-    pub name: String,
+    pub name: Arc<str>,
     pub promise: Promise,
     /// It is relaxed, or was: what a power loss took then may be noticed later.
     pub was_relaxed: bool,
@@ -104,6 +105,7 @@ pub struct Counts {
 pub struct Ledger {
     pub topics: BTreeMap<Uuid, TopicLedger>,
     pub counts: Counts,
+    producer_ids: BTreeSet<i64>,
     /// When the power was lost.
     losses: Vec<Instant>,
     pub boots: u64,
@@ -126,6 +128,20 @@ pub struct Found {
     pub log_start: i64,
     pub log_end: i64,
     pub batches: Vec<(i64, BatchKey)>,
+}
+
+/// Costs nothing until it is printed.
+#[derive(Clone)]
+pub struct Place {
+    name: Arc<str>,
+    topic: Uuid,
+    partition: usize,
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{}-{} ({})", self.name, self.partition, self.topic)
+    }
 }
 
 impl fmt::Display for BatchKey {
@@ -154,6 +170,7 @@ impl Ledger {
         Self {
             topics: BTreeMap::new(),
             counts: Counts::default(),
+            producer_ids: BTreeSet::new(),
             losses: Vec::new(),
             boots: 0,
             is_up: false,
@@ -186,7 +203,7 @@ impl Ledger {
     pub fn topic_created(&mut self, id: Uuid, name: &str, partitions: usize, promise: Promise, has_retention: bool) {
         let partitions = vec![PartitionLedger::default(); partitions];
         let was_relaxed = promise == Promise::Relaxed;
-        let (name, deletion) = (name.to_owned(), Deletion::No);
+        let (name, deletion) = (name.into(), Deletion::No);
         let topic = TopicLedger { name, promise, was_relaxed, deletion, has_retention, partitions };
         let before = self.topics.insert(id, topic);
         assert!(before.is_none(), "the id {id} was used before");
@@ -213,6 +230,10 @@ impl Ledger {
         topic.was_relaxed = true;
     }
 
+    pub fn producer_began(&mut self, id: i64) {
+        assert!(self.producer_ids.insert(id), "the producer id {id} was given out twice");
+    }
+
     pub fn sent(&mut self, topic: Uuid, partition: usize, key: BatchKey, batch: &BatchView<'_>, mark: Option<u64>) {
         let sent = Sent {
             crc: batch.crc(),
@@ -237,7 +258,7 @@ impl Ledger {
         if let Some(mark) = self.sent_mark(topic, partition, key)
             && promised
         {
-            self.check_durable(mark, &format!("{place}: {key} was acknowledged at {offset}"));
+            self.check_durable(mark, || format!("{place}: {key} was acknowledged at {offset}"));
         }
         match promised {
             true => self.counts.acknowledged += 1,
@@ -273,7 +294,7 @@ impl Ledger {
         if let Some(mark) = sent.mark
             && promised
         {
-            self.check_durable(mark, &format!("{place}: {key} at {base} was read"));
+            self.check_durable(mark, || format!("{place}: {key} at {base} was read"));
         }
         self.counts.read += 1;
         self.put(topic, partition, key, base, heard);
@@ -285,9 +306,9 @@ impl Ledger {
         sent.unwrap_or_else(|| panic!("{place}: an answer for {key}, which was never sent")).mark
     }
 
-    fn check_durable(&self, mark: u64, what: &str) {
+    fn check_durable(&self, mark: u64, what: impl FnOnce() -> String) {
         if let Some(disk) = &self.disk {
-            assert!(disk.is_mark_durable(mark), "{what}, and is not durable");
+            assert!(disk.is_mark_durable(mark), "{}, and is not durable", what());
         }
     }
 
@@ -418,7 +439,7 @@ impl Ledger {
     }
 
     /// Offsets leave no gap, and each producer's sequence leaves none.
-    fn check_contiguous(&mut self, place: &str, topic: Uuid, partition: usize, found: &Found) {
+    fn check_contiguous(&mut self, place: &Place, topic: Uuid, partition: usize, found: &Found) {
         let partition = &self.topic(topic).partitions[partition];
         let mut next = None;
         let mut sequences = BTreeMap::new();
@@ -439,7 +460,8 @@ impl Ledger {
         assert_eq!(end, found.log_end, "{place}: the log ends elsewhere than its last batch");
     }
 
-    pub fn place(&self, topic: Uuid, partition: usize) -> String {
-        format!("{}-{partition} ({topic})", self.topics[&topic].name)
+    /// What a partition is called in a complaint.
+    pub fn place(&self, topic: Uuid, partition: usize) -> Place {
+        Place { name: self.topics[&topic].name.clone(), topic, partition }
     }
 }

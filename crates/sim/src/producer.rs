@@ -119,6 +119,7 @@ impl Producer {
                 }
                 Next::BeginAnew if wire.in_flight() == 0 => {
                     self.streams.clear();
+                    self.producer_id = -1; // Also if this connection breaks.
                     self.begin(&mut wire).await?;
                     next = Next::GoOn;
                     continue;
@@ -145,6 +146,7 @@ impl Producer {
             match ErrorCode::from_code(response.error_code) {
                 Some(ErrorCode::None) => {
                     (self.producer_id, self.producer_epoch) = (response.producer_id, response.producer_epoch);
+                    self.shared.ledger().producer_began(response.producer_id);
                     return Ok(());
                 }
                 Some(error) if error.is_retriable() => {
@@ -170,7 +172,7 @@ impl Producer {
             match request.topic_data.iter_mut().find(|data| data.topic_id == topic) {
                 Some(of_topic) => of_topic.partition_data.push(data),
                 None => {
-                    let name = self.shared.ledger().topic(topic).name.clone();
+                    let name = self.shared.ledger().topic(topic).name.to_string();
                     request.topic_data.push(TopicProduceData {
                         name,
                         topic_id: topic,
@@ -250,7 +252,7 @@ impl Producer {
             let name = self.shared.ledger().topic(*topic).name.clone();
             let mut answers = response.responses.iter().filter(|answer| match self.plan.version {
                 13.. => answer.topic_id == *topic,
-                _ => answer.name == name,
+                _ => *answer.name == *name,
             });
             let answer = answers
                 .find_map(|answer| answer.partition_responses.iter().find(|answer| answer.index == *partition as i32));

@@ -86,7 +86,7 @@ impl Shared {
     pub fn topic_id(&self, name: &str) -> Option<Uuid> {
         use crate::ledger::Deletion;
         let ledger = self.ledger();
-        let mut ids = ledger.topics.iter().filter(|(_, topic)| topic.name == name && topic.deletion == Deletion::No);
+        let mut ids = ledger.topics.iter().filter(|(_, topic)| *topic.name == *name && topic.deletion == Deletion::No);
         ids.next().map(|(id, _)| *id)
     }
 }
