@@ -169,7 +169,7 @@ impl Node {
             closing: closing.clone(),
         };
         let addresses = listeners.iter().map(|(name, listener)| (name.clone(), listener.local_address())).collect();
-        let http = status::serve(&env, config, broker.clone(), counts.clone()).await?;
+        let http = status::serve(&env, config, broker.clone(), counts.clone(), closing.clone()).await?;
         for (name, listener) in listeners {
             serve(&env, name, listener, &broker, &counts, &limits);
         }

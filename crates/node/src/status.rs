@@ -11,6 +11,7 @@ use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::{Registry, Unit};
 use server::broker::Broker;
 use server::listener::ConnectionCounts;
+use tokio::sync::Semaphore;
 
 use crate::config::Config;
 use crate::node::StartError;
@@ -21,6 +22,7 @@ pub(crate) async fn serve(
     config: &Config,
     broker: Arc<Broker>,
     counts: Arc<ConnectionCounts>,
+    closing: Arc<Semaphore>,
 ) -> Result<Option<SocketAddr>, StartError> {
     let Some(wanted) = &config.http else { return Ok(None) };
     let failed = |error: std::io::Error| {
@@ -31,7 +33,7 @@ pub(crate) async fn serve(
     let address = addresses.first().ok_or_else(|| StartError(format!("{} has no address", wanted.host)))?;
     let listener = env.net.listen(*address, 64).map_err(failed)?;
     let local = listener.local_address();
-    let status = Arc::new(NodeStatus::new(broker, counts));
+    let status = Arc::new(NodeStatus::new(broker, counts, closing));
     let clock = env.clock.clone();
     let serving = async move {
         if let Err(error) = admin::serve(listener, clock, status).await {
@@ -45,22 +47,25 @@ pub(crate) async fn serve(
 struct NodeStatus {
     broker: Arc<Broker>,
     registry: Registry,
+    /// Closed when the node stops.
+    closing: Arc<Semaphore>,
 }
 
 impl NodeStatus {
-    fn new(broker: Arc<Broker>, counts: Arc<ConnectionCounts>) -> Self {
+    fn new(broker: Arc<Broker>, counts: Arc<ConnectionCounts>, closing: Arc<Semaphore>) -> Self {
         let mut registry = Registry::default();
         registry.register_collector(Box::new(Numbers { broker: broker.clone(), counts }));
-        Self { broker, registry }
+        Self { broker, registry, closing }
     }
 }
 
 impl Status for NodeStatus {
     fn health(&self) -> Health {
         let directory = self.broker.replicas.directory();
-        let not_ready = match (directory.is_offline(), directory.refuses_produce()) {
-            (true, _) => Some("the log directory is offline".to_owned()),
-            (_, true) => Some("the disk is full".to_owned()),
+        let not_ready = match (directory.is_offline(), self.closing.is_closed(), directory.refuses_produce()) {
+            (true, _, _) => Some("the log directory is offline".to_owned()),
+            (_, true, _) => Some("the broker is stopping".to_owned()),
+            (_, _, true) => Some("the disk is full".to_owned()),
             _ => None,
         };
         Health { live: !directory.is_offline(), not_ready }

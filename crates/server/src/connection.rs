@@ -146,6 +146,9 @@ impl Requests<'_> {
             self.begin_held();
             let may_read = self.held.is_none() && self.begun.is_none() && self.pending.len() < PENDING_MAX;
             let may_read = may_read && self.pending.iter().all(|pending| pending.ahead);
+            let is_idle = may_read && self.pending.is_empty();
+            // What comes after the server has begun to close is not begun: what was begun is answered, and that is all.
+            let may_read = may_read && !self.closing.is_closed();
             tokio::select! {
                 biased;
                 handled = ready(&mut self.pending), if !self.pending.is_empty() => return Ok(handled),
@@ -156,7 +159,7 @@ impl Requests<'_> {
                     Err(_) if !self.pending.is_empty() => return Ok(ready(&mut self.pending).await),
                     Err(error) => return Err(Ended::Receive(error)),
                 },
-                _ = self.closing.acquire(), if may_read && self.pending.is_empty() => return Err(Ended::Closing),
+                _ = self.closing.acquire(), if is_idle => return Err(Ended::Closing),
             }
         }
     }

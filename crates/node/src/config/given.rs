@@ -110,7 +110,8 @@ impl Given {
                 rule: wrong.rule,
                 remedy: match key.default {
                     Some(default) if !default.is_empty() => {
-                        format!("{}, or take it out: the default is {default}", wrong.remedy)
+                        let remedy = wrong.remedy.trim_end_matches(", or take it out");
+                        format!("{remedy}, or take it out: the default is {default}")
                     }
                     _ => wrong.remedy,
                 },
