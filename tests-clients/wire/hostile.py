@@ -25,7 +25,7 @@ MIB = 1 << 20
 # Fewer than Kafka lets wait to be accepted (socket.listen.backlog.size 50): above, the kernel makes them wait a second.
 ARRIVE_TOGETHER = 25
 IDLE_CONNECTIONS, SLOW_SENDERS = 10_000, 1_000
-BOMB_BYTES = 256 * MIB
+BOMB_BYTES, BOMBS_AT_ONCE = 192 * MIB, 4
 FRAME_BYTES_MAX = 104_857_600
 # What others may be kept waiting: two cores are busy with the attack itself.
 OTHERS_WAIT_SECONDS_MAX = 10
@@ -205,24 +205,39 @@ def never_reads_produce(schemas):
         connection.socket.close()
 
 
-def bomb(codec, schemas):
-    """Much of nothing in a small batch: Kafka takes it, since only the compressed size is limited."""
+def bombs(codec, schemas):
+    """Much of nothing in small batches, several at once: Kafka takes them, since only the compressed size is limited."""
     import cramjam
-    value = bytes(BOMB_BYTES)
-    content = record(value=value)
-    payload = gzip.compress(content, 9) if codec == "gzip" else bytes(cramjam.zstd.compress(content, 19))
-    assert len(payload) < MIB
-    topic = make_topic(schemas, unique(f"bomb-{codec}"))
-    with Growth(128 * MIB), Others(schemas):
-        with Connection(BOOTSTRAP, schemas, timeout=60) as connection:
-            answer = connection.ask("Produce", 9, produce(topic, batch(count=1, codec=codec, payload=payload)))
-            part = answer["responses"][0]["partitionResponses"][0]
-            assert (part["errorCode"], part["baseOffset"]) == (0, 0), part
-            # The same with more behind the records than was announced.
-            behind = gzip.compress(content + value, 9) if codec == "gzip" else bytes(cramjam.zstd.compress(content + value, 19))
-            answer = connection.ask("Produce", 9, produce(topic, batch(count=1, codec=codec, payload=behind)))
-            assert answer["responses"][0]["partitionResponses"][0]["errorCode"] == 87, answer
-            assert end_of(connection, topic) == 1
+
+    def packed(content):
+        return gzip.compress(content, 9) if codec == "gzip" else bytes(cramjam.zstd.compress(content, 19))
+    content = record(value=bytes(BOMB_BYTES))
+    # The second has more behind its records than it announces.
+    batches = [(batch(count=1, codec=codec, payload=packed(content)), 0),
+               (batch(count=1, codec=codec, payload=packed(content + bytes(BOMB_BYTES // 4))), 87)]
+    assert all(len(sent) < MIB for sent, _ in batches)
+    topics = [make_topic(schemas, unique(f"bomb-{codec}-{n}")) for n in range(BOMBS_AT_ONCE)]
+    found = []
+
+    def throw(topic):
+        try:
+            with Connection(BOOTSTRAP, schemas, timeout=100) as connection:
+                for sent, wanted in batches:
+                    answer = connection.ask("Produce", 9, produce(topic, sent))
+                    code = answer["responses"][0]["partitionResponses"][0]["errorCode"]
+                    found.append(None if code == wanted else f"error {code}, not {wanted}")
+        except Exception as error:
+            found.append(f"{type(error).__name__} {error}")
+    # Less than all of them together need.
+    with Growth(3 * BOMB_BYTES), Others(schemas):
+        throwers = [threading.Thread(target=throw, args=[topic]) for topic in topics]
+        for thrower in throwers:
+            thrower.start()
+        for thrower in throwers:
+            thrower.join()
+    assert not any(found), found
+    with Connection(BOOTSTRAP, schemas) as connection:
+        assert [end_of(connection, topic) for topic in topics] == [1] * len(topics)
 
 
 def garbage(schemas):
@@ -274,8 +289,8 @@ def main():
         ("1000 slow senders of 100 MiB frames", slow_senders),
         ("never reads what it fetches", never_reads),
         ("never reads what it is told of its produces", never_reads_produce),
-        ("gzip bomb", lambda schemas: bomb("gzip", schemas)),
-        ("zstd bomb", lambda schemas: bomb("zstd", schemas)),
+        ("gzip bombs", lambda schemas: bombs("gzip", schemas)),
+        ("zstd bombs", lambda schemas: bombs("zstd", schemas)),
         ("garbage", garbage),
         ("comes and goes", comes_and_goes),
     ]
