@@ -33,6 +33,14 @@ impl Bug {
         }
     }
 
+    /// Why no run of one broker can meet it; then the enumeration of the engine must.
+    pub fn out_of_reach(self) -> Option<&'static str> {
+        match self {
+            Bug::Storage(Mutant::IgnoreTruncateInReplay) => Some("only followers truncate"),
+            _ => None,
+        }
+    }
+
     pub fn by_name(name: &str) -> Option<Bug> {
         ALL.into_iter().find(|bug| bug.name() == name)
     }

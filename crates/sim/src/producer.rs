@@ -79,7 +79,11 @@ impl Producer {
             let _ = self.connected().await;
             self.in_flight.clear();
             self.streams.values_mut().for_each(|stream| stream.sent = 0);
-            let pause = Duration::from_micros(self.chance.in_range(200..20_000));
+            // Often at once: what was sent before may not be durable yet.
+            let pause = Duration::from_micros(match self.chance.happens(0.7) {
+                true => self.chance.in_range(0..50),
+                false => self.chance.in_range(200..20_000),
+            });
             self.env.clock.sleep_until(self.env.clock.now() + pause).await;
         }
         self.shared.client_ended();

@@ -3,7 +3,7 @@ use std::net::SocketAddr;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use env::sim::{Chance, Disk, Machine, World};
+use env::sim::{Chance, Disk, Machine, World, disk};
 use env::{Env, Instant};
 use protocol::Uuid;
 use storage::Settings;
@@ -34,7 +34,9 @@ pub struct Summary {
     pub kills: u64,
     pub power_losses: u64,
     pub clean_stops: u64,
+    pub sync_errors: u64,
     pub images_judged: u64,
+    pub images_after_recycling: u64,
     pub topics_recreated: u64,
 }
 
@@ -46,9 +48,11 @@ enum Fault {
     /// Power fails inside one of the next calls of the disk.
     PowerLossInCall,
     CleanStop,
+    /// A sync fails, and the kernel holds what it covered for written. Then the process is killed, or power fails.
+    SyncError,
 }
 
-const FAULTS: [Fault; 9] = [
+const FAULTS: [Fault; 11] = [
     Fault::Kill,
     Fault::Kill,
     Fault::Kill,
@@ -58,9 +62,15 @@ const FAULTS: [Fault; 9] = [
     Fault::PowerLossInCall,
     Fault::PowerLossInCall,
     Fault::CleanStop,
+    Fault::SyncError,
+    Fault::SyncError,
 ];
-/// Between two faults, what a power loss would leave is judged so often.
+/// Between two faults, what a power loss would leave is judged so often,
 const IMAGES_PER_FAULT: u64 = 1;
+/// and, so often in all, right after a file of the lane was taken again.
+const IMAGES_AFTER_RECYCLING_MAX: u64 = 6;
+/// A broker that was asked to stop has stopped by then.
+const STOP_MAX: Duration = Duration::from_secs(5);
 /// A relaxed topic may lose what it acknowledged in so much time before a power loss: the window, and what the disk and
 /// our looking at it may take.
 const RELAXED_WINDOW: Duration = Duration::from_millis(100);
@@ -74,6 +84,7 @@ struct Run {
     shared: Shared,
     setup: Setup,
     process: Process,
+    observer: Observer,
     chance: Chance,
     summary: Summary,
 }
@@ -90,7 +101,8 @@ pub async fn run(world: World, plan: Plan) -> Summary {
     let setup = Setup { settings: settings(&mut chance), bug: plan.bug };
     let process = broker::start(&machine, &setup);
     shared.ledger().booted(Some(machine.disk()));
-    let mut run = Run { world, machine, shared, setup, process, chance, summary: Summary::default() };
+    let summary = Summary::default();
+    let mut run = Run { world, machine, shared, setup, process, observer, chance, summary };
     run.load(plan.acknowledged_min).await;
     run.settle().await;
     run.judge_all().await;
@@ -101,7 +113,7 @@ pub async fn run(world: World, plan: Plan) -> Summary {
     }
     let mut summary = run.summary;
     summary.counts = run.shared.ledger().counts;
-    summary.observed = observer.observed();
+    summary.observed = run.observer.observed();
     let deleted = |ledger: &Ledger| ledger.topics.values().filter(|topic| topic.deletion == Deletion::Done).count();
     summary.topics_recreated = deleted(&run.shared.ledger()) as u64;
     summary
@@ -184,6 +196,8 @@ impl Run {
             let consumer = Consumer { env: env.clone(), shared: self.shared.clone(), chance: self.chance.fork() };
             env.spawn.task("consumer", Box::pin(consumer.run()));
         }
+        let disturbance = disturb(self.world.clone(), self.machine.clone(), self.shared.clone(), self.chance.fork());
+        self.world.env().spawn.task("disturbance", Box::pin(disturbance));
         let mut faults = FAULTS.to_vec();
         let steps = (FAULTS.len() as u64 + 1) * (1 + IMAGES_PER_FAULT);
         for step in 1..=steps {
@@ -202,7 +216,8 @@ impl Run {
         Admin::new(self.world.env(), self.shared.clone(), self.chance.fork())
     }
 
-    async fn until_acknowledged(&self, wanted: u64) {
+    async fn until_acknowledged(&mut self, wanted: u64) {
+        let mut recycled = self.observer.observed().lane_files_recycled;
         let mut last = (0, self.world.now());
         loop {
             let Counts { acknowledged, acknowledged_relaxed, .. } = self.shared.ledger().counts;
@@ -215,6 +230,15 @@ impl Run {
             }
             let waited = self.world.now() - last.1;
             assert!(waited < STALL_MAX, "nothing was acknowledged for {waited:?}, at {count} of {wanted}");
+            let recycled_now = self.observer.observed().lane_files_recycled;
+            if recycled_now > recycled
+                && self.summary.images_after_recycling < IMAGES_AFTER_RECYCLING_MAX
+                && self.chance.happens(0.1)
+            {
+                self.summary.images_after_recycling += 1;
+                self.judge_image().await;
+            }
+            recycled = recycled_now;
             self.world.sleep(Duration::from_micros(200)).await;
         }
     }
@@ -235,16 +259,33 @@ impl Run {
                 }
             }
             Fault::CleanStop => {
-                self.process.stop().await;
+                let patience = self.world.sleep(STOP_MAX);
+                tokio::select! {
+                    biased;
+                    () = self.process.stop() => {}
+                    () = patience => panic!("the broker does not stop"),
+                }
                 self.machine.kill();
             }
+            Fault::SyncError => {
+                let part = *self.chance.pick(&["/lane/", ".log", "checkpoint-"]);
+                let fault = disk::Fault::input_output(disk::Call::SyncData).on_path(part);
+                self.machine.disk().inject(fault.after(self.chance.in_range(0..4)));
+                let span = Duration::from_millis(self.chance.in_range(1..150));
+                self.world.sleep(span).await;
+            }
         }
+        let mut lost_power = matches!(fault, Fault::PowerLoss | Fault::PowerLossInCall);
         match fault {
             Fault::Kill => self.summary.kills += 1,
             Fault::CleanStop => self.summary.clean_stops += 1,
             Fault::PowerLoss | Fault::PowerLossInCall => self.summary.power_losses += 1,
+            Fault::SyncError => {
+                self.summary.sync_errors += 1;
+                lost_power = self.chance.happens(0.5);
+                if lost_power { self.machine.power_loss() } else { self.machine.kill() }
+            }
         }
-        let lost_power = !matches!(fault, Fault::Kill | Fault::CleanStop);
         self.shared.ledger().went_down(lost_power.then(|| self.shared.now()));
     }
 
@@ -304,6 +345,16 @@ impl Run {
         self.summary.images_judged += 1;
         let ledger = self.shared.ledger().as_if_power_was_lost(self.shared.now());
         judge_disk(&self.world, image, &self.setup, ledger).await;
+    }
+}
+
+/// Breaks connections now and then, so that clients send again what may have arrived.
+async fn disturb(world: World, broker: Machine, shared: Shared, mut chance: Chance) {
+    let pause_max_us = chance.in_range(3_000..100_000);
+    while shared.phase() == Phase::Load {
+        let pause = Duration::from_micros(chance.in_range(500..pause_max_us));
+        world.sleep(pause).await;
+        world.reset_connections(&broker);
     }
 }
 
@@ -387,6 +438,7 @@ impl Summary {
             ("kills", self.kills, 3),
             ("power losses", self.power_losses, 3),
             ("clean stops", self.clean_stops, 1),
+            ("syncs that failed", self.sync_errors, 1),
             ("checkpoints", observed.checkpoints, 5),
             ("recycled lane files", observed.lane_files_recycled, 2),
             ("segments made", observed.segments_made, 20),
