@@ -92,12 +92,15 @@ async function consume(group, journalFile, stopFile) {
     journal.note('T', offsets)
     try {
       await consumer.commitOffsets(offsets.map(([partition, offset]) => ({ topic, partition, offset: String(offset) })))
-      journal.note('C', offsets)
     } catch (error) {
       // The broker is down, or the group moves on: those records are delivered once more.
       console.log('commit failed:', error.message)
     }
   }
+  // Not when commitOffsets returns: a consumer that is just being restarted returns from it without having committed.
+  consumer.on(consumer.events.COMMIT_OFFSETS, ({ payload }) => {
+    for (const { partitions } of payload.topics) journal.note('C', partitions.map(p => [p.partition, p.offset]))
+  })
   consumer.on(consumer.events.GROUP_JOIN, ({ payload }) => {
     journal.next.clear()
     for (const partition of payload.memberAssignment[topic] || []) journal.assigned(partition)

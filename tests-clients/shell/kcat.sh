@@ -29,7 +29,8 @@ produce_and_consume() { # ACKS CODEC
   lines "${2}-line-${2}-line-${2}" 2000 >"$work/sent"
   k -P -t "$topic" -p 1 -X acks="$1" -z "$2" -l "$work/sent"
   # With acks=0 the records may still be under way.
-  eventually 10 grep -q "\\[1\\] offset 2000" <(k -Q -t "$topic:1:-1")
+  all_arrived() { [[ $(k -Q -t "$topic:1:-1") == "$topic [1] offset 2000" ]]; }
+  eventually 10 all_arrived
   partition "$topic" 1 '%s\n' >"$work/read"
   cmp "$work/sent" "$work/read"
   same "offsets" "$(seq 0 1999)" "$(partition "$topic" 1 '%o\n')"
