@@ -7,14 +7,16 @@ pub mod builder;
 pub mod compression;
 pub mod control;
 pub mod ids;
+pub mod outline;
 pub mod record;
 mod varint;
 
 pub use batch::{BatchError, BatchHeader, BatchMut, BatchView, Batches, HEADER_BYTES};
 pub use builder::BatchBuilder;
-pub use compression::{Compression, CompressionError, Decompressor};
+pub use compression::{BodyReader, Compression, CompressionError, Decompressor};
 pub use ids::{
     BrokerId, LeaderEpoch, Offset, ProducerEpoch, ProducerId, Sequence, Timestamp, TimestampType, TopicId,
     TopicPartition,
 };
+pub use outline::{OutlineWalk, Outlined, RecordOutline};
 pub use record::{Record, RecordError, Records};

@@ -5,7 +5,7 @@ use std::fmt;
 
 use crate::batch::BatchView;
 use crate::ids::{Offset, Timestamp, TimestampType};
-use crate::varint::{take_i32, take_i64};
+use crate::varint::{VARINT_BYTES_MAX, take_i32, take_i64};
 
 /// One record. Headers are checked already, but found again only when asked for.
 #[derive(Clone, Copy, Debug)]
@@ -28,9 +28,15 @@ pub struct Record<'a> {
 #[derive(Clone, Debug)]
 pub struct Records<'a> {
     rest: &'a [u8],
+    place: Place,
+}
+
+/// How far the records of a batch were read, and what the batch's header says of them all.
+#[derive(Clone, Debug)]
+pub(crate) struct Place {
     // 0 <= index <= count
-    index: i32,
-    count: i32,
+    pub index: i32,
+    pub count: i32,
     base_offset: Offset,
     base_timestamp: Timestamp,
     // Set where the broker's time counts instead of the records' own.
@@ -57,11 +63,38 @@ pub enum RecordError {
     BadStructure { index: i32 },
     /// Bytes after the last record.
     BytesLeft { bytes: usize },
+    /// The length of a record is a varint that goes on after its fifth byte.
+    EndlessSize { index: i32 },
+    /// Longer than the reader takes (`max.decompressed.message.bytes`).
+    TooLarge { index: i32, size: usize },
 }
 
 impl<'a> Records<'a> {
     /// The records of `batch`, whose body, decompressed where it was compressed, is `body`.
     pub fn new(batch: &BatchView<'_>, body: &'a [u8]) -> Result<Records<'a>, RecordError> {
+        Ok(Records { rest: body, place: Place::new(batch)? })
+    }
+
+    fn take(&mut self) -> Result<Record<'a>, RecordError> {
+        let place = &mut self.place;
+        let before = self.rest;
+        let size = place.take_size(&mut self.rest)?;
+        if size > self.rest.len() {
+            return Err(RecordError::BadSize { index: place.index, size: size as i32, left: self.rest.len() });
+        }
+        let (fields, rest) = self.rest.split_at(size);
+        self.rest = rest;
+        let record = place.parse(fields, before.len() - rest.len())?;
+        place.index += 1;
+        if place.index == place.count && !rest.is_empty() {
+            return Err(RecordError::BytesLeft { bytes: rest.len() });
+        }
+        Ok(record)
+    }
+}
+
+impl Place {
+    pub fn new(batch: &BatchView<'_>) -> Result<Place, RecordError> {
         let count = batch.record_count();
         if count < 0 {
             return Err(RecordError::BadCount { count });
@@ -70,33 +103,31 @@ impl<'a> Records<'a> {
             TimestampType::CreateTime => None,
             TimestampType::LogAppendTime => Some(batch.max_timestamp()),
         };
-        Ok(Records {
-            rest: body,
-            index: 0,
-            count,
-            base_offset: batch.base_offset(),
-            base_timestamp: batch.base_timestamp(),
-            log_append_time,
-        })
+        let (base_offset, base_timestamp) = (batch.base_offset(), batch.base_timestamp());
+        Ok(Place { index: 0, count, base_offset, base_timestamp, log_append_time })
     }
 
-    fn take(&mut self) -> Result<Record<'a>, RecordError> {
-        let before = self.rest;
-        let size = take_i32(&mut self.rest).ok_or(RecordError::BadStructure { index: self.index })?;
-        if size < 0 || size as usize > self.rest.len() {
-            return Err(RecordError::BadSize { index: self.index, size, left: self.rest.len() });
+    /// The length at the front of a record.
+    #[inline]
+    pub fn take_size(&self, bytes: &mut &[u8]) -> Result<usize, RecordError> {
+        let index = self.index;
+        match take_i32(bytes) {
+            Some(size) => usize::try_from(size).map_err(|_| RecordError::BadSize { index, size, left: bytes.len() }),
+            None if bytes.len() >= VARINT_BYTES_MAX => Err(RecordError::EndlessSize { index }),
+            None => Err(RecordError::BadStructure { index }),
         }
-        let (fields, rest) = self.rest.split_at(size as usize);
-        self.rest = rest;
-        let record = self.parse(fields, before.len() - rest.len())?;
-        self.index += 1;
-        if self.index == self.count && !rest.is_empty() {
-            return Err(RecordError::BytesLeft { bytes: rest.len() });
-        }
-        Ok(record)
     }
 
-    fn parse(&self, mut fields: &'a [u8], size_bytes: usize) -> Result<Record<'a>, RecordError> {
+    pub fn offset(&self, delta: i32) -> Offset {
+        self.base_offset + i64::from(delta)
+    }
+
+    pub fn timestamp(&self, delta: i64) -> Timestamp {
+        // Java's sum wraps, and a client may send any base and any delta.
+        self.log_append_time.unwrap_or(Timestamp(self.base_timestamp.0.wrapping_add(delta)))
+    }
+
+    pub fn parse<'a>(&self, mut fields: &'a [u8], size_bytes: usize) -> Result<Record<'a>, RecordError> {
         let bad = RecordError::BadStructure { index: self.index };
         let body_size_bytes = fields.len();
         let (&attributes, rest) = fields.split_first().ok_or(bad)?;
@@ -109,17 +140,15 @@ impl<'a> Records<'a> {
         if !fields.is_empty() {
             return Err(bad);
         }
-        // Java's sum wraps, and a client may send any base and any delta.
-        let create_time = Timestamp(self.base_timestamp.0.wrapping_add(timestamp_delta));
         Ok(Record {
             attributes: attributes as i8,
             body_size_bytes,
             headers,
             key,
-            offset: self.base_offset + i64::from(offset_delta),
+            offset: self.offset(offset_delta),
             offset_delta,
             size_bytes,
-            timestamp: self.log_append_time.unwrap_or(create_time),
+            timestamp: self.timestamp(timestamp_delta),
             value,
         })
     }
@@ -129,12 +158,12 @@ impl<'a> Iterator for Records<'a> {
     type Item = Result<Record<'a>, RecordError>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        if self.index == self.count {
+        if self.place.index == self.place.count {
             return None;
         }
         let record = self.take();
         if record.is_err() {
-            self.index = self.count;
+            self.place.index = self.place.count;
         }
         Some(record)
     }
@@ -173,6 +202,8 @@ impl fmt::Display for RecordError {
             RecordError::BytesLeft { bytes } => {
                 write!(f, "Incorrect declared batch size, {bytes} bytes still remaining after the last record")
             }
+            RecordError::EndlessSize { index } => write!(f, "Varint is too long: the length of record {index}"),
+            RecordError::TooLarge { index, size } => write!(f, "Record {index} has {size} bytes, too many"),
         }
     }
 }

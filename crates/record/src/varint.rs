@@ -1,12 +1,18 @@
 //! Kafka's zigzag varints (`ByteUtils`): seven bits a byte, least first, at most five bytes for 32 bits and ten
 //! for 64. Reading never goes beyond the slice it was given.
 
+/// The longest varint of 32 bits.
+pub(crate) const VARINT_BYTES_MAX: usize = 5;
+
+/// The longest varint of 64 bits.
+pub(crate) const VARLONG_BYTES_MAX: usize = 10;
+
 /// Takes a 32-bit varint from the front of `bytes`; `None` if it is cut off or longer than five bytes.
 /// Bits beyond the 32nd are dropped, as `ByteUtils.readUnsignedVarint` drops them.
 #[inline]
 pub(crate) fn take_i32(bytes: &mut &[u8]) -> Option<i32> {
     let mut value = 0u32;
-    for index in 0..5 {
+    for index in 0..VARINT_BYTES_MAX {
         let byte = *bytes.get(index)?;
         value |= u32::from(byte & 0x7f).wrapping_shl(7 * index as u32);
         if byte < 0x80 {
@@ -21,7 +27,7 @@ pub(crate) fn take_i32(bytes: &mut &[u8]) -> Option<i32> {
 #[inline]
 pub(crate) fn take_i64(bytes: &mut &[u8]) -> Option<i64> {
     let mut value = 0u64;
-    for index in 0..10 {
+    for index in 0..VARLONG_BYTES_MAX {
         let byte = *bytes.get(index)?;
         value |= u64::from(byte & 0x7f).wrapping_shl(7 * index as u32);
         if byte < 0x80 {

@@ -1,7 +1,10 @@
 //! Bytes that no honest client sends: every way to lie about a record ends in an error, none in a panic.
 
 use proptest::prelude::*;
-use record::{BatchBuilder, BatchView, Batches, Compression, Decompressor, RecordError, Records, Timestamp};
+use record::{
+    BatchBuilder, BatchView, Batches, Compression, Decompressor, OutlineWalk, Outlined, RecordError, RecordOutline,
+    Records, Timestamp,
+};
 
 fn batch(compression: Compression) -> Vec<u8> {
     let mut builder = BatchBuilder::new(compression);
@@ -99,7 +102,97 @@ fn a_header_without_a_name_is_refused() {
     assert_eq!(error, RecordError::BadHeaders { index: 0 });
 }
 
+/// The records of `body` as a walk finds them through windows that grow by `piece_bytes`; `None` for any error.
+fn outlines(batch: &BatchView<'_>, body: &[u8], piece_bytes: usize) -> Option<Vec<RecordOutline>> {
+    let mut walk = OutlineWalk::new(batch, usize::MAX).ok()?;
+    let (mut from, mut to) = (0, 0);
+    let mut found = Vec::new();
+    loop {
+        let mut window = &body[from..to];
+        let outlined = walk.next(&mut window, to == body.len());
+        from = to - window.len();
+        match outlined.ok()? {
+            Outlined::Record(record) => found.push(record),
+            Outlined::NeedsMore => {
+                assert!(to < body.len(), "nothing more can come");
+                to = body.len().min(to + piece_bytes);
+            }
+            Outlined::End => return Some(found),
+        }
+    }
+}
+
+/// The same from the whole body.
+fn outlines_of_whole(batch: &BatchView<'_>, body: &[u8]) -> Option<Vec<RecordOutline>> {
+    let records = Records::new(batch, body).ok()?.map(|record| {
+        record.map(|record| RecordOutline {
+            key_bytes: record.key.map(<[u8]>::len),
+            offset: record.offset,
+            offset_delta: record.offset_delta,
+            timestamp: record.timestamp,
+            value_bytes: record.value.map(<[u8]>::len),
+        })
+    });
+    records.collect::<Result<_, _>>().ok()
+}
+
+#[test]
+fn a_record_larger_than_the_window_is_read_as_if_it_were_whole() {
+    let mut builder = BatchBuilder::default();
+    let long = vec![b'x'; 70_000];
+    builder.append(Timestamp(5), Some(b"key"), Some(b"value"));
+    let headers: [(&[u8], Option<&[u8]>); 3] = [(b"name", Some(b"value")), (b"", None), (&long, Some(&long))];
+    builder.append_with_headers(Timestamp(1 << 40), Some(&long), None, &headers);
+    builder.append_with_headers(Timestamp(-7), None, Some(&long), &[]);
+    builder.append(Timestamp(9), None, None);
+    let bytes = builder.build();
+    let view = BatchView::parse(&bytes).unwrap();
+    let body = view.body();
+    let whole = outlines_of_whole(&view, body).unwrap();
+    assert_eq!(whole.len(), 4);
+    for piece_bytes in [1, 2, 7, 4096, 65_537, body.len()] {
+        assert_eq!(outlines(&view, body, piece_bytes).as_ref(), Some(&whole), "pieces of {piece_bytes}");
+    }
+
+    // Every bit that is not in a long string.
+    let is_long = |at: usize| body[at] == b'x' && at >= 3 && body[at - 3..at + 1] == *b"xxxx";
+    for at in (0..body.len()).filter(|at| !is_long(*at)) {
+        for bit in 0..8 {
+            let mut damaged = body.to_vec();
+            damaged[at] ^= 1 << bit;
+            let expected = outlines_of_whole(&view, &damaged);
+            assert_eq!(outlines(&view, &damaged, 30_000), expected, "bit {bit} of byte {at}");
+        }
+    }
+    for end in [0, 1, 10, 30_000, 100_000, body.len() - 1] {
+        assert_eq!(outlines(&view, &body[..end], 30_000), None, "cut off at {end}");
+    }
+}
+
+#[test]
+fn a_record_beyond_the_bound_is_refused_by_its_length_alone() {
+    let mut builder = BatchBuilder::default();
+    builder.append(Timestamp(5), None, Some(&[0; 1000]));
+    let bytes = builder.build();
+    let view = BatchView::parse(&bytes).unwrap();
+    let mut walk = OutlineWalk::new(&view, 999).unwrap();
+    let refused = walk.next(&mut &view.body()[..10], false).err();
+    assert!(matches!(refused, Some(RecordError::TooLarge { index: 0, size: 1007 })), "{refused:?}");
+}
+
 proptest! {
+    #[test]
+    fn any_body_is_read_alike_whole_and_in_pieces(
+        count in 0..5,
+        piece_bytes in 1usize..20,
+        body in proptest::collection::vec(0u8..24, 0..60),
+    ) {
+        let mut bytes = batch(Compression::None);
+        bytes[57..61].copy_from_slice(&i32::to_be_bytes(count));
+        let view = BatchView::parse(&bytes).unwrap();
+        prop_assert_eq!(outlines(&view, &body, piece_bytes), outlines_of_whole(&view, &body));
+    }
+
     #[test]
     fn any_bytes_at_all_are_read_or_refused(bytes in proptest::collection::vec(any::<u8>(), 0..400)) {
         let _ = walk(&bytes, &mut Decompressor::new());

@@ -5,6 +5,7 @@ mod config;
 pub mod leader;
 pub mod partition;
 pub mod replicas;
+mod validating;
 pub mod watch;
 
 pub use partition::Partition;

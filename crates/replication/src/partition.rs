@@ -7,10 +7,11 @@ use arc_swap::ArcSwap;
 use bytes::Bytes;
 use parking_lot::{Mutex, RwLock};
 use record::{BrokerId, Decompressor, LeaderEpoch, Offset, Timestamp, TopicId, TopicPartition};
-use storage::validate::{self, Origin, Rules, ValidateError};
+use storage::validate::{self, Origin, Rules, ValidateError, Validated};
 use storage::{Appended, FileSlice, Log, LogDir, Slice, TimestampOffset};
 
 use crate::leader::{EpochError, Leader};
+use crate::validating::{self, Checked, Turns};
 use crate::watch::{Registration, Until, Waiting, Watch};
 
 pub struct Partition {
@@ -20,6 +21,7 @@ pub struct Partition {
     log: Arc<Log>,
     watch: Arc<Watch>,
     rules: ArcSwap<Rules>,
+    turns: Arc<Turns>,
     role: Mutex<Role>,
     /// Told of every move of the high watermark: the group coordinator of an offsets partition.
     committed_listener: RwLock<Option<Arc<CommittedListener>>>,
@@ -125,7 +127,7 @@ pub struct Ends {
 }
 
 impl Partition {
-    pub(crate) fn new(directory: LogDir, log: Arc<Log>, rules: Rules) -> Arc<Self> {
+    pub(crate) fn new(directory: LogDir, log: Arc<Log>, rules: Rules, turns: Arc<Turns>) -> Arc<Self> {
         let partition = Arc::new(Self {
             name: log.name().clone(),
             topic_id: log.topic_id(),
@@ -133,6 +135,7 @@ impl Partition {
             log,
             watch: Arc::default(),
             rules: ArcSwap::from_pointee(rules),
+            turns,
             role: Mutex::new(Role::Other { leader: None, epoch: LeaderEpoch::NONE }),
             committed_listener: RwLock::default(),
             #[cfg(feature = "mutants")]
@@ -224,7 +227,8 @@ impl Partition {
         }
     }
 
-    /// As [`Self::append`], but waits while the log is being truncated or changes its durability.
+    /// As [`Self::append`], but lets others run while a batch that inflates is checked, and waits while the log is being
+    /// truncated or changes its durability.
     pub async fn append_when_open(
         &self,
         bytes: &Bytes,
@@ -233,10 +237,16 @@ impl Partition {
         now: Timestamp,
         decompressor: &mut Decompressor,
     ) -> Result<Appended, AppendError> {
+        let rules = self.rules.load_full();
+        let checked = validating::validated(&self.turns, bytes, &rules, origin, now, decompressor);
+        let batch = match checked.map_err(AppendError::Invalid)? {
+            Checked::Now(batch) => batch,
+            Checked::Later(batch) => batch.await.map_err(AppendError::Invalid)?,
+        };
         loop {
             let mut room = pin!(self.directory.room().notified());
             room.as_mut().enable();
-            match self.append(bytes, origin, acks, now, decompressor) {
+            match self.append_validated(&batch, bytes, acks, now) {
                 Err(AppendError::Log(storage::AppendError::Paused)) => room.await,
                 appended => return appended,
             }
@@ -254,12 +264,22 @@ impl Partition {
     ) -> Result<Appended, AppendError> {
         let batch =
             validate::validate(bytes, &self.rules.load(), origin, now, decompressor).map_err(AppendError::Invalid)?;
+        self.append_validated(&batch, bytes, acks, now)
+    }
+
+    fn append_validated(
+        &self,
+        batch: &Validated,
+        bytes: &Bytes,
+        acks: Acks,
+        now: Timestamp,
+    ) -> Result<Appended, AppendError> {
         let mut role = self.role.lock();
         let Role::Leader(leader) = &mut *role else { return Err(AppendError::NotLeader) };
         if acks == Acks::All && !leader.is_enough_in_sync() {
             return Err(AppendError::NotEnoughReplicas { in_sync_min: leader.in_sync_min() });
         }
-        let appended = self.log.append(&batch, bytes, leader.epoch(), now).map_err(AppendError::Log)?;
+        let appended = self.log.append(batch, bytes, leader.epoch(), now).map_err(AppendError::Log)?;
         let advanced = leader.local_advanced(self.safe_end());
         drop(role);
         if let Some(high_watermark) = advanced {

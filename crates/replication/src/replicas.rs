@@ -13,6 +13,7 @@ use storage::LogDir;
 
 use crate::config;
 use crate::partition::Partition;
+use crate::validating::Turns;
 
 pub struct Replicas {
     node_id: BrokerId,
@@ -21,6 +22,7 @@ pub struct Replicas {
     /// `producer.id.expiration.ms`
     producer_expiration: Duration,
     topics: RwLock<FxHashMap<Arc<str>, ByIndex>>,
+    turns: Arc<Turns>,
     #[cfg(feature = "mutants")]
     pub watermark_over_received: bool,
 }
@@ -42,6 +44,7 @@ impl Replicas {
             broker_configs,
             producer_expiration,
             topics: RwLock::default(),
+            turns: Arc::default(),
             #[cfg(feature = "mutants")]
             watermark_over_received: false,
         }
@@ -157,7 +160,7 @@ impl Replicas {
                 }
             },
         };
-        let partition = Partition::new(self.directory.clone(), log, config::of_rules(config));
+        let partition = Partition::new(self.directory.clone(), log, config::of_rules(config), self.turns.clone());
         #[cfg(feature = "mutants")]
         partition.watermark_over_received.store(self.watermark_over_received, std::sync::atomic::Ordering::Relaxed);
         let mut topics = self.topics.write();

@@ -1,6 +1,8 @@
 //! A partition over a real log engine on a simulated disk: when an append is acknowledged, what a reader sees, and what
 //! becomes of those who wait when leadership or the topic goes.
+use std::pin::{Pin, pin};
 use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -247,5 +249,66 @@ fn records_below_the_log_start_are_gone_once_delete_records_returns() {
         assert_eq!(partition.delete_records(Offset(2)).await.expect("committed"), Offset(2));
         assert!(read(&partition, 1, Visibility::Uncommitted).await.is_err());
         assert!(read(&partition, 2, Visibility::Uncommitted).await.expect("it is there").size_bytes > 0);
+    });
+}
+
+/// One record of 24 MiB in a few kilobytes.
+fn inflating() -> Bytes {
+    let mut builder = BatchBuilder::new(Compression::Zstd);
+    builder.append(Timestamp(2), None, Some(&vec![0; 24 << 20]));
+    builder.build().into()
+}
+
+#[test]
+fn others_append_while_a_batch_that_inflates_is_checked_and_few_are_at_once() {
+    simulate(|world| async move {
+        let replica = Replica::start(&world, &[]);
+        let partition = replica.partition();
+        let bytes = inflating();
+        let origin = Origin::Client { produce_version: 9 };
+        let mut decompressors: [Decompressor; 3] = Default::default();
+        let [first, second, third] = decompressors
+            .each_mut()
+            .map(|decompressor| partition.append_when_open(&bytes, origin, Acks::Leader, Timestamp(2), decompressor));
+        let (mut first, mut second, mut third) = (pin!(first), pin!(second), pin!(third));
+        let context = &mut Context::from_waker(Waker::noop());
+        for _ in 0..10 {
+            assert!(first.as_mut().poll(context).is_pending());
+            assert!(second.as_mut().poll(context).is_pending());
+            assert!(third.as_mut().poll(context).is_pending());
+        }
+        let small = |offset: i64| {
+            let mut builder = BatchBuilder::default();
+            builder.append(Timestamp(2), None, Some(b"small"));
+            let bytes = Bytes::from(builder.build());
+            let mut decompressor = Decompressor::new();
+            let mut append =
+                pin!(partition.append_when_open(&bytes, origin, Acks::Leader, Timestamp(2), &mut decompressor));
+            let Poll::Ready(appended) = append.as_mut().poll(&mut Context::from_waker(Waker::noop())) else {
+                panic!("a small batch waited");
+            };
+            assert_eq!(appended.unwrap().base_offset, Offset(offset));
+        };
+        small(0);
+        for _ in 0..100 {
+            // It has no turn, and comes no further.
+            assert!(third.as_mut().poll(context).is_pending());
+        }
+        let polls = |append: &mut Pin<&mut dyn Future<Output = Result<storage::Appended, AppendError>>>| {
+            for polls in 0..100 {
+                if let Poll::Ready(appended) = append.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+                    return (polls, appended.unwrap().base_offset);
+                }
+            }
+            panic!("it is never checked");
+        };
+        let (first_polls, first_offset) = polls(&mut (first as Pin<&mut dyn Future<Output = _>>));
+        assert!((10..16).contains(&first_polls), "{first_polls} polls for the rest of 24 steps");
+        assert_eq!(first_offset, Offset(1));
+        let (third_polls, third_offset) = polls(&mut (third as Pin<&mut dyn Future<Output = _>>));
+        assert!((20..28).contains(&third_polls), "{third_polls} polls from the first step on");
+        assert_eq!(third_offset, Offset(2));
+        assert_eq!(polls(&mut (second as Pin<&mut dyn Future<Output = _>>)).1, Offset(3));
+        small(4);
     });
 }

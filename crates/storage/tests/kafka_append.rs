@@ -322,6 +322,9 @@ fn refused(error: &ValidateError, partition: &TopicPartition) -> Answer {
         ValidateError::Record(_) => ("INVALID_RECORD", Differs::Words),
         ValidateError::Compression(CompressionError::TooLarge { .. }) => ("INVALID_RECORD", Differs::Words),
         ValidateError::Compression(_) => ("UNKNOWN_SERVER_ERROR", Differs::CodeAndWords),
+        ValidateError::EndlessBatch | ValidateError::EndlessRecordSize { .. } => {
+            ("UNKNOWN_SERVER_ERROR", Differs::Words)
+        }
         ValidateError::Corrupt { .. } => ("CORRUPT_MESSAGE", Differs::Nothing),
         ValidateError::NotABatch(_) => ("CORRUPT_MESSAGE", Differs::Words),
         ValidateError::NotRebuildable { .. } => ("UNKNOWN_SERVER_ERROR", Differs::Words),

@@ -8,8 +8,8 @@ use zstd::stream::raw::{DParameter, Decoder, InBuffer, Operation, OutBuffer};
 
 use super::{Compression, CompressionError, lz4, snappy};
 
-/// The least that the output grows by while its size is unknown.
-pub(super) const CHUNK_BYTES: usize = 64 << 10;
+/// How much gzip and zstd give at once. The blocks of lz4 and snappy are as large as their writer made them.
+const PIECE_BYTES: usize = 64 << 10;
 
 /// `zstd`'s own limit for a decoder that was not told otherwise, and so Kafka's.
 const ZSTD_WINDOW_LOG_MAX: u32 = 27;
@@ -21,58 +21,89 @@ pub(super) struct Decoders {
     zstd: Option<Decoder<'static>>,
 }
 
+/// Where the codec stands in one body.
+pub(super) enum Source<'a> {
+    None(&'a [u8]),
+    Gzip(GzDecoder<&'a [u8]>),
+    Snappy(snappy::Stream<'a>),
+    Lz4(lz4::Frame<'a>),
+    Zstd { bytes: &'a [u8], read: usize },
+}
+
+/// What one piece was.
+pub(super) struct Piece {
+    /// Of the compressed bytes.
+    pub read_bytes: usize,
+    pub is_last: bool,
+}
+
 impl Decoders {
-    pub(super) fn decompress(
+    pub(super) fn begin<'a>(
         &mut self,
         compression: Compression,
-        bytes: &[u8],
-        size_bytes_max: usize,
-        out: &mut Vec<u8>,
-    ) -> Result<(), CompressionError> {
-        match compression {
-            Compression::None if bytes.len() > size_bytes_max => Err(CompressionError::TooLarge { size_bytes_max }),
-            Compression::None => {
-                out.extend_from_slice(bytes);
-                Ok(())
+        bytes: &'a [u8],
+    ) -> Result<Source<'a>, CompressionError> {
+        Ok(match compression {
+            Compression::None => Source::None(bytes),
+            Compression::Gzip => Source::Gzip(GzDecoder::new(bytes)),
+            Compression::Snappy => Source::Snappy(snappy::Stream::new(bytes)?),
+            Compression::Lz4 => Source::Lz4(lz4::Frame::new(bytes)?),
+            Compression::Zstd => {
+                self.begin_zstd().map_err(|error| corrupt(Compression::Zstd, error))?;
+                Source::Zstd { bytes, read: 0 }
             }
-            Compression::Gzip => gzip(bytes, size_bytes_max, out),
-            Compression::Snappy => snappy::decompress(&mut self.snappy, bytes, size_bytes_max, out),
-            Compression::Lz4 => lz4::decompress(bytes, size_bytes_max, out),
-            Compression::Zstd => self.zstd(bytes, size_bytes_max, out),
+        })
+    }
+
+    /// Appends the next piece to `out`: a block, or about `PIECE_BYTES`; it may be empty. `left_bytes_max` is what
+    /// the caller would still take: a block that claims more is not even begun.
+    pub(super) fn more(
+        &mut self,
+        source: &mut Source<'_>,
+        left_bytes_max: usize,
+        out: &mut Vec<u8>,
+    ) -> Result<Piece, CompressionError> {
+        match source {
+            Source::None(bytes) => {
+                out.extend_from_slice(bytes);
+                Ok(Piece { read_bytes: std::mem::take(bytes).len(), is_last: true })
+            }
+            Source::Gzip(member) => gzip(member, out),
+            Source::Snappy(stream) => stream.more(&mut self.snappy, left_bytes_max, out),
+            Source::Lz4(frame) => frame.more(out),
+            Source::Zstd { bytes, read } => self.zstd(bytes, read, out),
         }
     }
 
-    fn zstd(&mut self, bytes: &[u8], size_bytes_max: usize, out: &mut Vec<u8>) -> Result<(), CompressionError> {
-        let corrupt = |error: std::io::Error| corrupt(Compression::Zstd, error);
+    fn begin_zstd(&mut self) -> std::io::Result<()> {
         let decoder = match &mut self.zstd {
             Some(decoder) => decoder,
             none => {
-                let mut decoder = Decoder::new().map_err(corrupt)?;
-                decoder.set_parameter(DParameter::WindowLogMax(ZSTD_WINDOW_LOG_MAX)).map_err(corrupt)?;
+                let mut decoder = Decoder::new()?;
+                decoder.set_parameter(DParameter::WindowLogMax(ZSTD_WINDOW_LOG_MAX))?;
                 none.insert(decoder)
             }
         };
-        decoder.reinit().map_err(corrupt)?;
-        let mut input = InBuffer::around(bytes);
-        loop {
-            out.reserve(CHUNK_BYTES);
-            let (read, written) = (input.pos(), out.len());
-            // The buffer appends to the vector's spare capacity and sets its length.
-            let mut output = OutBuffer::around_pos(out, written);
-            let more = decoder.run(&mut input, &mut output).map_err(corrupt)?;
-            if out.len() > size_bytes_max {
-                return Err(CompressionError::TooLarge { size_bytes_max });
-            }
-            let all_read = input.pos() == bytes.len();
-            if more == 0 && all_read {
-                return Ok(());
-            }
-            if input.pos() == read && out.len() == written {
-                // It wants bytes that are not there.
-                let reason = "the frame is cut off".to_string();
-                return Err(CompressionError::Corrupt { compression: Compression::Zstd, reason });
-            }
+        decoder.reinit()
+    }
+
+    fn zstd(&mut self, bytes: &[u8], read: &mut usize, out: &mut Vec<u8>) -> Result<Piece, CompressionError> {
+        let decoder = self.zstd.as_mut().expect("the body was begun");
+        out.reserve(PIECE_BYTES);
+        let written = out.len();
+        let mut input = InBuffer::around(&bytes[*read..]);
+        // The buffer appends to the vector's spare capacity and sets its length.
+        let mut output = OutBuffer::around_pos(out, written);
+        let more = decoder.run(&mut input, &mut output).map_err(|error| corrupt(Compression::Zstd, error))?;
+        let read_bytes = input.pos();
+        *read += read_bytes;
+        let is_last = more == 0 && *read == bytes.len();
+        if !is_last && read_bytes == 0 && out.len() == written {
+            // It wants bytes that are not there.
+            let reason = "the frame is cut off".to_string();
+            return Err(CompressionError::Corrupt { compression: Compression::Zstd, reason });
         }
+        Ok(Piece { read_bytes, is_last })
     }
 }
 
@@ -99,21 +130,17 @@ pub(super) fn compress(compression: Compression, level: Option<i32>, bytes: &[u8
 
 /// One member after the other, as Java's `GZIPInputStream` reads them: what follows a member and does not begin like
 /// another is not looked at.
-fn gzip(bytes: &[u8], size_bytes_max: usize, out: &mut Vec<u8>) -> Result<(), CompressionError> {
-    // One byte more than allowed is enough to know.
-    let limit = size_bytes_max.saturating_add(1);
-    let mut member = GzDecoder::new(bytes);
-    loop {
-        let left = (limit - out.len()) as u64;
-        member.by_ref().take(left).read_to_end(out).map_err(|error| corrupt(Compression::Gzip, error))?;
-        if out.len() > size_bytes_max {
-            return Err(CompressionError::TooLarge { size_bytes_max });
-        }
-        member = GzDecoder::new(member.into_inner());
-        if member.header().is_none() {
-            return Ok(());
-        }
+fn gzip(member: &mut GzDecoder<&[u8]>, out: &mut Vec<u8>) -> Result<Piece, CompressionError> {
+    out.reserve(PIECE_BYTES);
+    let left_before = member.get_ref().len();
+    let piece = member.by_ref().take(PIECE_BYTES as u64).read_to_end(out);
+    let is_member_over = piece.map_err(|error| corrupt(Compression::Gzip, error))? < PIECE_BYTES;
+    let rest = *member.get_ref();
+    if is_member_over {
+        *member = GzDecoder::new(rest);
     }
+    let read_bytes = left_before - rest.len();
+    Ok(Piece { read_bytes, is_last: is_member_over && member.header().is_none() })
 }
 
 fn corrupt(compression: Compression, error: std::io::Error) -> CompressionError {

@@ -7,6 +7,7 @@ use std::io::Write;
 use lz4_flex::block::decompress_into;
 use lz4_flex::frame::{BlockMode, BlockSize, FrameEncoder, FrameInfo};
 
+use super::codec::Piece;
 use super::{Compression, CompressionError};
 
 const MAGIC: u32 = 0x184d_2204;
@@ -14,8 +15,9 @@ const BLOCK_IS_RAW: u32 = 1 << 31;
 /// lz4 spends at least a byte on 255 of output.
 const GROWTH_MAX: usize = 255;
 
-/// The descriptor of a frame, as far as blocks depend on it.
-struct Frame {
+/// A frame, and what of its blocks was not read yet.
+pub(super) struct Frame<'a> {
+    rest: &'a [u8],
     block_bytes_max: usize,
     block_checksums: bool,
 }
@@ -28,37 +30,39 @@ pub(super) fn compress(bytes: &[u8], out: &mut Vec<u8>) {
     encoder.finish().expect("a vector takes every write");
 }
 
-pub(super) fn decompress(mut bytes: &[u8], size_bytes_max: usize, out: &mut Vec<u8>) -> Result<(), CompressionError> {
-    let frame = Frame::take(&mut bytes)?;
-    loop {
-        let header = take_u32(&mut bytes)?;
-        if header == 0 {
-            return Ok(());
+impl<'a> Frame<'a> {
+    /// Appends the next block to `out`.
+    pub(super) fn more(&mut self, out: &mut Vec<u8>) -> Result<Piece, CompressionError> {
+        let left_before = self.rest.len();
+        let header = take_u32(&mut self.rest)?;
+        if header != 0 {
+            self.block(header, out)?;
         }
+        Ok(Piece { read_bytes: left_before - self.rest.len(), is_last: header == 0 })
+    }
+
+    fn block(&mut self, header: u32, out: &mut Vec<u8>) -> Result<(), CompressionError> {
         let size = (header & !BLOCK_IS_RAW) as usize;
-        if size > frame.block_bytes_max {
-            return Err(corrupt(&format!("Block size {size} exceeded max: {}", frame.block_bytes_max)));
+        if size > self.block_bytes_max {
+            return Err(corrupt(&format!("Block size {size} exceeded max: {}", self.block_bytes_max)));
         }
-        let block = take(&mut bytes, size)?;
-        if frame.block_checksums && take_u32(&mut bytes)? != xxh32(block) {
+        let block = take(&mut self.rest, size)?;
+        if self.block_checksums && take_u32(&mut self.rest)? != xxh32(block) {
             return Err(corrupt("Block checksum mismatch"));
         }
-        let start = out.len();
         if header & BLOCK_IS_RAW != 0 {
             out.extend_from_slice(block);
-        } else {
-            out.resize(start + frame.block_bytes_max.min(size * GROWTH_MAX), 0);
-            let written = decompress_into(block, &mut out[start..]).map_err(|error| corrupt(&error.to_string()))?;
-            out.truncate(start + written);
+            return Ok(());
         }
-        if out.len() > size_bytes_max {
-            return Err(CompressionError::TooLarge { size_bytes_max });
-        }
+        let start = out.len();
+        out.resize(start + self.block_bytes_max.min(size * GROWTH_MAX), 0);
+        let written = decompress_into(block, &mut out[start..]).map_err(|error| corrupt(&error.to_string()))?;
+        out.truncate(start + written);
+        Ok(())
     }
-}
 
-impl Frame {
-    fn take(bytes: &mut &[u8]) -> Result<Frame, CompressionError> {
+    pub(super) fn new(mut bytes: &'a [u8]) -> Result<Frame<'a>, CompressionError> {
+        let bytes = &mut bytes;
         if take_u32(bytes)? != MAGIC {
             return Err(corrupt("Stream unsupported (invalid magic bytes)"));
         }
@@ -84,7 +88,7 @@ impl Frame {
         if take(bytes, 1)?[0] != (xxh32(checked) >> 8) as u8 {
             return Err(corrupt("Stream frame descriptor corrupted"));
         }
-        Ok(Frame { block_bytes_max: 1 << (2 * size + 8), block_checksums: flags & 0x10 != 0 })
+        Ok(Frame { rest: bytes, block_bytes_max: 1 << (2 * size + 8), block_checksums: flags & 0x10 != 0 })
     }
 }
 
@@ -162,12 +166,14 @@ mod tests {
         encoder.write_all(&bytes).unwrap();
         let mut frame = encoder.finish().unwrap();
         let mut out = Vec::new();
-        decompress(&frame, bytes.len(), &mut out).unwrap();
+        let mut blocks = Frame::new(&frame).unwrap();
+        while !blocks.more(&mut out).unwrap().is_last {}
         assert_eq!(out, bytes);
 
         // The last byte of the only block's checksum, before the end mark and the content's checksum.
         let at = frame.len() - 9;
         frame[at] ^= 1;
-        assert_eq!(decompress(&frame, bytes.len(), &mut Vec::new()), Err(corrupt("Block checksum mismatch")));
+        let refused = Frame::new(&frame).unwrap().more(&mut Vec::new()).err();
+        assert_eq!(refused, Some(corrupt("Block checksum mismatch")));
     }
 }

@@ -3,9 +3,12 @@
 
 mod codec;
 mod lz4;
+mod reader;
 mod snappy;
 
 use std::fmt;
+
+pub use reader::BodyReader;
 
 use crate::batch::BatchView;
 
@@ -100,6 +103,11 @@ impl Decompressor {
         Decompressor::default()
     }
 
+    /// Of decompressed bytes; the codecs' own are not counted.
+    pub fn held_bytes(&self) -> usize {
+        self.buffer.capacity()
+    }
+
     /// The records of `batch`: borrowed from it where it is not compressed, else from this.
     pub fn body<'a>(&'a mut self, batch: &BatchView<'a>, size_bytes_max: usize) -> Result<&'a [u8], CompressionError> {
         match batch.compression().map_err(CompressionError::Unknown)? {
@@ -116,9 +124,10 @@ impl Decompressor {
         bytes: &[u8],
         size_bytes_max: usize,
     ) -> Result<&[u8], CompressionError> {
-        self.buffer.clear();
-        self.buffer.shrink_to(RETAINED_BYTES_MAX);
-        self.codecs.decompress(compression, bytes, size_bytes_max, &mut self.buffer)?;
+        let mut reader = BodyReader::begin(self, compression, bytes, size_bytes_max, true)?;
+        while !reader.is_all_there() {
+            reader.more()?;
+        }
         Ok(&self.buffer)
     }
 }

@@ -3,6 +3,7 @@
 
 use snap::raw::{Decoder, Encoder, decompress_len, max_compress_len};
 
+use super::codec::Piece;
 use super::{Compression, CompressionError};
 
 const MAGIC: [u8; 8] = [0x82, b'S', b'N', b'A', b'P', b'P', b'Y', 0];
@@ -28,30 +29,43 @@ pub(super) fn compress(bytes: &[u8], out: &mut Vec<u8>) {
     }
 }
 
-pub(super) fn decompress(
-    decoder: &mut Decoder,
-    bytes: &[u8],
-    size_bytes_max: usize,
-    out: &mut Vec<u8>,
-) -> Result<(), CompressionError> {
-    if !bytes.starts_with(&MAGIC) {
-        return block(decoder, bytes, size_bytes_max, out);
+/// Blocks that were not read yet.
+pub(super) struct Stream<'a> {
+    rest: &'a [u8],
+    is_framed: bool,
+}
+
+impl<'a> Stream<'a> {
+    pub(super) fn new(bytes: &'a [u8]) -> Result<Stream<'a>, CompressionError> {
+        let is_framed = bytes.starts_with(&MAGIC);
+        Ok(Stream { rest: if is_framed { header(bytes)? } else { bytes }, is_framed })
     }
-    let mut rest = header(bytes)?;
-    while !rest.is_empty() {
-        // Streams may follow one another, each with its header.
-        if rest.starts_with(&MAGIC) {
-            rest = header(rest)?;
-            continue;
+
+    /// Appends the next block to `out`.
+    pub(super) fn more(
+        &mut self,
+        decoder: &mut Decoder,
+        left_bytes_max: usize,
+        out: &mut Vec<u8>,
+    ) -> Result<Piece, CompressionError> {
+        let left_before = self.rest.len();
+        if !self.is_framed {
+            block(decoder, std::mem::take(&mut self.rest), left_bytes_max, out)?;
+        } else if self.rest.starts_with(&MAGIC) {
+            // Streams may follow one another, each with its header.
+            self.rest = header(self.rest)?;
+        } else if let Some((length, after)) = self.rest.split_first_chunk() {
+            let length =
+                usize::try_from(i32::from_be_bytes(*length)).map_err(|_| corrupt("a negative block length"))?;
+            let (compressed, after) = after.split_at_checked(length).ok_or_else(cut_off)?;
+            block(decoder, compressed, left_bytes_max, out)?;
+            self.rest = after;
+        } else {
+            // Fewer bytes than a length has are passed over, as snappy-java does.
+            self.rest = &[];
         }
-        // Fewer bytes than a length has are passed over, as snappy-java does.
-        let Some((length, after)) = rest.split_first_chunk() else { break };
-        let length = usize::try_from(i32::from_be_bytes(*length)).map_err(|_| corrupt("a negative block length"))?;
-        let (compressed, after) = after.split_at_checked(length).ok_or_else(cut_off)?;
-        block(decoder, compressed, size_bytes_max, out)?;
-        rest = after;
+        Ok(Piece { read_bytes: left_before - self.rest.len(), is_last: self.rest.is_empty() })
     }
-    Ok(())
 }
 
 fn header(bytes: &[u8]) -> Result<&[u8], CompressionError> {
@@ -65,15 +79,15 @@ fn header(bytes: &[u8]) -> Result<&[u8], CompressionError> {
 fn block(
     decoder: &mut Decoder,
     bytes: &[u8],
-    size_bytes_max: usize,
+    left_bytes_max: usize,
     out: &mut Vec<u8>,
 ) -> Result<(), CompressionError> {
     let claimed = decompress_len(bytes).map_err(|error| corrupt(&error.to_string()))?;
-    if claimed > size_bytes_max.saturating_sub(out.len()) {
-        return Err(CompressionError::TooLarge { size_bytes_max });
-    }
     if claimed > bytes.len().saturating_mul(GROWTH_MAX) {
         return Err(corrupt("a length that the block cannot have"));
+    }
+    if claimed > left_bytes_max {
+        return Err(CompressionError::TooLarge { size_bytes_max: left_bytes_max });
     }
     let at = out.len();
     out.resize(at + claimed, 0);

@@ -18,7 +18,10 @@ pub fn of_validation(error: &ValidateError) -> ErrorCode {
     match error {
         ValidateError::Corrupt { .. } | ValidateError::NotABatch(_) => ErrorCode::CorruptMessage,
         ValidateError::Compression(record::CompressionError::TooLarge { .. }) => ErrorCode::InvalidRecord,
-        ValidateError::Compression(_) | ValidateError::NotRebuildable { .. } => ErrorCode::UnknownServerError,
+        ValidateError::Compression(_)
+        | ValidateError::EndlessBatch
+        | ValidateError::EndlessRecordSize { .. }
+        | ValidateError::NotRebuildable { .. } => ErrorCode::UnknownServerError,
         ValidateError::RebuiltTooLarge { .. } | ValidateError::TooLarge { .. } => ErrorCode::MessageTooLarge,
         ValidateError::Records(faults) if faults.any_timestamp() => ErrorCode::InvalidTimestamp,
         ValidateError::TooLargeForSegment { .. } => ErrorCode::RecordListTooLarge,

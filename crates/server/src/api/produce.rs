@@ -184,8 +184,10 @@ fn failed(error: ErrorCode) -> PartitionProduceResponse {
 
 /// The records at fault, and the log's start, where Kafka tells them (`ReplicaManager.appendRecordsToLocalLog`).
 fn tell_more(response: &mut PartitionProduceResponse, partition: &Partition, error: &AppendError) {
+    if let AppendError::Invalid(error) = error {
+        response.error_message = error.response_message(partition.name());
+    }
     if let AppendError::Invalid(ValidateError::Records(faults)) = error {
-        response.error_message = Some(faults.error_message(partition.name()));
         let faults = faults.record_errors(partition.name()).map(|(index, message)| BatchIndexAndErrorMessage {
             batch_index: index,
             batch_index_error_message: Some(message),
@@ -193,14 +195,8 @@ fn tell_more(response: &mut PartitionProduceResponse, partition: &Partition, err
         });
         response.record_errors = faults.collect();
     }
-    if let AppendError::Invalid(
-        ValidateError::ManyBatches { .. }
-        | ValidateError::NoBatch { .. }
-        | ValidateError::NotABatch(_)
-        | ValidateError::OldMagic { .. },
-    ) = error
-    {
-        return; // `ProduceRequest.validateRecords` comes before the log is asked.
+    if matches!(error, AppendError::Invalid(error) if error.is_of_request()) {
+        return; // The log is not asked where it begins.
     }
     let without_start = [
         ErrorCode::CorruptMessage,

@@ -10,13 +10,18 @@ use record::{BatchError, CompressionError, Offset, ProducerId, RecordError, Sequ
 pub enum ValidateError {
     /// INVALID_RECORD
     BaseOffset { base_offset: Offset },
-    /// UNKNOWN_SERVER_ERROR: Kafka lets the exception of the codec escape. A body beyond our own bound
-    /// (`CompressionError::TooLarge`) is INVALID_RECORD, as a too large record is.
+    /// UNKNOWN_SERVER_ERROR: Kafka lets the exception of the codec escape. Records that are to be written anew and
+    /// are beyond our own bound (`CompressionError::TooLarge`) are INVALID_RECORD, as a too large record is.
     Compression(CompressionError),
     /// INVALID_RECORD
     ControlBatch,
     /// CORRUPT_MESSAGE
     Corrupt { crc: u32 },
+    /// UNKNOWN_SERVER_ERROR: a length with which Kafka cannot count.
+    EndlessBatch,
+    /// UNKNOWN_SERVER_ERROR: a record that is not compressed, and whose length has no end. Kafka lets the exception
+    /// escape; in a compressed batch it does not.
+    EndlessRecordSize { index: i32 },
     /// INVALID_RECORD
     ManyBatches { produce_version: i16 },
     /// INVALID_RECORD
@@ -65,6 +70,9 @@ pub struct RecordFaults {
 /// Kafka reports every record at fault; beyond this we only count them, so that a small compressed batch of many
 /// records cannot ask for a large answer.
 pub const RECORD_FAULTS_MAX: usize = 10_000;
+
+/// `LegacyRecord.RECORD_OVERHEAD_V0`: what a batch of any format has.
+const LENGTH_MIN: i32 = 14;
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum RecordFault {
@@ -149,8 +157,35 @@ impl RecordFault {
 }
 
 impl ValidateError {
-    /// The whole story for the broker's own log. Of these words only those of `Records` reach the client, through
-    /// `RecordFaults`: for all other errors Kafka leaves `error_message` null.
+    /// `error_message` of the response: for most errors Kafka leaves it null.
+    pub fn response_message(&self, partition: &TopicPartition) -> Option<String> {
+        match self {
+            // `ByteBufferLogInputStream` throws these before anything else looks at the bytes.
+            ValidateError::NotABatch(BatchError::UnsupportedMagic { magic }) => {
+                Some(format!("Invalid magic found in record: {magic}"))
+            }
+            ValidateError::NotABatch(BatchError::TooSmall { length }) if *length < LENGTH_MIN => {
+                Some(format!("Record size {length} is less than the minimum record overhead ({LENGTH_MIN})"))
+            }
+            ValidateError::Records(faults) => Some(faults.error_message(partition)),
+            _ => None,
+        }
+    }
+
+    /// Whether Kafka finds it before it has a log to name the start of (`ProduceRequest.validateRecords`).
+    pub fn is_of_request(&self) -> bool {
+        matches!(
+            self,
+            ValidateError::EndlessBatch
+                | ValidateError::ManyBatches { .. }
+                | ValidateError::NoBatch { .. }
+                | ValidateError::NotABatch(_)
+                | ValidateError::OldMagic { .. }
+                | ValidateError::ZstdNotAllowed { .. }
+        )
+    }
+
+    /// The whole story for the broker's own log.
     pub fn message(&self, partition: &TopicPartition) -> String {
         match self {
             ValidateError::BaseOffset { base_offset } => format!(
@@ -162,6 +197,10 @@ impl ValidateError {
             }
             ValidateError::Corrupt { crc } => {
                 format!("Record is corrupt (stored crc = {crc}) in topic partition {partition}.")
+            }
+            ValidateError::EndlessBatch => format!("Batch of more than 2 GiB in topic partition {partition}"),
+            ValidateError::EndlessRecordSize { index } => {
+                format!("Varint is too long in record {index} of a batch in topic partition {partition}")
             }
             ValidateError::ManyBatches { produce_version } => format!(
                 "Produce requests with version {produce_version} are only allowed to contain exactly one record \

@@ -5,6 +5,7 @@
 mod error;
 mod rebuild;
 mod replicated;
+mod steps;
 #[cfg(test)]
 mod tests;
 mod walk;
@@ -13,11 +14,11 @@ pub use error::{RECORD_FAULTS_MAX, RecordFault, RecordFaults, ValidateError};
 use record::batch::{BatchHeader, MAGIC};
 use record::control::EndTxnMarker;
 use record::{
-    BatchError, BatchView, Compression, Decompressor, HEADER_BYTES, LeaderEpoch, Offset, Records, Timestamp,
-    TimestampType,
+    BatchError, BatchView, Compression, Decompressor, HEADER_BYTES, LeaderEpoch, Offset, Timestamp, TimestampType,
 };
 
 pub use replicated::{ReplicatedError, replicated};
+pub use steps::{Step, Validation};
 
 use crate::producer_state::ProducerBatch;
 
@@ -28,8 +29,6 @@ pub struct Rules {
     pub compacted: bool,
     /// `compression.type`.
     pub compression: CompressionPolicy,
-    /// Ours: Kafka decompresses without a bound. A batch beyond it is refused as an invalid record.
-    pub decompressed_bytes_max: usize,
     /// `max.message.bytes`, of the batch as it came and once more as it is stored.
     pub message_bytes_max: usize,
     /// `max.decompressed.message.bytes`: of each record of a compressed batch.
@@ -44,13 +43,12 @@ pub struct Rules {
     pub timestamp_type: TimestampType,
 }
 
-/// As Kafka 4.4 has them; our own bound is far beyond what a batch of `message_bytes_max` holds in practice.
+/// As Kafka 4.4 has them.
 impl Default for Rules {
     fn default() -> Rules {
         Rules {
             compacted: false,
             compression: CompressionPolicy::Producer,
-            decompressed_bytes_max: 256 << 20,
             message_bytes_max: (1 << 20) + 12,
             record_bytes_max: i32::MAX as usize - 8,
             segment_bytes_max: 1 << 30,
@@ -104,7 +102,10 @@ pub struct Validated {
 /// Zstandard came with version 7 of Produce (KIP-110); older consumers could not read it.
 const ZSTD_PRODUCE_VERSION_MIN: i16 = 7;
 
-/// Checks the batch in `bytes`, a partition's share of a request. `now` is what the topic's clock says.
+/// Beyond it Kafka's sum of a batch's length and what stands before it turns negative.
+const BATCH_BYTES_MAX: usize = i32::MAX as usize;
+
+/// Checks the batch in `bytes`, a partition's share of a request, in one go. `now` is what the topic's clock says.
 pub fn validate(
     bytes: &[u8],
     rules: &Rules,
@@ -112,57 +113,12 @@ pub fn validate(
     now: Timestamp,
     decompressor: &mut Decompressor,
 ) -> Result<Validated, ValidateError> {
-    let batch = only_batch(bytes, origin)?;
-    check_as_a_whole(&batch, rules, origin)?;
-    let source = batch.compression()?;
-    check_header(&batch, origin)?;
-    let target = match rules.compression {
-        CompressionPolicy::Producer => source,
-        // Control records are never compressed, and a batch of them never rewritten.
-        CompressionPolicy::Codec { .. } if batch.is_control() => source,
-        CompressionPolicy::Codec { compression, .. } => compression,
-    };
-    let body = decompressor.body(&batch, rules.decompressed_bytes_max)?;
-    let walk = walk::walk(&batch, body, rules, now, source, target)?;
-
-    if source == target && source != Compression::None && !walk.offsets_in_sequence && origin != Origin::Coordinator {
-        // Kafka means to rewrite it, but has skipped the keys and values that it would need.
-        return Err(ValidateError::NotRebuildable { reason: "Offsets of compressed records are not in sequence" });
+    let mut validation = Validation::new(bytes, rules, origin, now, decompressor)?;
+    loop {
+        if let Step::Done(validated) = validation.step()? {
+            return Ok(validated);
+        }
     }
-    // Kafka keeps an uncompressed batch whose offsets are not 0, 1, 2: two records could then have one offset.
-    let keeps_bytes = source == target && (walk.offsets_in_sequence || origin == Origin::Coordinator);
-    let rebuilt = if keeps_bytes { None } else { Some(rebuild::rebuild(&batch, body, rules, target, now)?) };
-    let stored = match &rebuilt {
-        None => batch,
-        Some(bytes) => BatchView::parse(bytes).expect("a batch that was just built"),
-    };
-    if rebuilt.is_some() && stored.size_bytes() > rules.message_bytes_max {
-        let (size_bytes, size_bytes_max) = (stored.size_bytes(), rules.message_bytes_max);
-        return Err(ValidateError::RebuiltTooLarge { size_bytes, size_bytes_max });
-    }
-    if stored.size_bytes() > rules.segment_bytes_max {
-        let (size_bytes, size_bytes_max) = (stored.size_bytes(), rules.segment_bytes_max);
-        return Err(ValidateError::TooLargeForSegment { size_bytes, size_bytes_max });
-    }
-
-    let log_append_time = (rules.timestamp_type == TimestampType::LogAppendTime).then_some(now);
-    let max_timestamp = log_append_time.unwrap_or(walk.max_timestamp);
-    let mut header = BatchHeader::of(&stored);
-    // A producer's own maximum is not believed, and its bit for LogAppendTime not kept.
-    header.set_max_timestamp(stored.body(), rules.timestamp_type, max_timestamp);
-    Ok(Validated {
-        compression: target,
-        last_offset_delta: stored.last_offset_delta(),
-        log_append_time,
-        marker: marker(&batch, body),
-        max_timestamp,
-        max_timestamp_offset_delta: if log_append_time.is_some() { 0 } else { walk.max_timestamp_index },
-        producer: ProducerBatch::of(&batch),
-        record_count: stored.record_count(),
-        header,
-        verbatim_bytes: batch.size_bytes(),
-        rebuilt,
-    })
 }
 
 impl Validated {
@@ -207,6 +163,9 @@ fn only_batch(bytes: &[u8], origin: Origin) -> Result<BatchView<'_>, ValidateErr
     };
     let batch = match BatchView::parse(bytes) {
         Ok(batch) => batch,
+        Err(BatchError::Truncated { needed, .. }) if needed > BATCH_BYTES_MAX => {
+            return Err(ValidateError::EndlessBatch);
+        }
         Err(BatchError::Truncated { .. }) => return Err(ValidateError::NoBatch { produce_version }),
         Err(BatchError::UnsupportedMagic { magic }) if (0..MAGIC).contains(&magic) => {
             return Err(ValidateError::OldMagic { produce_version });
@@ -217,6 +176,7 @@ fn only_batch(bytes: &[u8], origin: Origin) -> Result<BatchView<'_>, ValidateErr
         return Err(ValidateError::ZstdNotAllowed { produce_version });
     }
     match BatchView::parse(&bytes[batch.size_bytes()..]) {
+        Err(BatchError::Truncated { needed, .. }) if needed > BATCH_BYTES_MAX => Err(ValidateError::EndlessBatch),
         Err(BatchError::Truncated { .. }) => Ok(batch),
         Ok(_) => Err(ValidateError::ManyBatches { produce_version }),
         Err(BatchError::UnsupportedMagic { magic }) if (0..MAGIC).contains(&magic) => {
@@ -267,12 +227,4 @@ fn check_header(batch: &BatchView<'_>, origin: Origin) -> Result<(), ValidateErr
         return Err(ValidateError::Sequence { base_sequence, producer_id: batch.producer_id() });
     }
     Ok(())
-}
-
-fn marker(batch: &BatchView<'_>, body: &[u8]) -> Option<EndTxnMarker> {
-    if !batch.is_control() {
-        return None;
-    }
-    let first = Records::new(batch, body).ok()?.next()?.ok()?;
-    EndTxnMarker::parse(&first).ok()
 }

@@ -2,7 +2,7 @@
 
 use record::control::EndTxnMarker;
 use record::{
-    BatchBuilder, BatchMut, CompressionError, ProducerEpoch, ProducerId, RecordError, Sequence, TopicPartition,
+    BatchBuilder, BatchMut, CompressionError, ProducerEpoch, ProducerId, RecordError, Records, Sequence, TopicPartition,
 };
 
 use super::*;
@@ -87,8 +87,13 @@ fn exactly_one_batch_of_magic_2() {
     }
     let unknown = edited(batch(), 16, [3]);
     assert_eq!(refused(&unknown, &rules), ValidateError::NotABatch(BatchError::UnsupportedMagic { magic: 3 }));
+    let told = refused(&unknown, &rules).response_message(&partition());
+    assert_eq!(told.as_deref(), Some("Invalid magic found in record: 3"));
     let small = edited(batch(), 8, 3i32.to_be_bytes());
-    assert_eq!(refused(&small, &rules), ValidateError::NotABatch(BatchError::TooSmall { length: 3 }));
+    let error = refused(&small, &rules);
+    assert_eq!(error, ValidateError::NotABatch(BatchError::TooSmall { length: 3 }));
+    let told = error.response_message(&partition());
+    assert_eq!(told.as_deref(), Some("Record size 3 is less than the minimum record overhead (14)"));
 }
 
 #[test]
@@ -136,11 +141,94 @@ fn sizes_are_bounded_before_anything_is_decompressed() {
     bomb.append(Timestamp(NOW), None, Some(&vec![0; 1 << 20]));
     let bomb = bomb.build();
     assert!(bomb.len() < 1000, "{} bytes are no bomb", bomb.len());
-    let rules = Rules { decompressed_bytes_max: 1 << 19, ..Rules::default() };
-    let error = refused(&bomb, &rules);
-    assert_eq!(error, ValidateError::Compression(CompressionError::TooLarge { size_bytes_max: 1 << 19 }));
     let rules = Rules { record_bytes_max: 1 << 19, ..Rules::default() };
     assert!(matches!(refused(&bomb, &rules), ValidateError::RecordTooLarge { size_bytes_max: 524_288, .. }));
+}
+
+/// A batch of one record of so many zeros, behind small ones.
+fn inflated(compression: Compression, value_bytes: usize) -> Vec<u8> {
+    let mut builder = builder(compression);
+    builder.append(Timestamp(NOW), Some(b"k"), Some(&vec![0; value_bytes]));
+    builder.append(Timestamp(NOW), None, None);
+    builder.build()
+}
+
+#[test]
+fn a_batch_that_inflates_is_taken_in_short_steps_and_little_memory() {
+    const VALUE_BYTES: usize = 48 << 20;
+    for compression in [Compression::Gzip, Compression::Snappy, Compression::Lz4, Compression::Zstd] {
+        let bytes = inflated(compression, VALUE_BYTES);
+        // Snappy and lz4 do not make zeros that small.
+        let rules = Rules { message_bytes_max: bytes.len(), ..Rules::default() };
+        let mut decompressor = Decompressor::new();
+        let mut validation = Validation::new(&bytes, &rules, CLIENT, Timestamp(NOW), &mut decompressor).unwrap();
+        let mut steps = 1;
+        let validated = loop {
+            match validation.step().unwrap() {
+                Step::Done(validated) => break validated,
+                Step::More => steps += 1,
+            }
+        };
+        assert!((40..60).contains(&steps), "{compression}: {steps} steps");
+        assert!(!validated.is_rebuilt());
+        assert_eq!((validated.record_count, validated.last_offset_delta), (5, 4));
+        let held = decompressor.held_bytes();
+        assert!(held <= 256 << 10, "{compression} holds {held} bytes");
+
+        // More behind the records than was announced: found without reading to its end.
+        let more = edited(edited(bytes, 57, 3i32.to_be_bytes()), 23, 2i32.to_be_bytes());
+        let mut validation = Validation::new(&more, &rules, CLIENT, Timestamp(NOW), &mut decompressor).unwrap();
+        assert!(matches!(validation.step(), Err(ValidateError::Record(RecordError::BytesLeft { .. }))));
+    }
+}
+
+#[test]
+fn records_to_be_written_anew_are_held_and_so_bounded() {
+    let bytes = inflated(Compression::Zstd, REWRITTEN);
+    const REWRITTEN: usize = 65 << 20;
+    let rules =
+        |compression| Rules { compression: CompressionPolicy::Codec { compression, level: None }, ..Rules::default() };
+    let error = refused(&bytes, &rules(Compression::Lz4));
+    assert_eq!(error, ValidateError::Compression(CompressionError::TooLarge { size_bytes_max: 64 << 20 }));
+    assert!(matches!(refused(&bytes, &rules(Compression::None)), ValidateError::RebuiltTooLarge { .. }));
+    assert!(check(&bytes, &rules(Compression::Zstd)).is_ok(), "nothing is written anew");
+    let larger = Rules { message_bytes_max: 8 << 20, ..rules(Compression::Gzip) };
+    assert!(check(&bytes, &larger).unwrap().is_rebuilt());
+}
+
+#[test]
+fn many_small_records_take_many_steps_whatever_the_codec() {
+    let mut builder = BatchBuilder::new(Compression::None);
+    for _ in 0..400_000 {
+        builder.append(Timestamp(NOW), None, None);
+    }
+    let bytes = builder.build();
+    let rules = Rules { message_bytes_max: bytes.len(), ..Rules::default() };
+    let mut decompressor = Decompressor::new();
+    let mut validation = Validation::new(&bytes, &rules, CLIENT, Timestamp(NOW), &mut decompressor).unwrap();
+    let mut steps = 1;
+    while matches!(validation.step().unwrap(), Step::More) {
+        steps += 1;
+    }
+    assert_eq!(steps, bytes.len() / (1 << 20) + 1);
+}
+
+#[test]
+fn lengths_without_end_are_what_kafka_s_exceptions_make_of_them() {
+    let rules = Rules::default();
+    let endless = |compression: Compression| {
+        let mut body = Vec::new();
+        compression.compress(None, &[0xff; 12], &mut body);
+        let mut bytes = batch()[..HEADER_BYTES].to_vec();
+        bytes.extend_from_slice(&body);
+        let length = bytes.len() as i32 - 12;
+        bytes[8..12].copy_from_slice(&length.to_be_bytes());
+        edited(bytes, 21, i16::from(compression.id()).to_be_bytes())
+    };
+    assert_eq!(refused(&endless(Compression::None), &rules), ValidateError::EndlessRecordSize { index: 0 });
+    let compressed = refused(&endless(Compression::Gzip), &rules);
+    assert_eq!(compressed, ValidateError::Record(RecordError::EndlessSize { index: 0 }));
+    assert_eq!(refused(&edited(batch(), 8, i32::MAX.to_be_bytes()), &rules), ValidateError::EndlessBatch);
 }
 
 #[test]

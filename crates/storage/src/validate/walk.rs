@@ -1,12 +1,11 @@
-//! One pass over the records of a batch (`LogValidator.validateRecord` for each), also of those that are stored as
-//! they came: a batch that cannot be read must not get into the log.
+//! What is asked of each record of a batch (`LogValidator.validateRecord`), also of one that is stored as it came: a batch that cannot be read must not get into the log.
 
-use record::{BatchView, Compression, Record, Records, Timestamp, TimestampType};
+use record::{BatchView, Compression, RecordOutline, Timestamp, TimestampType};
 
 use super::Rules;
-use super::error::{RecordFault, RecordFaults, ValidateError};
+use super::error::{RecordFault, RecordFaults};
 
-/// What the records told, none of them at fault.
+/// What the records told so far.
 pub(super) struct Walk {
     /// NONE if no record has a timestamp.
     pub max_timestamp: Timestamp,
@@ -14,46 +13,45 @@ pub(super) struct Walk {
     pub max_timestamp_index: i32,
     /// Offset deltas run 0, 1, 2 and so on.
     pub offsets_in_sequence: bool,
+    pub faults: RecordFaults,
+    count: i32,
+    skips_bytes: bool,
 }
 
-pub(super) fn walk(
-    batch: &BatchView<'_>,
-    body: &[u8],
-    rules: &Rules,
-    now: Timestamp,
-    source: Compression,
-    target: Compression,
-) -> Result<Walk, ValidateError> {
-    let mut walk = Walk { max_timestamp: Timestamp::NONE, max_timestamp_index: -1, offsets_in_sequence: true };
-    let mut faults = RecordFaults::default();
-    // Kafka reads keys and values of these batches only as lengths, and says so in its messages.
-    let skips_bytes = source != Compression::None && source == target;
-    for (index, record) in (0..).zip(Records::new(batch, body)?) {
-        let record = record?;
-        if source != Compression::None && record.body_size_bytes > rules.record_bytes_max {
-            let (size_bytes, size_bytes_max) = (record.body_size_bytes, rules.record_bytes_max);
-            return Err(ValidateError::RecordTooLarge { size_bytes, size_bytes_max });
+impl Walk {
+    pub fn new(source: Compression, target: Compression) -> Walk {
+        Walk {
+            max_timestamp: Timestamp::NONE,
+            max_timestamp_index: -1,
+            offsets_in_sequence: true,
+            faults: RecordFaults::default(),
+            count: 0,
+            // Kafka reads keys and values of these batches only as lengths, and says so in its messages.
+            skips_bytes: source != Compression::None && source == target,
         }
-        if let Some(fault) = fault(batch, &record, rules, now, skips_bytes) {
-            faults.push(index, fault);
-        }
-        if record.timestamp > walk.max_timestamp {
-            walk.max_timestamp = record.timestamp;
-            walk.max_timestamp_index = index;
-        }
-        walk.offsets_in_sequence &= record.offset_delta == index;
     }
-    if faults.is_empty() { Ok(walk) } else { Err(ValidateError::Records(faults)) }
+
+    pub fn take_note(&mut self, batch: &BatchView<'_>, record: &RecordOutline, rules: &Rules, now: Timestamp) {
+        if let Some(fault) = fault(batch, record, rules, now, self.skips_bytes) {
+            self.faults.push(self.count, fault);
+        }
+        if record.timestamp > self.max_timestamp {
+            self.max_timestamp = record.timestamp;
+            self.max_timestamp_index = self.count;
+        }
+        self.offsets_in_sequence &= record.offset_delta == self.count;
+        self.count += 1;
+    }
 }
 
 fn fault(
     batch: &BatchView<'_>,
-    record: &Record<'_>,
+    record: &RecordOutline,
     rules: &Rules,
     now: Timestamp,
     skips_bytes: bool,
 ) -> Option<RecordFault> {
-    if rules.compacted && record.key.is_none() {
+    if rules.compacted && record.key_bytes.is_none() {
         return Some(RecordFault::NoKey);
     }
     // The odd order is `LogValidator.validateTimestamp`'s: on a topic of CreateTime the bit for LogAppendTime is
@@ -72,12 +70,12 @@ fn fault(
     } else if batch.timestamp_type() == TimestampType::LogAppendTime {
         // A null counts as -1 where Kafka knows only lengths, and as 0 where it has the bytes.
         let null = if skips_bytes { -1 } else { 0 };
-        let length = |bytes: Option<&[u8]>| bytes.map_or(null, |bytes| bytes.len() as i64);
+        let length = |bytes: Option<usize>| bytes.map_or(null, |bytes| bytes as i64);
         Some(RecordFault::TimestampType {
             offset: record.offset,
             timestamp: record.timestamp,
-            key_bytes: length(record.key),
-            value_bytes: length(record.value),
+            key_bytes: length(record.key_bytes),
+            value_bytes: length(record.value_bytes),
             skips_bytes,
         })
     } else {
