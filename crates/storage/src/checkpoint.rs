@@ -56,13 +56,6 @@ pub(crate) struct Entry {
     pub producers: ProducerState,
 }
 
-impl Entry {
-    /// Some of its segments lie below this log start, and only wait to be removed.
-    pub fn has_dropped_below(&self, log_start: Offset) -> bool {
-        self.segments.get(1).is_some_and(|second| second.base_offset <= log_start)
-    }
-}
-
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) enum CheckpointError {
     Checksum,

@@ -13,7 +13,7 @@ use crate::journal::record::{Body, SegmentPlace};
 use crate::journal::{GroupBuilder, GroupKind, Lane};
 use crate::log::state::{Control, Gate, Reach, State, Then};
 use crate::log::{Log, LogListener};
-use crate::settings::Mutant;
+use crate::settings::{Durability, Mutant};
 use crate::shared::{Shared, count};
 
 pub(crate) struct Committer {
@@ -363,6 +363,7 @@ fn push_control(log: &Log, state: &State, builder: &mut GroupBuilder, control: &
 /// What a control means once it is durable.
 fn apply(log: &Arc<Log>, state: &mut State, control: Control) {
     match control {
+        Control::Create if state.durability == Durability::Relaxed => log.open_gate(state),
         Control::Create => {}
         Control::Delete { answer } => {
             crate::log::answer_now(answer, Ok(()));
@@ -382,7 +383,7 @@ fn apply(log: &Arc<Log>, state: &mut State, control: Control) {
     }
 }
 
-fn synced(log: &Arc<Log>, state: &mut State, end: Reach, durability: crate::Durability, then: Then) {
+fn synced(log: &Arc<Log>, state: &mut State, end: Reach, durability: Durability, then: Then) {
     state.durable_end = state.durable_end.max(end.offset);
     state.captured_end = state.captured_end.max(end.offset);
     if state.synced.offset < end.offset {

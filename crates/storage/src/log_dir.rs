@@ -15,14 +15,14 @@ use crate::committer::Committer;
 use crate::flusher::Flusher;
 use crate::journal::{LanePoint, LaneSpace, Place};
 use crate::layout;
-use crate::log::state::{Control, State, index_settings};
+use crate::log::state::{Control, Gate, State, index_settings};
 use crate::log::{FileSlice, Log, LogListener, Read, ReadError, Slice};
 use crate::meta::{self, Facts};
 use crate::reader::Reader;
 use crate::recovery::{OpenError, extra_slot, io_error, recover, sync_dir};
 use crate::registry::Registry;
 use crate::segment::{Segment, Summary};
-use crate::settings::{Identity, LogConfig, Settings};
+use crate::settings::{Durability, Identity, LogConfig, Settings};
 use crate::shared::{Counters, Handles, Offline, Shared, Ticket};
 
 /// A clone is the same directory.
@@ -97,7 +97,7 @@ impl LogDir {
         self.inner.registry.find(topic_id, partition)
     }
 
-    /// At once; the lane is told in the next group, before the log's first data.
+    /// At once; the lane is told in the next group, before the log's first data. A relaxed log is paused until then.
     pub fn create_log(
         &self,
         name: TopicPartition,
@@ -120,6 +120,10 @@ impl LogDir {
             state.is_configured = true;
             state.listener = listener;
             state.controls.push(Control::Create);
+            if durability == Durability::Relaxed {
+                // What it acknowledges must survive a kill, and so must the knowledge that it is there.
+                state.gate = Gate::Paused;
+            }
             Log::new(shared.clone(), name, topic_id, log_id, Offset::ZERO, state)
         });
         let log = made.map_err(|()| CreateError::Exists)?;

@@ -234,6 +234,8 @@ fn a_relaxed_log_acknowledges_at_once_is_synced_in_its_window_and_switches() {
     let rig = Rig::new(settings());
     let relaxed = LogConfig { durability: Durability::Relaxed, ..LogConfig::default() };
     let log = rig.create_with("a", relaxed.clone());
+    assert!(matches!(append(&log, &batch(1, 1, 100)), Err(AppendError::Paused)), "its creation is not durable");
+    rig.run();
     append(&log, &batch(1, 1, 100)).unwrap();
     assert_eq!(log.acknowledged_end(), Offset(1));
     assert_eq!(log.ends().durable_end, Offset(0));

@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::io::ErrorKind;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use record::{BatchView, Offset};
@@ -10,7 +11,7 @@ use record::{BatchView, Offset};
 use super::syncing::{LogSync, Purpose};
 use super::{Did, Flusher, Job, Step, Trouble, fatal, io_trouble};
 use crate::journal::record::SegmentPlace;
-use crate::log::state::{Control, Gate, Reach, Then};
+use crate::log::state::{Gate, Reach};
 use crate::log::{Log, TruncateError, answer_now};
 use crate::producer_state::ProducerState;
 use crate::segment::{BatchPlace, Segment, Summary};
@@ -81,14 +82,13 @@ impl Flusher {
             Job::Name { log } => self.change = Some(Change::Name { log, stage: NameStage::Make }),
             Job::PlanCut { log, to, answer } => self.plan_cut(&log, to, answer)?,
             Job::RemoveLog { log } => self.begin_remove(log),
-            Job::Switch { log } => {
-                if self.log_sync.is_some() {
-                    // One at a time: again when that is done.
-                    self.shared.work.lock().jobs.push_back(Job::Switch { log });
-                    return Ok(Did::Nothing);
-                }
-                self.log_sync = Some(LogSync::new(log, Purpose::Switch));
+            // One at a time: again when that is done.
+            job @ (Job::SettleCut { .. } | Job::Switch { .. }) if self.log_sync.is_some() => {
+                self.shared.work.lock().jobs.push_back(job);
+                return Ok(Did::Nothing);
             }
+            Job::SettleCut { log, answer } => self.log_sync = Some(LogSync::new(log, Purpose::Cut { answer })),
+            Job::Switch { log } => self.log_sync = Some(LogSync::new(log, Purpose::Switch)),
         }
         Ok(Did::Something)
     }
@@ -261,6 +261,8 @@ impl Flusher {
         {
             let mut state = log.state();
             let end = state.log_end;
+            let unsynced = std::mem::take(&mut state.unsynced_bytes);
+            self.shared.relaxed_bytes.fetch_sub(unsynced, Ordering::Relaxed);
             state.tail.cut(Offset(i64::MIN), &self.shared.budget);
             state.durable_end = state.durable_end.min(end);
         }
@@ -400,23 +402,15 @@ impl Flusher {
     }
 }
 
-/// A relaxed log's files are believed beyond a cut only if the lane says that the cut was done.
 fn finish_cut(log: &Arc<Log>, answer: Answer<Result<Offset, TruncateError>>) {
     let mut state = log.state();
-    let end = state.log_end;
-    match state.durability {
-        Durability::Flush => {
-            log.open_gate(&mut state);
-            drop(state);
-            answer_now(answer, Ok(end));
-        }
-        Durability::Relaxed => {
-            let (reach, durability) = (state.written, state.durability);
-            let then = Then::Open { answer: Some((answer, end)) };
-            state.controls.push(Control::Synced { end: reach, durability, then });
-            log.enqueue(&mut state);
-            drop(state);
-            log.shared.wake_committer();
-        }
+    if state.durability == Durability::Relaxed {
+        drop(state);
+        log.shared.give(Job::SettleCut { log: log.clone(), answer });
+        return;
     }
+    let end = state.log_end;
+    log.open_gate(&mut state);
+    drop(state);
+    answer_now(answer, Ok(end));
 }

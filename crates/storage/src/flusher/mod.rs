@@ -65,6 +65,11 @@ pub(crate) enum Job {
     RemoveLog {
         log: Arc<Log>,
     },
+    /// The cut of a relaxed log is done: sync it, and tell the lane.
+    SettleCut {
+        log: Arc<Log>,
+        answer: Answer<Result<Offset, TruncateError>>,
+    },
     Switch {
         log: Arc<Log>,
     },

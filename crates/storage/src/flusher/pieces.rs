@@ -218,6 +218,9 @@ fn next_piece(state: &mut State) -> Piece {
         }
     }
     let place = state.written.place;
+    if let Some(first) = state.tail.from(state.written.offset).next() {
+        assert!(first.place == place || first.in_file, "the tail goes on where the files end");
+    }
     let (mut size_bytes, mut end, mut parts) = (0, state.written.offset, Vec::new());
     for batch in state.tail.from(state.written.offset) {
         let fits = parts.is_empty() || size_bytes + batch.bytes.len() <= PIECE_BYTES_MAX && parts.len() < PARTS_MAX;

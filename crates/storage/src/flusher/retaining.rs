@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use record::Timestamp;
 
-use super::{Did, Flusher, Step};
+use super::{Did, Flusher, Job, Step};
 use crate::log::Log;
 use crate::log::state::Gate;
 use crate::retention::{self, Retained, RetentionRules};
@@ -64,7 +64,14 @@ fn retain(log: &Arc<Log>, now: Timestamp) {
             let base = state.log_end;
             log.roll(&mut state, base, now);
         }
-        state.segments[expired].base_offset()
+        let to = state.segments[expired].base_offset();
+        if to <= state.log_start {
+            // Given up already; not all of it was written when it was.
+            drop(state);
+            log.shared.give(Job::DropSegments { log: log.clone() });
+            return;
+        }
+        to
     };
     tracing::info!(log = %log.name(), %log_start, "retention: segments below the new log start go");
     // Nobody waits for it; the next check asks again.

@@ -7,11 +7,11 @@ use std::sync::atomic::Ordering;
 use record::Offset;
 
 use super::{Did, Flusher, Step, fatal};
-use crate::log::Log;
 use crate::log::state::{Control, Gate, Reach, Then};
+use crate::log::{Log, TruncateError};
 use crate::segment::Segment;
 use crate::settings::{Durability, Mutant};
-use crate::shared::count;
+use crate::shared::{Answer, count};
 
 pub(super) struct LogSync {
     log: Arc<Log>,
@@ -19,11 +19,14 @@ pub(super) struct LogSync {
     stage: Stage,
 }
 
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Purpose {
+    /// A truncation of a relaxed log is done in the files. Beyond it they are believed again only if the lane says so.
+    Cut {
+        answer: Answer<Result<Offset, TruncateError>>,
+    },
+    Switch,
     /// The window of what a power loss may take is full.
     Window,
-    Switch,
 }
 
 enum Stage {
@@ -63,7 +66,14 @@ impl Flusher {
                     let state = log.state();
                     state.durability == Durability::Flush && state.durable_end < state.log_end
                 };
-                let did = if is_behind { Did::Nothing } else { self.write_piece(&log)? };
+                let written = if is_behind { Ok(Did::Nothing) } else { self.write_piece(&log) };
+                let did = match written {
+                    Ok(did) => did,
+                    Err(trouble) => {
+                        self.log_sync = Some(LogSync { log, purpose, stage: Stage::WriteOut });
+                        return Err(trouble);
+                    }
+                };
                 if is_behind || did != Did::Nothing {
                     self.log_sync = Some(LogSync { log, purpose, stage: Stage::WriteOut });
                     // The committer is about to make it durable; it does not know that we wait.
@@ -109,6 +119,8 @@ impl Flusher {
         let end = {
             let mut state = log.state();
             let unsynced = std::mem::take(&mut state.unsynced_bytes);
+            // What is appended from here on opens a window of its own.
+            state.is_window_open = false;
             self.shared.relaxed_bytes.fetch_sub(unsynced, Ordering::Relaxed);
             if std::mem::take(&mut state.made_names) {
                 self.dirty_directories.insert(log.directory());
@@ -116,28 +128,21 @@ impl Flusher {
             }
             state.written
         };
-        let keys: Vec<(u64, Offset)> = self
-            .dirty
-            .range((log.log_id(), Offset(i64::MIN))..=(log.log_id(), Offset(i64::MAX)))
-            .map(|e| *e.0)
-            .collect();
-        for key in keys {
-            self.dirty.remove(&key);
-        }
+        // They stay on the flusher's list: a checkpoint that is under way relies on its own syncs.
         let segments = log.state().segments.iter().filter(|segment| segment.is_dirty()).cloned().collect();
         Stage::Sync { end, segments }
     }
 
     fn record_sync(&mut self, log: &Arc<Log>, purpose: Purpose, end: Reach) {
         let mut state = log.state();
-        state.is_window_open = false;
         let (durability, then) = match purpose {
-            Purpose::Window => (state.durability, Then::Nothing),
+            Purpose::Cut { answer } => (state.durability, Then::Open { answer: Some((answer, state.log_end)) }),
             Purpose::Switch => (state.config.durability, Then::Open { answer: None }),
+            // While a switch waits for its own record, the durability of now is not that of the record's place in the lane;
+            // and that record says what this one would.
+            Purpose::Window if end.offset <= state.durable_end || state.gate != Gate::Open => return,
+            Purpose::Window => (state.durability, Then::Nothing),
         };
-        if purpose == Purpose::Window && end.offset <= state.durable_end {
-            return;
-        }
         state.controls.push(Control::Synced { end, durability, then });
         log.enqueue(&mut state);
         drop(state);

@@ -21,6 +21,8 @@ pub(crate) struct LogMap {
     pub name: TopicPartition,
     pub durability: Durability,
     pub log_start: Offset,
+    /// Where a log that is younger than the checkpoint began.
+    pub base: Offset,
     pub high_watermark: Offset,
     /// `None` if the log is younger than the checkpoint.
     pub entry: Option<Entry>,
@@ -28,9 +30,9 @@ pub(crate) struct LogMap {
     pub synced: Reach,
     /// The least end that a truncation behind the entry has left.
     pub cut: Option<Offset>,
-    /// The last truncation behind the entry was not followed by a `synced` record: of a relaxed log, what the files hold
+    /// The last truncation behind the entry, if no `synced` record has followed it: of a relaxed log, what the files hold
     /// beyond it may be what it was to cut.
-    pub is_cut_open: bool,
+    pub open_cut: Option<Offset>,
     /// Contiguous and in order, from S on.
     pub pieces: Vec<Piece>,
     /// The newest group with a record of this log.
@@ -61,6 +63,16 @@ pub(crate) enum Source {
     Direct {
         crc: u32,
     },
+}
+
+impl LogMap {
+    /// Some of its segments lie wholly below the log start.
+    pub fn drops_segments(&self) -> bool {
+        let entry = self.entry.iter().flat_map(|entry| entry.segments.iter().map(|summary| summary.base_offset));
+        let bases = || entry.clone().chain(self.pieces.iter().map(|piece| piece.place.segment));
+        let first = bases().min();
+        bases().any(|base| base <= self.log_start && Some(base) > first)
+    }
 }
 
 impl Piece {
@@ -154,10 +166,11 @@ impl LogMap {
             name: entry.name.clone(),
             durability: entry.durability,
             log_start: entry.log_start,
+            base: entry.log_start,
             high_watermark: entry.high_watermark,
             synced: entry.synced,
             cut: None,
-            is_cut_open: false,
+            open_cut: None,
             pieces: Vec::new(),
             lsn: entry.lsn,
             faulty: entry.faulty.clone(),
@@ -180,11 +193,12 @@ impl LogMap {
             name,
             durability,
             log_start,
+            base: log_start,
             high_watermark: log_start,
             entry: None,
             synced: Reach { offset: log_start, place },
             cut: None,
-            is_cut_open: false,
+            open_cut: None,
             pieces: Vec::new(),
             lsn: 0,
             faulty: Vec::new(),
@@ -215,7 +229,7 @@ impl LogMap {
                 self.cut_pieces(*to);
                 if self.is_behind_entry(group) {
                     self.cut = Some(self.cut.map_or(*to, |cut| cut.min(*to)));
-                    self.is_cut_open = true;
+                    self.open_cut = Some(*to);
                     if self.synced.offset > *to {
                         self.synced.offset = *to;
                     }
@@ -226,7 +240,7 @@ impl LogMap {
             WalkedBody::Synced { end, place, durability } => {
                 if self.is_behind_entry(group) {
                     self.durability = *durability;
-                    self.is_cut_open = false;
+                    self.open_cut = None;
                     self.synced = Reach { offset: *end, place: *place };
                 }
                 ends.insert(self.log_id, *end);

@@ -128,7 +128,7 @@ fn repair_all(
     for (log_id, mut map) in maps.logs {
         let directory: Arc<Path> = shared.path.join(layout::log_dir_name(&map.name, map.log_id)).into();
         let is_relaxed = map.durability == Durability::Relaxed;
-        let has_dropped = map.entry.as_ref().is_some_and(|entry| entry.has_dropped_below(map.log_start));
+        let has_dropped = map.drops_segments();
         if !map.is_touched && !is_relaxed && !has_dropped {
             let entry = map.entry.take().expect("what no record speaks of has an entry");
             registry.insert_recovered(log_of(shared, &map, untouched(env, &directory, entry)));
@@ -356,7 +356,7 @@ fn log_of(shared: &Arc<Shared>, map: &map::LogMap, repaired: Repaired) -> Arc<Lo
     state.epochs = repaired.epochs;
     state.producers = repaired.producers;
     state.config.durability = map.durability;
-    if map.is_cut_open && map.durability == Durability::Relaxed {
+    if map.open_cut.is_some() && map.durability == Durability::Relaxed {
         state.gate = Gate::Paused;
         let then = Then::Open { answer: None };
         state.controls.push(Control::Synced { end, durability: map.durability, then });

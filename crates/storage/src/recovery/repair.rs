@@ -64,7 +64,7 @@ pub(crate) struct Repair {
     tail: Tail,
     directory_is_made: bool,
     is_relaxed: bool,
-    is_cut_open: bool,
+    open_cut: Option<Offset>,
     /// A planted bug: producers are taken from the checkpoint also where the log was cut since.
     pub keeps_snapshot: bool,
 }
@@ -99,7 +99,7 @@ impl Repair {
             tail: Tail::default(),
             directory_is_made: is_known,
             is_relaxed: map.durability == Durability::Relaxed,
-            is_cut_open: map.is_cut_open,
+            open_cut: map.open_cut,
             keeps_snapshot: false,
         }
     }
@@ -156,13 +156,14 @@ impl Repair {
     pub fn finish(mut self) -> Result<Repaired, OpenError> {
         let mut log = self.take_log();
         let (mut kept_bytes, mut dropped_bytes) = (0, 0);
-        if self.mode == Mode::Synced && self.directory_is_made {
-            if self.is_relaxed && !self.is_cut_open {
-                (kept_bytes, dropped_bytes) = self.take_unsynced(&mut log)?;
-            }
-            if log.noted < self.log_start {
-                self.reset(&mut log);
-            }
+        let has_files = self.mode == Mode::Synced && self.directory_is_made;
+        if has_files && self.is_relaxed {
+            (kept_bytes, dropped_bytes) = self.take_unsynced(&mut log)?;
+        }
+        if log.noted < self.log_start {
+            self.reset(&mut log);
+        }
+        if has_files {
             dropped_bytes += self.remove_beyond(&log)?;
             self.settle_files(&log)?;
         }
@@ -173,10 +174,16 @@ impl Repair {
         let last = log.segments.back().expect("a log has a segment").summary();
         let place = SegmentPlace { segment: last.base_offset, position: last.size_bytes };
         let end = Reach { offset: log.noted, place };
+        // Of a segment below the log start nothing is left to be synced.
+        let synced = if self.synced.place.segment < self.first {
+            Reach { offset: self.first, place: SegmentPlace { segment: self.first, position: 0 } }
+        } else {
+            self.synced
+        };
         let (written, synced) = match self.mode {
             Mode::Synced => (end, end),
-            Mode::Written => (end, self.synced),
-            Mode::Tail => (self.synced, self.synced),
+            Mode::Written => (end, synced),
+            Mode::Tail => (synced, synced),
         };
         let Log { segments, epochs, producers, .. } = log;
         Ok(Repaired {
@@ -224,11 +231,9 @@ impl Repair {
     /// The log as far as the checkpoint's entry is still true.
     fn begin_log(&self, map: &mut LogMap) -> Result<Log, OpenError> {
         let now = Timestamp(self.env.clock.wall_ms());
-        let start = map.synced.offset;
         let Some(entry) = map.entry.take() else {
             // Made since the checkpoint: nothing of it was in segments when that was taken, unless a sync has said so.
-            let base = map.log_start.min(start);
-            let base = map.pieces.first().map_or(base, |piece| piece.place.segment.min(base));
+            let base = map.base;
             return Ok(Log {
                 segments: VecDeque::from([self.segment(Summary::empty(base, now))]),
                 epochs: LeaderEpochs::default(),
@@ -277,7 +282,10 @@ impl Repair {
     fn note_from_files(&self, log: &mut Log, until: Offset) -> Result<(), OpenError> {
         self.note_active(log, until)?;
         for base in self.segment_files()? {
-            if base == log.noted && base < until && base > log.segments[0].base_offset() {
+            // Below the log start there may be a gap, where a relaxed log was reset.
+            let follows = base == log.noted || base > log.noted && base <= self.log_start;
+            if follows && base < until && base > log.segments[0].base_offset() {
+                log.noted = base;
                 let created = Timestamp(self.env.clock.wall_ms());
                 log.segments.push_back(self.segment(Summary::empty(base, created)));
                 self.note_active(log, until)?;
@@ -371,7 +379,7 @@ impl Repair {
         for batch in Batches::new(&bytes) {
             let batch = batch.map_err(|error| OpenError::Segment(format!("a piece of the lane: {error}")))?;
             let place = BatchPlace::of(&batch, position);
-            if batch.base_offset() >= synced.offset && self.mode == Mode::Tail {
+            if batch.base_offset() >= synced.offset && self.mode == Mode::Tail && !is_dropped {
                 let place = SegmentPlace { position, ..piece.place };
                 self.tail.push(batch.base_offset(), batch.next_offset(), place, [batch.bytes(), &[]], budget);
             } else if batch.base_offset() >= synced.offset {
@@ -416,6 +424,7 @@ impl Repair {
     /// Of a relaxed log, what is behind S in the files as far as it is sound: written again, since a page that is clean
     /// in memory may never have reached the disk.
     fn take_unsynced(&self, log: &mut Log) -> Result<(u64, u64), OpenError> {
+        let limit = self.open_cut.unwrap_or(Offset(i64::MAX));
         let mut kept = 0;
         loop {
             let segment = log.segments.back().expect("a log has a segment").clone();
@@ -424,7 +433,8 @@ impl Repair {
             let mut next = log.noted;
             let taken = self.note_while(log, &mut |batch, epochs| {
                 latest = latest.max(epochs.latest().map_or(LeaderEpoch::NONE, |latest| latest.epoch));
-                let belongs = batch.base_offset() == next && batch.partition_leader_epoch() >= latest;
+                let follows = batch.base_offset() == next && batch.partition_leader_epoch() >= latest;
+                let belongs = follows && batch.last_offset() < limit;
                 next = batch.next_offset();
                 belongs
             })?;
@@ -432,7 +442,7 @@ impl Repair {
                 self.rewrite(&segment, from, taken)?;
                 kept += taken;
             }
-            let follows = |base: &Offset| *base == log.noted && *base > segment.base_offset();
+            let follows = |base: &Offset| *base == log.noted && *base > segment.base_offset() && *base < limit;
             let Some(base) = self.segment_files()?.into_iter().find(follows) else { break };
             log.segments.push_back(self.segment(Summary::empty(base, Timestamp(self.env.clock.wall_ms()))));
         }

@@ -141,7 +141,8 @@ fn go_on(rig: &Rig, model: &Model, case: &dyn Fn() -> String) {
         let appended = appended.unwrap_or_else(|error| panic!("{}: the next batch: {error}", case()));
         assert_eq!(appended.base_offset, log.ends().log_end - 1, "{}: at a wrong place", case());
     }
-    rig.run();
+    rig.run_for(std::time::Duration::from_secs(2));
+    assert_eq!(rig.dir.memory_in_use(), 0, "{}: a tail is not written", case());
     let before = published(rig);
     assert!(rig.dir.logs().iter().all(|log| log.acknowledged_end() == log.ends().log_end), "{}: stuck", case());
     let relaxed = rig.dir.logs().iter().any(|log| log.durability() == Durability::Relaxed);

@@ -26,6 +26,7 @@ pub enum Op {
     Duplicate,
     LogStart,
     Recreate,
+    RecreateRelaxed,
     Roll,
     Switch,
     /// Time passes: what waits for it is written.
@@ -34,7 +35,7 @@ pub enum Op {
 }
 
 impl Op {
-    pub const ALL: [Op; 14] = [
+    pub const ALL: [Op; 15] = [
         Op::Append,
         Op::AppendLarge,
         Op::AppendDirect,
@@ -45,6 +46,7 @@ impl Op {
         Op::Duplicate,
         Op::LogStart,
         Op::Recreate,
+        Op::RecreateRelaxed,
         Op::Roll,
         Op::Switch,
         Op::Wait,
@@ -131,6 +133,17 @@ impl Model {
                 self.create(rig);
                 self.append(rig, 40);
             }
+            Op::RecreateRelaxed => {
+                self.delete(rig);
+                self.create_with(rig, Durability::Relaxed);
+                // It takes nothing before its creation is durable.
+                for _ in 0..6 {
+                    rig.world.step_named("committer");
+                }
+                for _ in 0..3 {
+                    self.append(rig, 40);
+                }
+            }
             Op::Roll => self.roll(rig),
             Op::Switch => self.switch(rig),
             Op::Wait => rig.world.set_now(env::Clock::now(&*rig.world) + std::time::Duration::from_secs(1)),
@@ -140,13 +153,19 @@ impl Model {
     }
 
     fn create(&mut self, rig: &Rig) {
+        self.create_with(rig, Durability::Flush);
+    }
+
+    fn create_with(&mut self, rig: &Rig, durability: Durability) {
         if rig.dir.is_offline() {
             return;
         }
         self.generation += 1;
         self.main = format!("a{}", self.generation);
-        rig.create_with(&self.main, LogConfig::default());
-        self.logs.insert(self.main.clone(), LogModel::default());
+        rig.create_with(&self.main, LogConfig { durability, ..LogConfig::default() });
+        let is_relaxed = durability == Durability::Relaxed;
+        let model = LogModel { is_relaxed, was_relaxed: is_relaxed, ..LogModel::default() };
+        self.logs.insert(self.main.clone(), model);
     }
 
     fn with_main(&mut self, rig: &Rig, act: impl FnOnce(&mut LogModel, &Arc<Log>)) {
