@@ -132,7 +132,11 @@ fn a_relaxed_topic_is_acknowledged_at_once() {
     simulate(|world| async move {
         let replica = Replica::start(&world, &[("durability", "relaxed")]);
         let partition = replica.partition();
-        let appended = append(&partition, &batch(0), Acks::All).expect("it leads");
+        // It opens when the disk knows that there is such a log.
+        let origin = Origin::Client { produce_version: 9 };
+        let mut decompressor = Decompressor::default();
+        let appended = partition.append_when_open(&batch(0), origin, Acks::All, Timestamp(2), &mut decompressor).await;
+        let appended = appended.expect("it leads");
         assert!(partition.is_acknowledged(Acks::All, appended.end).expect("it leads"));
         assert!(read(&partition, 0, Visibility::Uncommitted).await.expect("no error").size_bytes > 0);
     });
