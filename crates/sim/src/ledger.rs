@@ -257,6 +257,7 @@ impl Ledger {
         let promised = self.topic(topic).promise == Promise::Durable;
         if let Some(mark) = self.sent_mark(topic, partition, key)
             && promised
+            && !self.may_begin_above(topic, partition, offset)
         {
             self.check_durable(mark, || format!("{place}: {key} was acknowledged at {offset}"));
         }
@@ -293,6 +294,7 @@ impl Ledger {
         );
         if let Some(mark) = sent.mark
             && promised
+            && !self.may_begin_above(topic, partition, base)
         {
             self.check_durable(mark, || format!("{place}: {key} at {base} was read"));
         }
