@@ -68,6 +68,5 @@ pub(crate) fn of_rules(config: &TopicConfig) -> Rules {
         timestamp_after_max_ms: config.timestamp_after_max_ms,
         timestamp_before_max_ms: config.timestamp_before_max_ms,
         timestamp_type: config.timestamp_type,
-        ..Rules::default()
     }
 }

@@ -90,7 +90,7 @@ fn print_counts(passed: &[&(Summary, Report)]) {
         return;
     }
     println!("{:>28} {:>10} {:>10} {:>12}", "per seed", "least", "most", "in all");
-    let mut row = |what: &str, of: fn(&(Summary, Report)) -> u64| {
+    let row = |what: &str, of: fn(&(Summary, Report)) -> u64| {
         let values = passed.iter().map(|one| of(one));
         let (least, most) = (values.clone().min().unwrap_or(0), values.clone().max().unwrap_or(0));
         println!("{what:>28} {least:>10} {most:>10} {:>12}", values.sum::<u64>());

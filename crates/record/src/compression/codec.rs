@@ -24,7 +24,7 @@ pub(super) struct Decoders {
 /// Where the codec stands in one body.
 pub(super) enum Source<'a> {
     None(&'a [u8]),
-    Gzip(GzDecoder<&'a [u8]>),
+    Gzip(Box<GzDecoder<&'a [u8]>>),
     Snappy(snappy::Stream<'a>),
     Lz4(lz4::Frame<'a>),
     Zstd { bytes: &'a [u8], read: usize },
@@ -45,7 +45,7 @@ impl Decoders {
     ) -> Result<Source<'a>, CompressionError> {
         Ok(match compression {
             Compression::None => Source::None(bytes),
-            Compression::Gzip => Source::Gzip(GzDecoder::new(bytes)),
+            Compression::Gzip => Source::Gzip(Box::new(GzDecoder::new(bytes))),
             Compression::Snappy => Source::Snappy(snappy::Stream::new(bytes)?),
             Compression::Lz4 => Source::Lz4(lz4::Frame::new(bytes)?),
             Compression::Zstd => {
