@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
-use env::Clock;
 use record::{BatchBuilder, Decompressor, LeaderEpoch, Offset, Timestamp, TopicId, TopicPartition};
 use storage::validate::{Origin, Rules, validate};
 use storage::{Identity, LogConfig, LogDir, LogListener, Settings};

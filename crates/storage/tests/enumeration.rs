@@ -4,6 +4,7 @@
 //!
 //! Bounded so that it runs with every `cargo test`, where sequences of three are a sample; `OTTLA_ENUMERATION=10` makes ten
 //! times as much of it, and all sequences of three.
+#[allow(dead_code, reason = "two tests share it, and each uses a part")]
 mod enumeration_model;
 mod rig;
 

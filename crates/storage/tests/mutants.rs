@@ -1,5 +1,6 @@
 //! Planted bugs: the enumeration finds each of them, or it is no test of anything. Prints after how many sequences.
 #![cfg(feature = "mutants")]
+#[allow(dead_code, reason = "two tests share it, and each uses a part")]
 mod enumeration_model;
 mod rig;
 
