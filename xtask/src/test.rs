@@ -13,12 +13,11 @@ const STEPS: &[(&str, &str)] = &[
     ("licences", "permissive all"),
     ("clippy", "no warning"),
     ("unit", "unit, conformance and oracle tests"),
-    ("simulation", "whole brokers killed, without power, with bugs planted"),
+    ("simulation", "whole brokers, killed and without power"),
     ("clients", "real clients against the release binary"),
 ];
 
 const SEEDS: &str = "200";
-const SEEDS_PER_BUG: &str = "4";
 
 struct Outcome {
     passed: u64,
@@ -142,18 +141,15 @@ fn unit(root: &Path, complete: bool) -> Outcome {
     outcome
 }
 
-/// Seeds that all pass, and planted bugs that are all found. Optimised, with assertions and overflow checks on.
+/// Seeds that all pass. Optimised, with assertions and overflow checks on. Planted bugs are found by storage's enumeration
+/// (`tests/mutants.rs`); `cargo run --profile sim -p sim -- bugs` says in how many seeds the simulation finds each.
 fn simulation(root: &Path) -> Outcome {
-    let mut outcome = Outcome { passed: 0, failed: 0, skipped: 0 };
-    for arguments in [["seeds", "--count", SEEDS], ["bugs", "--count", SEEDS_PER_BUG]] {
-        let mut command = cargo(root);
-        command.args(["run", "--quiet", "--profile", "sim", "--package", "sim", "--"]).args(arguments);
-        match command.status() {
-            Ok(status) if status.success() => outcome.passed += 1,
-            _ => outcome.failed += 1,
-        }
+    let mut command = cargo(root);
+    command.args(["run", "--quiet", "--profile", "sim", "--package", "sim", "--", "seeds", "--count", SEEDS]);
+    match command.status() {
+        Ok(status) if status.success() => Outcome { passed: 1, failed: 0, skipped: 0 },
+        _ => Outcome { passed: 0, failed: 1, skipped: 0 },
     }
-    outcome
 }
 
 /// Builds the release binary and runs every real client against it.
