@@ -308,3 +308,27 @@ fn two_processes_on_one_directory_and_strangers_are_told() {
     let opened = storage::LogDir::open(&env, std::path::Path::new(rig::ROOT), &other, settings());
     assert!(matches!(opened, Err(OpenError::Meta(storage::MetaError::Foreign { key: "node.id", .. }))));
 }
+
+#[test]
+fn a_full_disk_refuses_produces_and_takes_them_again_when_there_is_room() {
+    let rig = Rig::new(settings());
+    let log = rig.create("a");
+    let other = rig.create("b");
+    append(&log, &batch(1, 1, 1000)).unwrap();
+    rig.run_for(Duration::from_secs(2));
+    rig.disk.set_free_bytes(32 << 10);
+    for tag in 0..40 {
+        append(&log, &batch(tag, 1, 2000)).unwrap(); // Let in before anybody has noticed.
+    }
+    rig.run_for(Duration::from_secs(5));
+    assert!(!rig.dir.admits(1) && rig.dir.refuses_produce() && !rig.dir.is_offline());
+    assert_eq!(log.ends().durable_end, log.ends().log_end, "the lane was written in advance");
+    let before = contents(&log);
+    assert_eq!(rig.wait(rig.dir.delete_log(&other)), Ok(()), "deletes go on");
+    rig.disk.set_free_bytes(1 << 30);
+    rig.run_for(Duration::from_secs(5));
+    assert!(rig.dir.admits(1) && !rig.dir.refuses_produce());
+    assert_eq!(rig.dir.memory_in_use(), 0, "what waited is written");
+    let rig = Rig::on(rig.disk.power_loss(&mut Chance::new(9)), settings()).unwrap();
+    assert_eq!(contents(&rig.log("a")), before);
+}

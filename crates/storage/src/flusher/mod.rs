@@ -103,6 +103,8 @@ pub(crate) struct Flusher {
     dirty_directories: BTreeSet<Arc<Path>>,
     /// While a file system is full, pieces wait until then.
     full_until: Option<Instant>,
+    /// When the free space is looked at again.
+    space_at: Instant,
     retention_at: Instant,
     /// A checkpoint's step and a piece take turns.
     turn: bool,
@@ -130,6 +132,7 @@ enum Trouble {
 type Step = Result<Did, Trouble>;
 
 const FULL_RETRY: Duration = Duration::from_secs(1);
+const SPACE_CHECK: Duration = Duration::from_secs(1);
 
 impl Flusher {
     pub fn new(shared: Arc<Shared>, registry: Arc<Registry>, checkpoints: Checkpoints) -> Self {
@@ -169,6 +172,7 @@ impl Flusher {
             dirty,
             dirty_directories,
             full_until: None,
+            space_at: now,
             retention_at,
             turn: false,
             closing: None,
@@ -205,7 +209,8 @@ impl Flusher {
                 Self::step_closing,
             ]
         };
-        let mut soonest = None::<Instant>;
+        self.check_space();
+        let mut soonest = self.shared.is_full().then_some(self.space_at);
         for part in parts {
             match part(self) {
                 Ok(Did::Nothing) => {}
@@ -221,6 +226,20 @@ impl Flusher {
             }
         }
         Ok(soonest.map_or(Did::Nothing, Did::Later))
+    }
+
+    /// Produces are refused while what is let in might not find its place (rule 12). What the disk does not tell is not
+    /// held against it: a write that finds no space says so itself.
+    fn check_space(&mut self) {
+        let now = self.now();
+        if now < self.space_at {
+            return;
+        }
+        self.space_at = now + SPACE_CHECK;
+        if let Ok(space) = self.shared.env.disk.space(&self.shared.path) {
+            let needed = self.shared.settings.free_bytes_min + self.shared.budget.used() as u64;
+            self.shared.set_full(space.free_bytes < needed || self.full_until.is_some());
+        }
     }
 
     /// Nobody is told anything by this directory any more, except that.

@@ -159,7 +159,6 @@ impl Flusher {
             state.tail.forget_below(end, &self.shared.budget);
             step_over_roll(&mut state);
         }
-        self.shared.set_full(false);
         count(&self.shared.counters.pieces, 1);
         count(&self.shared.counters.piece_bytes, size_bytes as u64);
         Ok(Did::Something)
