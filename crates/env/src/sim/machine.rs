@@ -35,6 +35,8 @@ struct State {
     boot: Option<Arc<Boot>>,
     /// What the next boot begins with, while the machine is down.
     disk: Disk,
+    /// The last process's view of it.
+    ended: Option<Disk>,
     chance: Chance,
     waiting_for_down: Vec<Waker>,
     /// Connections that a power loss cut: their peers do not know yet.
@@ -61,7 +63,7 @@ impl MachineCore {
         let mut chance = core.fork_chance();
         let empty = Disk::new(chance.next_u64());
         let disk = disk.unwrap_or(empty);
-        let state = State { boot: None, disk, chance, waiting_for_down: Vec::new(), cut: Vec::new() };
+        let state = State { boot: None, disk, ended: None, chance, waiting_for_down: Vec::new(), cut: Vec::new() };
         Arc::new(Self {
             core: core.clone(),
             id,
@@ -95,6 +97,7 @@ impl MachineCore {
         let Some(boot) = state.boot.take() else { return };
         boot.state.store(how, Ordering::Relaxed);
         let waiting = std::mem::take(&mut state.waiting_for_down);
+        state.ended = Some(boot.disk.clone());
         state.disk = match how {
             KILLED => boot.disk.kill(),
             _ => boot.disk.power_loss(&mut state.chance),
@@ -110,15 +113,18 @@ impl MachineCore {
     }
 
     pub fn forget_disk(&self) {
-        lock(&self.state).disk = Disk::default();
+        let mut state = lock(&self.state);
+        let (disk, ended) = (std::mem::take(&mut state.disk), state.ended.take());
+        drop(state);
+        disk.forget();
+        ended.iter().for_each(Disk::forget);
     }
 
     /// The end of the world: nothing of this machine refers to another any more.
     pub fn tear_down(&self) {
         self.go_down(WITHOUT_POWER);
-        let mut state = lock(&self.state);
-        let cut = std::mem::take(&mut state.cut);
-        drop(state);
+        self.forget_disk();
+        let cut = std::mem::take(&mut lock(&self.state).cut);
         drop(cut);
     }
 }
@@ -155,7 +161,9 @@ impl Machine {
         });
         state.boot = Some(boot.clone());
         let cut = std::mem::take(&mut state.cut);
+        let ended = state.ended.take();
         drop(state);
+        ended.iter().for_each(Disk::forget);
         for (link, side) in cut {
             link.reset(side.other());
         }

@@ -255,6 +255,14 @@ impl Disk {
 
     // For the executor.
 
+    /// Its process is gone: whoever still holds this view, in a circle that nobody will ever break, holds nothing.
+    pub(super) fn forget(&self) {
+        let mut empty = State::new(0);
+        empty.power = Power::Off;
+        let before = std::mem::replace(&mut *self.state(), empty);
+        drop(before);
+    }
+
     pub fn set_wall_ms(&self, wall_ms: i64) {
         self.state().wall_ms = wall_ms;
     }
