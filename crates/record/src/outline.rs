@@ -20,7 +20,7 @@ pub struct OutlineWalk {
     place: Place,
     record_bytes_max: usize,
     /// The record that the window ended in.
-    large: Option<LargeRecord>,
+    large: Option<Box<LargeRecord>>,
 }
 
 pub enum Outlined {
@@ -75,7 +75,7 @@ impl OutlineWalk {
         }
         if size > WHOLE_RECORD_BYTES_MAX {
             *window = rest;
-            self.large = Some(LargeRecord::new(size));
+            self.large = Some(Box::new(LargeRecord::new(size)));
             return self.next_of_large(window, is_all);
         }
         Ok(Outlined::NeedsMore)
