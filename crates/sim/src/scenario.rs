@@ -68,13 +68,15 @@ const FAULTS: [Fault; 11] = [
 /// Between two faults, what a power loss would leave is judged so often,
 const IMAGES_PER_FAULT: u64 = 1;
 /// and, so often in all, right after a file of the lane was taken again.
-const IMAGES_AFTER_RECYCLING_MAX: u64 = 6;
+const IMAGES_AFTER_RECYCLING_MAX: u64 = 8;
 /// A broker that was asked to stop has stopped by then.
 const STOP_MAX: Duration = Duration::from_secs(5);
 /// A relaxed topic may lose what it acknowledged in so much time before a power loss: the window, and what the disk and
 /// our looking at it may take.
 const RELAXED_WINDOW: Duration = Duration::from_millis(100);
 const RELAXED_SLACK: Duration = Duration::from_millis(400);
+/// A seed takes some 200,000; one that takes so many goes round in circles.
+const EVENTS_MAX: u64 = 5_000_000;
 /// Nothing acknowledged for so long, with the broker up, is a broker that hangs.
 const STALL_MAX: Duration = Duration::from_secs(60);
 
@@ -87,6 +89,18 @@ struct Run {
     observer: Observer,
     chance: Chance,
     summary: Summary,
+}
+
+/// How fast the disk and the network of a seed are, and how evenly.
+pub fn world_settings(seed: u64) -> env::sim::Settings {
+    let mut chance = Chance::new(seed ^ 0x5eed_0002);
+    env::sim::Settings {
+        hiccup_probability: *chance.pick(&[0.0005, 0.002, 0.01]),
+        network_hiccup_probability: *chance.pick(&[0.0005, 0.002, 0.01]),
+        slow_sync_probability: *chance.pick(&[0.003, 0.01, 0.05]),
+        events_max: EVENTS_MAX,
+        ..env::sim::Settings::seed(seed)
+    }
 }
 
 pub async fn run(world: World, plan: Plan) -> Summary {
@@ -208,6 +222,12 @@ impl Run {
                 let fault = faults.swap_remove(self.chance.index(faults.len()));
                 self.strike(fault).await;
                 self.start_again().await;
+                if self.chance.happens(0.6) {
+                    // What recovery believed must be durable by the time that it is served.
+                    let soon = Duration::from_micros(self.chance.in_range(1_000..40_000));
+                    self.world.sleep(soon).await;
+                    self.judge_image().await;
+                }
             }
         }
     }
@@ -233,7 +253,7 @@ impl Run {
             let recycled_now = self.observer.observed().lane_files_recycled;
             if recycled_now > recycled
                 && self.summary.images_after_recycling < IMAGES_AFTER_RECYCLING_MAX
-                && self.chance.happens(0.1)
+                && self.chance.happens(0.2)
             {
                 self.summary.images_after_recycling += 1;
                 self.judge_image().await;
