@@ -9,6 +9,8 @@ from kafka.coordinator.assignors.roundrobin import RoundRobinPartitionAssignor
 from client import GIVE_UP_MS, Acks, Journal, asked_to_stop, flights
 
 IN_FLIGHT_MAX = 20_000
+# As in ../python/kafka_python_checks.py: with a short one a member is lost in the middle of joining.
+POLL_MS = 2_000
 
 
 def produce(bootstrap, topic, path, per_second):
@@ -53,7 +55,7 @@ def consume(bootstrap, topic, group, journal_path, stop_file):
             journal.revoked()
     consumer.subscribe([topic], listener=Listener())
     while not asked_to_stop(stop_file):
-        for batch in consumer.poll(200).values():
+        for batch in consumer.poll(POLL_MS).values():
             for r in batch:
                 journal.record(r.partition, r.offset, r.key, r.timestamp, r.value)
         if journal.commit_is_due():
