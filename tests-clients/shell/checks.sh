@@ -23,12 +23,13 @@ check() { # NAME FUNCTION [ARGUMENT..]
   unset IFS
   # `set -e` means nothing inside of a condition: hence a process of its own.
   (set -e; "$@") >"$work/check.out" 2>&1 &
-  local process=$! code=0
+  local process=$! code=0 began=$SECONDS
   (sleep $check_seconds_max; kill "$process" 2>/dev/null) >/dev/null 2>&1 &
   local watch=$!
   wait $process || code=$?
   kill $watch 2>/dev/null
   wait $watch 2>/dev/null
+  ((SECONDS - began < 5)) || echo "# $name: $((SECONDS - began)) s"
   if ((code == 0)); then
     echo "ok - $name"
   else
