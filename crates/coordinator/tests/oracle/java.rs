@@ -3,6 +3,7 @@
 use std::io::{BufReader, BufWriter, Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::sync::Mutex;
 
 /// What a command brought about: answers by ticket, and records as key and value.
 #[derive(Debug, Default)]
@@ -118,6 +119,9 @@ fn put_text(out: &mut Vec<u8>, text: &str) {
 
 /// The folder of Kafka's jars that the tests of `protocol` use too, fetched by maven if they were not here before.
 fn find_jars() -> Result<PathBuf, String> {
+    // Tests of one process fetch to one folder.
+    static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+    let _mine = ONE_AT_A_TIME.lock();
     run(Command::new("java").arg("-version"))?;
     let crates = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     let pom = crates.join("protocol/tests/oracle/pom.xml");

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::Mutex;
 
 /// A folder of jars that `tests-clients` keeps or, where it has none, one of our own, fetched by Maven. `jar` is how
 /// the name of one of them begins. `None` if they cannot be had: that has been said then.
@@ -17,10 +18,10 @@ pub fn jars(what: &str, jar: &str) -> Option<PathBuf> {
 }
 
 fn find(what: &str, jar: &str) -> Result<PathBuf, String> {
-    let works = |command: &mut Command| command.output().is_ok_and(|output| output.status.success());
-    if !works(Command::new("javac").arg("-version")) {
-        return Err("no `javac` on this machine (Debian: openjdk-17-jdk-headless)".to_string());
-    }
+    // Tests of one process fetch to one folder.
+    static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+    let _mine = ONE_AT_A_TIME.lock();
+    run(Command::new("javac").arg("-version"))?;
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
     let cache = root.join("target/cache");
     let has_jar = |folder: &Path| {
@@ -37,21 +38,23 @@ fn find(what: &str, jar: &str) -> Result<PathBuf, String> {
         return Ok(own);
     }
     let beside = cache.join(format!("storage-{what}.{}", std::process::id()));
-    let fetched = works(
-        Command::new("mvn")
-            .args(["-q", "-B", "-f"])
-            .arg(root.join(format!("tests-clients/java/poms/kafka-{what}.xml")))
-            .arg("dependency:copy-dependencies")
-            .arg(format!("-DoutputDirectory={}", beside.display())),
-    );
-    if !fetched {
-        return Err(format!("Kafka's {what} jars cannot be fetched (Debian: maven)"));
-    }
-    // Another test may have been faster.
+    run(Command::new("mvn")
+        .args(["-q", "-B", "-f"])
+        .arg(root.join(format!("tests-clients/java/poms/kafka-{what}.xml")))
+        .arg("dependency:copy-dependencies")
+        .arg(format!("-DoutputDirectory={}", beside.display())))?;
+    // Another process may have been faster.
     if std::fs::rename(&beside, &own).is_err() {
         let _ = std::fs::remove_dir_all(&beside);
     }
     if has_jar(&own) { Ok(own) } else { Err(format!("{} is not whole", own.display())) }
+}
+
+fn run(command: &mut Command) -> Result<(), String> {
+    let name = command.get_program().to_string_lossy().into_owned();
+    let output = command.output().map_err(|error| format!("no `{name}` on this machine: {error}"))?;
+    let said = || [output.stdout.as_slice(), &output.stderr].map(String::from_utf8_lossy).concat();
+    if output.status.success() { Ok(()) } else { Err(format!("{name} fails: {}", said().trim().replace('\n', "; "))) }
 }
 
 /// Removed when dropped.
