@@ -15,7 +15,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "python"))
 
-from batches import batch, record
+from batches import SOME_TIME, batch, record
 from checks import BOOTSTRAP, run, unique
 from connection import Closed, Connection
 from scenes import fetch, list_offsets, produce
@@ -25,6 +25,7 @@ MIB = 1 << 20
 # Fewer than Kafka lets wait to be accepted (socket.listen.backlog.size 50): above, the kernel makes them wait a second.
 ARRIVE_TOGETHER = 25
 IDLE_CONNECTIONS, SLOW_SENDERS = 10_000, 1_000
+MAX_TIMESTAMP = -3  # ListOffsets: of the record with the greatest timestamp.
 BOMB_BYTES, BOMBS_AT_ONCE = 192 * MIB, 4
 FRAME_BYTES_MAX = 104_857_600
 # What others may be kept waiting: two cores are busy with the attack itself.
@@ -252,6 +253,12 @@ def large_bomb(schemas):
         answer = connection.ask("Produce", 9, produce(topic, batch(count=1, codec="zstd", payload=payload)))
         part = answer["responses"][0]["partitionResponses"][0]
         assert (part["errorCode"], part["baseOffset"]) == (0, 0), part
+        # Who looks into it later holds no more of it.
+        with Growth(BOMB_BYTES):
+            for time_of_interest in (SOME_TIME, MAX_TIMESTAMP):
+                answer = connection.ask("ListOffsets", 7, list_offsets(topic, time_of_interest))
+                part = answer["topics"][0]["partitions"][0]
+                assert (part["errorCode"], part["offset"], part["timestamp"]) == (0, 0, SOME_TIME), part
 
 
 def garbage(schemas):

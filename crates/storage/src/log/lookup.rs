@@ -2,7 +2,7 @@
 //! the reader's thread, since indexes may be cold.
 use std::sync::Arc;
 
-use record::{BatchView, Decompressor, Offset, Records, Timestamp};
+use record::{BatchView, Decompressor, Offset, Timestamp};
 
 use super::{Log, ReadError};
 use crate::segment::{Segment, TimestampOffset, Written};
@@ -11,9 +11,6 @@ use crate::tail::TailBatch;
 
 /// A segment, and how far its file reaches.
 type InFile = (Arc<Segment>, Written);
-
-/// What a batch may become when it is looked into.
-const DECOMPRESSED_BYTES_MAX: usize = 256 << 20;
 
 impl Log {
     /// The first record with this timestamp or a later one; none at or above `up_to`.
@@ -93,21 +90,13 @@ impl Log {
     }
 }
 
-/// Of a batch that has a record with this timestamp or a later one.
+/// Of a batch in memory that may have a record with this timestamp or a later one.
 fn first_in_batch(
     batch: &BatchView<'_>,
     timestamp: Timestamp,
     from: Offset,
     decompressor: &mut Decompressor,
 ) -> Result<Option<TimestampOffset>, ReadError> {
-    let failed = |error: &dyn std::fmt::Display| ReadError::Io(format!("offset {}: {error}", batch.base_offset()));
-    let body = decompressor.body(batch, DECOMPRESSED_BYTES_MAX).map_err(|error| failed(&error))?;
-    for record in Records::new(batch, body).map_err(|error| failed(&error))? {
-        let record = record.map_err(|error| failed(&error))?;
-        if record.timestamp >= timestamp && record.offset >= from {
-            let leader_epoch = batch.partition_leader_epoch();
-            return Ok(Some(TimestampOffset { timestamp: record.timestamp, offset: record.offset, leader_epoch }));
-        }
-    }
-    Ok(None)
+    TimestampOffset::find(batch, timestamp, from, decompressor)
+        .map_err(|fault| ReadError::Io(format!("offset {}: {fault}", batch.base_offset())))
 }

@@ -2,7 +2,9 @@
 //! Reads and decompresses single batches; always waits for the disk.
 
 use env::File;
-use record::{BatchView, Decompressor, LeaderEpoch, Offset, Records, Timestamp};
+use record::{
+    BatchView, BodyReader, Decompressor, LeaderEpoch, Offset, OutlineWalk, Outlined, RecordOutline, Timestamp,
+};
 
 use super::entry::TimeEntry;
 use super::error::Fault;
@@ -19,11 +21,9 @@ pub struct TimestampOffset {
     pub leader_epoch: LeaderEpoch,
 }
 
-/// Beyond this a stored batch is not decompressed; validation has let none in.
-const DECOMPRESSED_BYTES_MAX: usize = 1 << 30;
-
 impl TimestampOffset {
-    /// The first record of a batch that is at or above `from` and not older than `target`.
+    /// The first record of a batch that is at or above `from` and not older than `target`. Whatever the body grows to,
+    /// a piece of it is held.
     pub fn find(
         batch: &BatchView<'_>,
         target: Timestamp,
@@ -33,15 +33,29 @@ impl TimestampOffset {
         if batch.max_timestamp() < target || batch.last_offset() < from {
             return Ok(None);
         }
-        let body = decompressor.body(batch, DECOMPRESSED_BYTES_MAX)?;
-        for record in Records::new(batch, body)? {
-            let record = record?;
-            if record.timestamp >= target && record.offset >= from {
-                let leader_epoch = batch.partition_leader_epoch();
-                return Ok(Some(TimestampOffset { timestamp: record.timestamp, offset: record.offset, leader_epoch }));
+        let mut body = BodyReader::new(decompressor, batch, usize::MAX, false)?;
+        let mut records = OutlineWalk::new(batch, usize::MAX)?;
+        loop {
+            let window = body.window();
+            let mut rest = window;
+            let outlined = records.next(&mut rest, body.is_all_there())?;
+            let taken_bytes = window.len() - rest.len();
+            body.take(taken_bytes);
+            match outlined {
+                Outlined::Record(RecordOutline { offset, timestamp, .. }) if timestamp >= target && offset >= from => {
+                    return Ok(Some(TimestampOffset {
+                        timestamp,
+                        offset,
+                        leader_epoch: batch.partition_leader_epoch(),
+                    }));
+                }
+                Outlined::Record(_) => {}
+                Outlined::NeedsMore => {
+                    body.more()?;
+                }
+                Outlined::End => return Ok(None),
             }
         }
-        Ok(None)
     }
 }
 
