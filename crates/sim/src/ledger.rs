@@ -330,8 +330,12 @@ impl Ledger {
             return;
         }
         if let Some(known) = known {
-            panic!("{place}: {key} is at {base}, and at {known} too");
+            // Read before a power loss, lost in it, and sent again because nobody had acknowledged it.
+            let why = format!("{key} is at {base}, and at {known} too");
+            assert!(ledger.partitions[partition].held[&known].heard.life < heard.life, "{place}: {why}");
+            self.lose_from(topic, partition, known, heard.life, &why);
         }
+        let ledger = self.topic(topic);
         // Whatever else was known to be here, or above, must be what a power loss was allowed to take.
         let before = ledger.partitions[partition].held.range(..base).next_back();
         let from = before.filter(|(_, held)| held.end > base).map_or(base, |(before, _)| *before);
