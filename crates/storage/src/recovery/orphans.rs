@@ -1,0 +1,54 @@
+//! Log directories that no record accounts for.
+use std::io::ErrorKind;
+use std::path::Path;
+
+use env::Disk;
+
+use super::map::Maps;
+use super::{OpenError, io_error, sync_dir};
+use crate::layout;
+use crate::shared::Shared;
+
+/// Directories of deleted logs go. What nothing accounts for is kept for people to look at, out of the way, and its
+/// identity is never used again.
+pub(super) fn set_orphans_aside(shared: &Shared, maps: &mut Maps) -> Result<(), OpenError> {
+    let disk = &*shared.env.disk;
+    let root = &shared.path;
+    let known_before = maps.next_log_id;
+    for entry in disk.read_dir(root).map_err(|error| io_error(root, &error))? {
+        let Some(log_id) = layout::parse_log_dir(&entry.name).filter(|_| entry.is_dir) else { continue };
+        maps.next_log_id = maps.next_log_id.max(log_id.saturating_add(1));
+        if maps.logs.contains_key(&log_id) {
+            continue;
+        }
+        let path = root.join(&entry.name);
+        if log_id < known_before {
+            remove_dir_all(disk, &path)?;
+            continue;
+        }
+        let aside = root.join(layout::SET_ASIDE);
+        match disk.create_dir(&aside) {
+            Err(error) if error.kind() != ErrorKind::AlreadyExists => return Err(io_error(&aside, &error)),
+            _ => {}
+        }
+        tracing::warn!(directory = %path.display(), "no record speaks of this log: set aside");
+        let mut to = aside.join(&entry.name);
+        for attempt in 1.. {
+            match disk.read_dir(&to) {
+                Err(error) if error.kind() == ErrorKind::NotFound => break,
+                _ => to = aside.join(format!("{}.{attempt}", entry.name)),
+            }
+        }
+        disk.rename(&path, &to).map_err(|error| io_error(&path, &error))?;
+        sync_dir(disk, &aside)?;
+    }
+    Ok(())
+}
+
+fn remove_dir_all(disk: &dyn Disk, path: &Path) -> Result<(), OpenError> {
+    for entry in disk.read_dir(path).map_err(|error| io_error(path, &error))? {
+        let path = path.join(&entry.name);
+        disk.remove_file(&path).map_err(|error| io_error(&path, &error))?;
+    }
+    disk.remove_dir(path).map_err(|error| io_error(path, &error))
+}

@@ -1,0 +1,63 @@
+//! Names and lengths of a log's files, made what the repair has come to.
+use std::io::ErrorKind;
+use std::sync::Arc;
+
+use record::{Offset, Timestamp};
+
+use super::{Log, OpenError, Repair};
+use crate::segment::{FileKind, Segment, Summary, parse_file_name};
+
+impl Repair {
+    /// Cuts what is beyond the end, and syncs.
+    pub(super) fn settle_files(&self, log: &Log) -> Result<(), OpenError> {
+        for segment in &log.segments {
+            match segment.cut_files() {
+                Ok(()) => {}
+                // A segment of which nothing was written yet.
+                Err(error) if error.io_kind() == Some(ErrorKind::NotFound) && segment.summary().size_bytes == 0 => {}
+                Err(error) => return Err(OpenError::Segment(error.to_string())),
+            }
+            // Also where nothing was written: what is seen of the file may be in the cache only, its length too.
+            let is_touched = segment.base_offset() >= self.synced.place.segment;
+            if (segment.is_dirty() || is_touched) && segment.file().is_ok() {
+                segment.sync().map_err(|error| OpenError::Segment(error.to_string()))?;
+            }
+        }
+        self.env.disk.sync_dir(&self.directory).map_err(|error| self.io(error))
+    }
+
+    /// Segments behind the end hold nothing that was acknowledged. Returns how many bytes they had.
+    pub(super) fn remove_beyond(&self, log: &Log) -> Result<u64, OpenError> {
+        let first = log.segments[0].base_offset();
+        let last = log.segments.back().expect("a log has a segment").base_offset();
+        let mut bytes = 0;
+        for entry in self.env.disk.read_dir(&self.directory).map_err(|error| self.io(error))? {
+            let Some((base, kind)) = parse_file_name(&entry.name) else { continue };
+            let is_known = log.segments.iter().any(|segment| segment.base_offset() == base);
+            if base > last || !is_known && base > first {
+                let path = self.directory.join(&entry.name);
+                if kind == FileKind::Log && base > last {
+                    let file = self.env.disk.open(&path, env::OpenOptions::READ).map_err(|error| self.io(error))?;
+                    bytes += file.len().map_err(|error| self.io(error))?;
+                }
+                self.env.disk.remove_file(&path).map_err(|error| self.io(error))?;
+            }
+        }
+        Ok(bytes)
+    }
+
+    pub(super) fn dropped(&self, log: &Log) -> Result<Vec<Arc<Segment>>, OpenError> {
+        let first = log.segments[0].base_offset();
+        let bases = self.segment_files()?.into_iter().filter(|base| *base < first);
+        Ok(bases.map(|base| self.segment(Summary::empty(base, Timestamp::NONE))).collect())
+    }
+
+    pub(super) fn segment_files(&self) -> Result<Vec<Offset>, OpenError> {
+        let entries = match self.env.disk.read_dir(&self.directory) {
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
+            other => other.map_err(|error| self.io(error))?,
+        };
+        let log_file = |name: &str| parse_file_name(name).filter(|(_, kind)| *kind == FileKind::Log);
+        Ok(entries.iter().filter_map(|entry| log_file(&entry.name)).map(|(base, _)| base).collect())
+    }
+}

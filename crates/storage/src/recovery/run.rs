@@ -1,0 +1,161 @@
+//! The end of a recovery: what was accepted is written again and synced, and a new run begins behind it.
+use std::io::IoSlice;
+use std::path::Path;
+use std::sync::Arc;
+
+use env::{Disk, OpenOptions};
+
+use super::pieces::directory_of;
+use super::{OpenError, io_error, sync_dir};
+use crate::journal::lane::{Slot, slot_path};
+use crate::journal::walk::{Walked, WalkedBody, Walker};
+use crate::journal::{BLOCK, GroupBuilder, GroupKind, Lane, LaneSpace};
+use crate::layout;
+use crate::segment::{FileKind, file_name};
+use crate::settings::Mutant;
+use crate::shared::Shared;
+
+/// Groups that no header calls durable may be in a cache only, and so may their direct pieces: written again, and synced,
+/// they are not. Before that nothing may be done that they ask for.
+pub(super) fn make_durable(
+    shared: &Shared,
+    slots: &[Slot],
+    walker: &mut Walker<'_>,
+    walked: &Walked,
+) -> Result<(), OpenError> {
+    let disk = &*shared.env.disk;
+    let directory = shared.path.join(layout::LANE);
+    let io = |error: std::io::Error| io_error(&directory, &error);
+    if shared.settings.has(Mutant::PublishUnsyncedAfterRecovery) {
+        return Ok(());
+    }
+    sync_dir(disk, &directory)?;
+    let mut touched: Vec<u32> = Vec::new();
+    for group in walked.groups.iter().filter(|group| group.number > walked.durable_group) {
+        let slot = slots.iter().find(|slot| slot.number == group.place.slot).expect("the walk came through it");
+        let copy = walker.group_bytes(group)?;
+        let mut aligned = env::AlignedBuffer::new(copy.len());
+        aligned[..copy.len()].copy_from_slice(copy);
+        slot.file.write_all_at(&[IoSlice::new(&aligned[..copy.len()])], group.place.at).map_err(io)?;
+        touched.push(slot.number);
+    }
+    for slot in slots.iter().filter(|slot| touched.contains(&slot.number)) {
+        slot.file.sync_data().map_err(io)?;
+    }
+    for record in walked.records.iter().filter(|record| record.group > walked.durable_group) {
+        let WalkedBody::Identity { place, size_bytes, .. } = &record.body else { continue };
+        let Some(directory) = directory_of(shared, record.log_id)? else { continue };
+        let path = directory.join(file_name(place.segment, FileKind::Log));
+        let io = |error: std::io::Error| io_error(&path, &error);
+        let file = disk.open(&path, OpenOptions::WRITE).map_err(io)?;
+        let mut bytes = vec![0; *size_bytes as usize];
+        let read = file.read_at(&mut bytes, place.position.into()).map_err(io)?;
+        file.write_all_at(&[IoSlice::new(&bytes[..read])], place.position.into()).map_err(io)?;
+        file.sync_data().map_err(io)?;
+    }
+    Ok(())
+}
+
+/// Opens a new run behind what was accepted. From here on the lane may be written.
+pub(super) fn open_run(
+    shared: &Arc<Shared>,
+    slots: &[Slot],
+    heads: &[Option<u64>],
+    walked: &Walked,
+    oldest: u64,
+) -> Result<Lane, OpenError> {
+    let disk = &*shared.env.disk;
+    let directory = shared.path.join(layout::LANE);
+    let io = |error: std::io::Error| io_error(&directory, &error);
+    let mut space = space_of(shared, slots, heads, walked, oldest);
+    let run = shared.env.rng.next_u64();
+    let current = space.used.back().expect("the lane has a file").0.clone();
+    let mut lane = Lane::new(run, current, walked.end, walked.end.number - 1);
+    if !lane.make_room(&mut space, BLOCK as u64) {
+        // All files are full of what is needed: the opening group gets one of its own.
+        let slot = extra_slot(disk, &directory, shared.settings.lane_file_bytes, &mut space)?;
+        space.free.push_back(slot);
+        assert!(lane.make_room(&mut space, BLOCK as u64), "a new file has room");
+    }
+    let mut builder = GroupBuilder::new(run, BLOCK);
+    let (header, place) = lane.next_header(GroupKind::Opening);
+    let header = builder.header(header, place);
+    let (bytes, crc) = builder.finish(header);
+    lane.write(bytes, crc).map_err(io)?;
+    lane.file().sync_data().map_err(io)?;
+    lane.durable_group = lane.next_number() - 1;
+    space.published = lane.point();
+    space.wanted_bytes = None;
+    space.written_bytes = walked.groups.iter().map(|group| group.size_bytes).sum();
+    space.checkpoint_at_bytes = shared.settings.checkpoint_bytes;
+    *shared.lane.lock() = space;
+    Ok(lane)
+}
+
+/// Files with accepted groups are in use, in the order of their groups, and so are those that only the older checkpoint
+/// needs; all others are free.
+fn space_of(shared: &Shared, slots: &[Slot], heads: &[Option<u64>], walked: &Walked, oldest: u64) -> LaneSpace {
+    let mut space = LaneSpace::default();
+    let find = |number: u32| slots.iter().find(|slot| slot.number == number).cloned();
+    let start = &walked.start;
+    if let Some(slot) = find(start.place.slot) {
+        space.used.push_back((slot, start.number));
+    }
+    for group in &walked.groups {
+        let is_current = space.used.back().is_some_and(|(slot, _)| slot.number == group.place.slot);
+        if let Some(slot) = find(group.place.slot).filter(|_| !is_current) {
+            space.used.push_back((slot, group.number));
+        }
+    }
+    let is_walked = |slot: &Slot| space.used.iter().any(|(used, _)| used.number == slot.number);
+    let mut before: Vec<(u64, &Slot)> = heads
+        .iter()
+        .zip(slots)
+        .filter(|(_, slot)| !is_walked(slot))
+        .filter_map(|(head, slot)| Some(((*head)?, slot)))
+        .collect();
+    before.retain(|(first, _)| *first < start.number);
+    before.sort_by_key(|(first, _)| *first);
+    let mut next = start.number;
+    for (first, slot) in before.into_iter().rev() {
+        // Its last group is the one before the next file's first.
+        if next > oldest {
+            space.used.push_front((slot.clone(), first));
+        }
+        next = first;
+    }
+    for slot in slots {
+        let is_used = space.used.iter().any(|(used, _)| used.number == slot.number);
+        // One that was being made when the process ended is too small, and is passed over.
+        if !is_used && slot.size_bytes >= shared.settings.lane_file_bytes / BLOCK as u64 * BLOCK as u64 {
+            space.free.push_back(slot.clone());
+        }
+    }
+    space.next_slot = slots.iter().map(|slot| slot.number + 1).max().unwrap_or(0);
+    space.total_bytes = slots.iter().map(|slot| slot.size_bytes).sum();
+    space
+}
+
+pub(crate) fn extra_slot(
+    disk: &dyn Disk,
+    directory: &Path,
+    size_bytes: u64,
+    space: &mut LaneSpace,
+) -> Result<Slot, OpenError> {
+    let number = space.next_slot;
+    let path = slot_path(directory, number);
+    let io = |error: std::io::Error| io_error(&path, &error);
+    let file = disk.open(&path, OpenOptions::CREATE_NEW.direct()).map_err(io)?;
+    let zeroes = env::AlignedBuffer::new((1 << 20).min(size_bytes as usize));
+    let mut at = 0;
+    while at < size_bytes {
+        let len = (zeroes.len() as u64).min(size_bytes - at) as usize;
+        file.write_all_at(&[IoSlice::new(&zeroes[..len])], at).map_err(io)?;
+        at += len as u64;
+    }
+    file.sync_data().map_err(io)?;
+    sync_dir(disk, directory)?;
+    space.next_slot += 1;
+    space.total_bytes += size_bytes;
+    Ok(Slot { number, file, size_bytes })
+}
