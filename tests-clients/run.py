@@ -105,7 +105,8 @@ def main():
     if given.write_docs:
         version = "Apache Kafka 4.4.0" if given.broker == "kafka" else "Ottla"
         write_docs(ROOT / "docs/clients.md", given.broker, version, SUITES, results)
-    print(f"{total[PASSED]} passed, {total[FAILED]} failed, {total[NOT_APPLICABLE] + total[NOT_RUN]} skipped")
+    print(f"{total[PASSED]} passed, {total[FAILED]} failed, {total[NOT_RUN]} skipped, "
+          f"{total[NOT_APPLICABLE]} not applicable")
     return 1 if total[FAILED] or (given.complete and total[NOT_RUN]) else 0
 
 

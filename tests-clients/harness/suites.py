@@ -12,7 +12,7 @@ from pathlib import Path
 
 from . import results
 from .broker import Broker, port_is_free
-from .cache import HERE, RDKAFKA, Cache, NotHere
+from .cache import HERE, RDKAFKA, Cache, NotHere, runtime
 from .results import FAILED, NOT_APPLICABLE, Check, NotApplicable
 
 
@@ -265,6 +265,26 @@ class RdkafkaOwn(Suite):
         return checks
 
 
+class OttlaCommands(Suite):
+    name = "ottla-commands"
+    client = "Ottla's own commands"
+    version = "this checkout"
+    language = "Rust"
+    exercises = "`ottla topic`, `produce`, `consume` and `group`, which speak to any Kafka"
+    seconds_max = 900  # It may have to compile first.
+
+    def prepare(self, cache):
+        runtime("cargo", "cargo")
+
+    def checks(self, run):
+        text, code = run.output(["cargo", "test", "-q", "-p", "cli", "--test", "commands", "--", "--format", "pretty"],
+                                seconds_max=self.seconds_max, cwd=HERE.parent, OTTLA_TEST_BOOTSTRAP=run.broker.bootstrap)
+        checks = results.of_cargo_test("commands", text)
+        if not checks or (code != 0 and all(check.outcome != FAILED for check in checks)):
+            checks.append(Check("runs to its end", FAILED, f"exit {code}, see {run.home}"))
+        return checks
+
+
 class Wire(OurProgram):
     name = "wire"
     client = "raw requests of ours"
@@ -312,7 +332,7 @@ class Flights(OurProgram):
 
 
 SUITES = [suite() for suite in (Kcat, JavaClient, KafkaTools, ConfluentKafka, RdkafkaOwn, KafkaPython, KafkaPythonOwn,
-                                KafkaJs, FranzGo, Sarama, Wire, Hostile, Flights)]
+                                KafkaJs, FranzGo, Sarama, OttlaCommands, Wire, Hostile, Flights)]
 
 
 def port_for(suite):

@@ -157,14 +157,26 @@ fn clients(root: &Path, complete: bool) -> Outcome {
     if let Err(problem) = quiet(root, &["build", "--quiet", "--release", "--package", "ottla"]) {
         return Outcome::of(Err(problem));
     }
+    // Our commands say that they speak to any Kafka: they meet the one that there is most of.
+    let runs: [&[&str]; 2] = [&["--broker", "ottla"], &["--broker", "kafka", "--only", "ottla-commands"]];
+    let mut total = Outcome { passed: 0, failed: 0, skipped: 0 };
+    for arguments in runs {
+        let Outcome { passed, failed, skipped } = clients_run(root, arguments, complete);
+        total.passed += passed;
+        total.failed += failed;
+        total.skipped += skipped;
+    }
+    total
+}
+
+fn clients_run(root: &Path, arguments: &[&str], complete: bool) -> Outcome {
     let binary = target_directory(root).join("release/ottla");
     let mut command = Command::new("python3");
     command.current_dir(root).stdin(Stdio::null()).arg("tests-clients/run.py");
-    command.args(["--broker", "ottla", "--ottla-binary"]).arg(binary);
+    command.args(arguments).arg("--ottla-binary").arg(binary);
     if complete {
         command.arg("--complete");
     }
-    let summary = target_directory(root).join("clients.txt");
     let output = match command.stderr(Stdio::inherit()).output() {
         Ok(output) => output,
         Err(_) => {
@@ -174,7 +186,6 @@ fn clients(root: &Path, complete: bool) -> Outcome {
     };
     let text = String::from_utf8_lossy(&output.stdout);
     print!("{text}");
-    let _ = std::fs::write(summary, text.as_bytes());
     let last = text.lines().rev().find(|line| line.contains(" passed, ")).unwrap_or_default();
     let mut outcome =
         Outcome { passed: count(last, " passed"), failed: count(last, " failed"), skipped: count(last, " skipped") };
