@@ -2,7 +2,10 @@
 mod broker_configs;
 pub mod config;
 mod engine;
+mod listeners;
 mod node;
+mod start_error;
 mod status;
 
-pub use node::{Node, StartError, Tuning};
+pub use node::{Node, Tuning};
+pub use start_error::StartError;

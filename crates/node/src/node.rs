@@ -1,6 +1,5 @@
 //! The life of a node: opens its directory, its metadata and its sockets, puts the rooms together, and takes them apart
 //! again. Decides nothing about records, groups or requests.
-use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,6 +23,8 @@ use tokio::sync::Semaphore;
 
 use crate::broker_configs::NodeConfigs;
 use crate::config::Config;
+use crate::listeners::{advertised, listen};
+use crate::start_error::StartError;
 use crate::{engine, status};
 
 /// A running node. Dropping it stops nothing: [`Node::stop`] does.
@@ -45,10 +46,6 @@ pub struct Tuning {
     #[cfg(feature = "mutants")]
     pub watermark_over_received: bool,
 }
-
-/// Why a node does not start: one clear line.
-#[derive(Debug)]
-pub struct StartError(pub String);
 
 /// Further ones wait.
 const CONTROLLER_REQUESTS_MAX: usize = 1024;
@@ -228,63 +225,6 @@ fn open_directory(env: &Env, config: &Config, settings: storage::Settings) -> Re
     })
 }
 
-/// Binds every listener at every address that its host has.
-async fn listen(env: &Env, config: &Config) -> Result<Vec<(String, Box<dyn Listener>)>, StartError> {
-    let mut listeners = Vec::new();
-    for wanted in &config.listeners {
-        let shown = format!("{}://{}:{}", wanted.name, wanted.host.as_deref().unwrap_or(""), wanted.port);
-        let failed = |error: std::io::Error| {
-            let remedy = match error.kind() {
-                std::io::ErrorKind::AddrInUse => "another program uses this port; stop it, or choose another port",
-                std::io::ErrorKind::PermissionDenied => "this port is reserved; choose one above 1023",
-                _ => "see listeners",
-            };
-            StartError(format!("cannot listen on {shown}: {error}; {remedy}"))
-        };
-        let addresses = match &wanted.host {
-            Some(host) if host == "localhost" => loopback(env, wanted.port),
-            Some(host) => env.net.resolve(host, wanted.port).await.map_err(failed)?,
-            None => vec![every_interface(env, wanted.port)],
-        };
-        for address in addresses {
-            let listener = env.net.listen(address, config.network.backlog).map_err(failed)?;
-            listeners.push((wanted.name.clone(), listener));
-        }
-    }
-    Ok(listeners)
-}
-
-/// Both, where the machine has both: Node asks for [::1] first, others for 127.0.0.1. A free port is one of both.
-fn loopback(env: &Env, port: u16) -> Vec<SocketAddr> {
-    let v4 = SocketAddr::from((std::net::Ipv4Addr::LOCALHOST, port));
-    let v6 = SocketAddr::from((std::net::Ipv6Addr::LOCALHOST, port));
-    let has_v6 = env.net.listen(SocketAddr::from((std::net::Ipv6Addr::LOCALHOST, 0)), 1).is_ok();
-    if has_v6 && port != 0 { vec![v4, v6] } else { vec![v4] }
-}
-
-/// IPv6's wildcard takes IPv4 too, where the machine has IPv6 at all.
-fn every_interface(env: &Env, port: u16) -> SocketAddr {
-    let v6 = SocketAddr::from((std::net::Ipv6Addr::UNSPECIFIED, 0));
-    match env.net.listen(v6, 1) {
-        Ok(_) => SocketAddr::from((std::net::Ipv6Addr::UNSPECIFIED, port)),
-        Err(_) => SocketAddr::from((std::net::Ipv4Addr::UNSPECIFIED, port)),
-    }
-}
-
-fn advertised(config: &Config, listeners: &[(String, Box<dyn Listener>)]) -> Vec<metadata::Endpoint> {
-    let bound_port = |name: &str| {
-        let bound = listeners.iter().find(|(bound, _)| bound == name);
-        bound.map_or(0, |(_, listener)| listener.local_address().port())
-    };
-    let endpoint = |endpoint: &crate::config::Endpoint| metadata::Endpoint {
-        listener: endpoint.name.clone(),
-        host: endpoint.host.clone().unwrap_or_else(env::process::host_name),
-        port: if endpoint.port == 0 { bound_port(&endpoint.name) } else { endpoint.port },
-        security_protocol: 0, // PLAINTEXT
-    };
-    config.advertised.iter().map(endpoint).collect()
-}
-
 fn serve(
     env: &Env,
     name: String,
@@ -307,11 +247,3 @@ fn random_id(env: &Env) -> [u8; 16] {
     env.rng.fill(&mut bytes);
     bytes
 }
-
-impl fmt::Display for StartError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl std::error::Error for StartError {}

@@ -14,7 +14,7 @@ use server::listener::ConnectionCounts;
 use tokio::sync::Semaphore;
 
 use crate::config::Config;
-use crate::node::StartError;
+use crate::start_error::StartError;
 
 /// Binds the HTTP listener, where one is wanted, and serves it from now on.
 pub(crate) async fn serve(
