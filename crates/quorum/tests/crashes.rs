@@ -204,6 +204,34 @@ fn what_a_start_has_read_from_the_page_cache_survives_the_next_power_loss() {
 }
 
 #[test]
+fn power_loss_in_the_start_after_a_kill_loses_nothing_acknowledged() {
+    let whole = Disk::new(1);
+    history(&whole);
+    let mut images = 0;
+    for call in 0..whole.operations() {
+        let disk = Disk::new(1);
+        disk.crash_at(call);
+        let known = history(&disk);
+        // The page cache shows what was written and not synced, an empty group that seals the last among it.
+        let killed = disk.kill();
+        let rehearsal = killed.fork();
+        let before = rehearsal.operations();
+        check(&rehearsal, &known, &format!("killed in call {call}"));
+        for second in before..rehearsal.operations() {
+            for seed in 0..6 {
+                let again = killed.fork();
+                again.crash_at(second);
+                assert!(Node::open(&again, 98).is_err(), "the power failed");
+                let left = again.power_loss(&mut Chance::new(seed));
+                check(&left, &known, &format!("killed in call {call}, power lost in call {second}, seed {seed}"));
+                images += 1;
+            }
+        }
+    }
+    assert!(images > 2000, "{images} images");
+}
+
+#[test]
 fn what_a_failed_sync_left_clean_in_the_page_cache_is_written_again_before_it_is_believed() {
     let disk = Disk::new(1);
     let mut node = Node::open(&disk, 1).unwrap();

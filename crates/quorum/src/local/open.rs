@@ -8,7 +8,7 @@ use std::sync::Arc;
 use env::{Disk, Env, File, OpenOptions};
 use tokio::sync::mpsc;
 
-use super::format::{FileHeader, GroupBuilder, Place, Vote};
+use super::format::{BLOCK, FileHeader, GroupBuilder, Place, Vote};
 use super::recover::{End, LogFile, OpenError, Recovered, VOTE, file_name, recover};
 use super::worker::{CommitWorker, Head};
 use super::{LocalLog, Queue, Queued, Settings, Shared};
@@ -54,8 +54,8 @@ impl Start<'_> {
     fn begin(&self, term: u64, settings: Settings) -> io::Result<(Head, Vec<LogFile>)> {
         self.remove_superfluous()?;
         let end = &self.recovered.end;
-        if self.recovered.files.last().is_some() {
-            self.settle_last_file(end)?;
+        if let Some(last) = self.recovered.files.last() {
+            self.settle_last_file(last.number, end)?;
         }
         let number = self.recovered.files.last().map_or(0, |file| file.number) + 1;
         let header = header_after(end, number, self.run);
@@ -68,7 +68,7 @@ impl Start<'_> {
         if let Some(last) = files.last_mut() {
             let old = self.disk.open(&self.path_of(last.number), OpenOptions::WRITE)?;
             // Its run is that of its header.
-            let mut block = vec![0; super::format::BLOCK as usize];
+            let mut block = vec![0; BLOCK as usize];
             old.read_at(&mut block, 0)?;
             let run = FileHeader::decode(&block).map_err(|_| io::Error::from(io::ErrorKind::InvalidData))?.run;
             let closing = last_group(end, run);
@@ -79,8 +79,8 @@ impl Start<'_> {
         // After the file: a vote without any file would mean that the log is lost.
         let vote = Vote { term, voted_for: settings.node_id.value() };
         env::disk::replace_file(self.disk, &self.directory.join(VOTE), &vote.encode())?;
-        let head = Head { file, end: End { position: super::format::BLOCK, ..end.clone() }, run: self.run };
-        files.push(LogFile { number, last_index: end.last.index, bytes: super::format::BLOCK });
+        let head = Head { file, end: End { position: BLOCK, ..end.clone() }, run: self.run };
+        files.push(LogFile { number, last_index: end.last.index, bytes: BLOCK });
         Ok((head, files))
     }
 
@@ -88,21 +88,22 @@ impl Start<'_> {
         self.recovered.superfluous.iter().try_for_each(|path| remove_if_there(self.disk, path))
     }
 
-    /// The last group is written again before it is synced: a page cache may hold clean what a failed write-back never
-    /// brought to the disk.
-    fn settle_last_file(&self, end: &End) -> io::Result<()> {
-        if end.unproven.is_none() && !end.is_torn {
-            return Ok(());
-        }
-        let number = self.recovered.files.last().expect("the caller has looked").number;
+    /// What the next file's header names has to be durable before that header is: the last file's name, header and last
+    /// group, of which a process that was killed may have synced none. They are written again before they are synced: a
+    /// page cache may hold clean what a failed write-back never brought to the disk.
+    fn settle_last_file(&self, number: u64, end: &End) -> io::Result<()> {
         let file = self.disk.open(&self.path_of(number), OpenOptions::WRITE)?;
-        if let Some((at, bytes)) = &end.unproven {
+        let mut header = vec![0; BLOCK as usize];
+        let read = file.read_at(&mut header, 0)?;
+        file.write_all_at(&[IoSlice::new(&header[..read])], 0)?;
+        if let Some((at, bytes)) = &end.last_group {
             file.write_all_at(&[IoSlice::new(bytes)], *at)?;
         }
         if end.is_torn {
             file.set_len(end.position)?;
         }
-        file.sync_data()
+        file.sync_data()?;
+        self.disk.sync_dir(self.directory)
     }
 
     fn path_of(&self, number: u64) -> PathBuf {

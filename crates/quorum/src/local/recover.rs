@@ -72,8 +72,9 @@ pub struct End {
     pub chain: u32,
     /// In the last file: behind the last accepted group.
     pub position: u64,
-    /// Place and bytes of the last group, if nothing proves that its sync had returned.
-    pub unproven: Option<(u64, Bytes)>,
+    /// Place and bytes of the last group, of which nothing proves that its sync had returned. `None` if the last file has
+    /// none.
+    pub last_group: Option<(u64, Bytes)>,
     /// Something unacknowledged lies behind `position`.
     pub is_torn: bool,
 }
@@ -274,7 +275,7 @@ impl Walk {
     fn groups(&mut self, file: &OpenFile, has_next: bool) -> Result<(), OpenError> {
         self.end.position = BLOCK;
         self.end.is_torn = false;
-        self.end.unproven = None;
+        self.end.last_group = None;
         while self.end.position < file.bytes {
             let at = self.end.position;
             let Some((header, bytes, entries)) = self.next_group(file, at)? else {
@@ -295,8 +296,7 @@ impl Walk {
             self.end.group = header.number;
             self.end.chain = header.chain;
             self.end.position = at + header.total_bytes();
-            // An empty group seals the one before it and needs no proof for itself.
-            self.end.unproven = (!entries.is_empty()).then_some((at, bytes));
+            self.end.last_group = Some((at, bytes));
             if let Some(last) = entries.last() {
                 self.end.last = last.id;
             }
