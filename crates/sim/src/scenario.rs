@@ -141,6 +141,8 @@ fn settings(chance: &mut Chance) -> Settings {
         lane_bytes_max: 16 * lane_file_bytes,
         checkpoint_bytes: 2 * lane_file_bytes,
         group_bytes_max: 200 << 10,
+        direct_bytes: *chance.pick(&[16 << 10, 64 << 10]),
+        syncers: *chance.pick(&[0, 1, 3]),
         memory_bytes_max: *chance.pick(&[1 << 20, 8 << 20]),
         piece_bytes: *chance.pick(&[8 << 10, 64 << 10]),
         piece_age: Duration::from_millis(chance.in_range(5..100)),

@@ -43,9 +43,7 @@ pub(crate) enum Stage {
         kind: GroupKind,
     },
     Sync,
-    SyncDirect {
-        next: usize,
-    },
+    SyncDirect,
 }
 
 /// The newest group is known to be durable only once another says so.
@@ -181,8 +179,8 @@ impl Committer {
             self.shared.go_offline("a sync of the lane failed", &error);
             return Next::Stop;
         }
-        if !self.direct.is_empty() {
-            self.stage = Stage::SyncDirect { next: 0 };
+        if self.shared.has_syncs() {
+            self.stage = Stage::SyncDirect;
             return Next::Again;
         }
         self.complete()
@@ -252,7 +250,7 @@ impl Worker for Committer {
         match self.stage {
             Stage::Gather => self.gather(),
             Stage::WriteDirect { .. } => self.write_direct(),
-            Stage::SyncDirect { .. } => self.sync_direct(),
+            Stage::SyncDirect => self.sync_direct(),
             Stage::Place { .. } => self.place(),
             Stage::Write { .. } => self.write(),
             Stage::Sync => self.sync(),

@@ -16,6 +16,7 @@ use crate::log::state::{Gate, Reach, State};
 use crate::segment::Segment;
 use crate::settings::Durability;
 use crate::shared::{Shared, count};
+use crate::syncers::Found;
 
 /// So many files a group waits for at most; what is large beyond that goes through the lane.
 const PIECES_MAX: usize = 16;
@@ -56,7 +57,7 @@ impl Committer {
     /// Chooses the pieces of the next group.
     pub(crate) fn plan_direct(&mut self, large: &[Weak<Log>]) {
         let settings = &self.shared.settings;
-        let bytes_min = if self.backlog.len() <= 2 { settings.direct_bytes_of_few } else { settings.direct_bytes };
+        let bytes_min = settings.direct_bytes;
         for log in large {
             let Some(log) = log.upgrade() else { continue };
             let mut state = log.state();
@@ -78,10 +79,14 @@ impl Committer {
         let Some(piece) = self.direct.get_mut(*next) else { return self.build() };
         *next += 1;
         let slices: Vec<IoSlice<'_>> = piece.parts.iter().map(|part| IoSlice::new(part)).collect();
-        match piece.segment.write_at(&slices, piece.place.position) {
+        let segment = piece.segment.clone();
+        match segment.write_at(&slices, piece.place.position) {
             Ok(()) => {
                 piece.is_written = true;
                 count(&self.shared.counters.direct_pieces, 1);
+                // A group of one piece waits no longer if it wakes nobody.
+                let syncers = if self.direct.len() > 1 { self.shared.syncers() } else { &[] };
+                self.shared.sync_soon(segment, syncers);
             }
             // The lane takes it; the flusher will meet the trouble again, and say so.
             Err(error) => tracing::debug!(log = %piece.log.name(), "a direct piece failed: {error}"),
@@ -90,14 +95,11 @@ impl Committer {
     }
 
     pub(crate) fn sync_direct(&mut self) -> Next {
-        let Stage::SyncDirect { next } = &mut self.stage else { unreachable!("only in its stage") };
-        let Some(piece) = self.direct.get(*next) else { return self.complete() };
-        *next += 1;
-        if let Err(error) = piece.segment.sync() {
-            self.shared.go_offline("a sync of a segment failed", &error);
-            return Next::Stop;
+        match self.shared.sync_next() {
+            Found::Synced => Next::Again,
+            Found::Running => Next::Idle,
+            Found::Nothing => self.complete(),
         }
-        Next::Again
     }
 }
 

@@ -23,6 +23,7 @@ pub mod roll;
 pub mod segment;
 mod settings;
 mod shared;
+mod syncers;
 mod tail;
 pub mod validate;
 

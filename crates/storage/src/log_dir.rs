@@ -24,6 +24,7 @@ use crate::registry::Registry;
 use crate::segment::{Segment, Summary};
 use crate::settings::{Durability, Identity, LogConfig, Settings};
 use crate::shared::{Counters, Handles, Offline, Shared, Ticket};
+use crate::syncers::Syncer;
 
 /// A clone is the same directory.
 #[derive(Clone)]
@@ -72,6 +73,9 @@ impl LogDir {
             committer: env.spawn.worker("committer", Box::new(committer)),
             flusher: env.spawn.worker("flusher", Box::new(flusher)),
             reader: env.spawn.worker("reader", Box::new(Reader { shared: shared.clone() })),
+            syncers: (0..shared.settings.syncers)
+                .map(|_| env.spawn.worker("syncer", Box::new(Syncer { shared: shared.clone() })))
+                .collect(),
         });
         for log in registry.after(None, usize::MAX) {
             log.offer_pieces(&mut log.state());

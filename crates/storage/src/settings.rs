@@ -21,13 +21,14 @@ pub struct Settings {
     pub piece_age: Duration,
     /// A group without a successor is sealed by an empty one after this time.
     pub seal_after: Duration,
-    /// A log's share of a group from this size on goes straight to its segment.
+    /// A log's share of a group from this size on goes straight to its segment. A sync of a growing file waits for its
+    /// data, its inode and its extents, one after the other, and costs the CPU as much as writing 100 KiB twice.
     pub direct_bytes: usize,
-    /// The same, where the group touches no more than two logs.
-    pub direct_bytes_of_few: usize,
     /// If its batches are at least this large on average: many small ones are faster in the lane, whose sync has no
     /// growing file to wait for.
     pub direct_batch_bytes: usize,
+    /// Threads that sync the files of direct pieces, beside the committer.
+    pub syncers: usize,
     /// What a power loss may take of all `relaxed` logs together.
     pub relaxed_window: Duration,
     pub relaxed_window_bytes: u64,
@@ -51,9 +52,9 @@ impl Default for Settings {
             piece_bytes: 64 << 10,
             piece_age: Duration::from_secs(1),
             seal_after: Duration::from_millis(5),
-            direct_bytes: 64 << 10,
-            direct_bytes_of_few: 16 << 10,
+            direct_bytes: 256 << 10,
             direct_batch_bytes: 8 << 10,
+            syncers: 8,
             relaxed_window: Duration::from_secs(1),
             relaxed_window_bytes: 64 << 20,
             retention_check: Duration::from_secs(300),

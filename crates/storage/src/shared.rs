@@ -13,6 +13,7 @@ use crate::journal::LaneSpace;
 use crate::log::Log;
 use crate::reader::Readers;
 use crate::settings::Settings;
+use crate::syncers::Syncs;
 
 pub(crate) struct Shared {
     pub env: Env,
@@ -25,6 +26,7 @@ pub(crate) struct Shared {
     pub work: Mutex<Work>,
     pub lane: Mutex<LaneSpace>,
     pub readers: Readers,
+    pub syncs: Syncs,
     pub counters: Counts,
     /// What all relaxed logs have written and not synced.
     pub relaxed_bytes: AtomicU64,
@@ -40,6 +42,7 @@ pub(crate) struct Handles {
     pub committer: WorkerHandle,
     pub flusher: WorkerHandle,
     pub reader: WorkerHandle,
+    pub syncers: Vec<WorkerHandle>,
 }
 
 #[derive(Default)]
@@ -119,6 +122,7 @@ impl Shared {
             work: Mutex::default(),
             lane: Mutex::default(),
             readers: Readers::default(),
+            syncs: Syncs::default(),
             counters: Counts::default(),
             relaxed_bytes: AtomicU64::new(0),
             is_full: AtomicBool::new(false),
@@ -152,6 +156,14 @@ impl Shared {
         if let Some(handles) = self.handles.get() {
             handles.reader.wake();
         }
+    }
+
+    pub fn syncers(&self) -> &[WorkerHandle] {
+        self.handles.get().map_or(&[], |handles| &handles.syncers)
+    }
+
+    fn wake_syncers(&self) {
+        self.syncers().iter().for_each(WorkerHandle::wake);
     }
 
     pub fn takes_appends(&self) -> bool {
@@ -191,6 +203,7 @@ impl Shared {
         self.health.store(STOPPED, Ordering::Release);
         *self.lock.lock() = None;
         self.wake_reader();
+        self.wake_syncers();
     }
 
     pub fn has_stopped(&self) -> bool {
@@ -211,6 +224,7 @@ impl Shared {
         self.wake_committer();
         self.wake_flusher();
         self.wake_reader();
+        self.wake_syncers();
         self.budget.room.notify_waiters();
     }
 

@@ -179,7 +179,7 @@ impl Log {
 
     /// Puts the log into the committer's queue. Called under its lock.
     pub(crate) fn enqueue(&self, state: &mut State) {
-        let is_large = state.pending_bytes >= self.shared.settings.direct_bytes_of_few && !state.is_large;
+        let is_large = state.pending_bytes >= self.shared.settings.direct_bytes && !state.is_large;
         if !state.is_queued || is_large {
             let mut queue = self.shared.queue.lock();
             if !state.is_queued {

@@ -48,8 +48,8 @@ pub fn settings() -> Settings {
         group_bytes_max: 16 << 10,
         piece_bytes: 4 << 10,
         direct_bytes: 9 << 10,
-        direct_bytes_of_few: 9 << 10,
         direct_batch_bytes: 0,
+        syncers: 1,
         #[cfg(feature = "mutants")]
         mutant: mutant(),
         ..Settings::default()
