@@ -349,6 +349,7 @@ fn push_control(log: &Log, state: &State, builder: &mut GroupBuilder, control: &
             topic: &log.name().topic,
         },
         Control::Delete { .. } => Body::Delete,
+        Control::Faulty { range } => Body::Faulty { from: range.start, to: range.end },
         Control::LogStart { to } => Body::LogStart { to: *to },
         Control::Synced { end, durability, .. } => {
             Body::Synced { end: end.offset, place: end.place, durability: *durability }
@@ -367,6 +368,8 @@ fn apply(log: &Arc<Log>, state: &mut State, control: Control) {
             crate::log::answer_now(answer, Ok(()));
             log.shared.give(Job::RemoveLog { log: log.clone() });
         }
+        // Readers go by what is in memory already.
+        Control::Faulty { .. } => {}
         Control::LogStart { to } => {
             state.move_log_start(to);
             log.shared.give(Job::DropSegments { log: log.clone() });

@@ -80,7 +80,7 @@ fn pieces_go_to_segments_and_memory_is_given_back() {
     assert_eq!(rig.dir.memory_in_use(), 0);
     let read = log.read(Offset(10), 3000, Offset(100), true).unwrap();
     let Slice::File(slice) = &read.slices[0] else { panic!("not in a file: {read:?}") };
-    assert!(slice.is_cached());
+    assert!(slice.may_be_sent());
     assert_eq!(slice.size_bytes, 2 * batch(1, 1, 1000).len());
     let bytes = contents(&log);
     let mut offset = Offset(0);

@@ -66,10 +66,12 @@ pub fn of_log_read(error: &storage::ReadError) -> ErrorCode {
     match error {
         storage::ReadError::Deleted => ErrorCode::NotLeaderOrFollower,
         storage::ReadError::OutOfRange { .. } => ErrorCode::OffsetOutOfRange,
-        storage::ReadError::Cold
-        | storage::ReadError::Corrupt { .. }
-        | storage::ReadError::Io(_)
-        | storage::ReadError::Offline => ErrorCode::KafkaStorageError,
+        // Kafka's CorruptRecordException. Consumers tell the application, which may seek behind it; KAFKA_STORAGE_ERROR they
+        // would repeat for ever.
+        storage::ReadError::Corrupt { .. } | storage::ReadError::Faulty { .. } => ErrorCode::CorruptMessage,
+        storage::ReadError::Cold | storage::ReadError::Io(_) | storage::ReadError::Offline => {
+            ErrorCode::KafkaStorageError
+        }
     }
 }
 

@@ -154,8 +154,9 @@ impl Target {
             last_fetched_epoch: known(self.request.last_fetched_epoch),
         };
         partition.read(&fetch).await.map_err(|error| {
+            // Damage was told once, when it was found.
             if let ReadError::Log(error @ (storage::ReadError::Corrupt { .. } | storage::ReadError::Io(_))) = &error {
-                tracing::error!(partition = %partition.name(), ?error, "records cannot be read");
+                tracing::error!(partition = %partition.name(), %error, "records cannot be read");
             }
             errors::of_read(&error)
         })
@@ -359,10 +360,11 @@ async fn with_pieces(target: &Target, result: Result<Fetched, ErrorCode>) -> Res
     Ok((fetched, pieces))
 }
 
-/// A warm range is sent or copied right here; a cold one is read, and its batches are checked, on a reader thread.
+/// A large range that is known to be sound and warm is sent as it is, a small warm one is checked and copied right here;
+/// everything else is read and checked on a reader thread.
 async fn from_file(target: &Target, slice: FileSlice) -> Result<Piece, ErrorCode> {
     if slice.size_bytes >= SEND_FILE_BYTES_MIN {
-        if slice.is_cached() {
+        if slice.may_be_sent() {
             let (at, len) = (slice.position, slice.size_bytes as u64);
             return Ok(Piece::File { file: slice.file, at, len });
         }
@@ -372,7 +374,9 @@ async fn from_file(target: &Target, slice: FileSlice) -> Result<Piece, ErrorCode
     let partition = target.partition.as_ref().map_err(|&error| error)?;
     let read = partition.read_cold(slice).await;
     read.map(Piece::Memory).map_err(|error| {
-        tracing::error!(partition = %partition.name(), ?error, "a segment cannot be read");
+        if !matches!(error, storage::ReadError::Faulty { .. }) {
+            tracing::error!(partition = %partition.name(), %error, "a segment cannot be read");
+        }
         errors::of_log_read(&error)
     })
 }

@@ -169,6 +169,7 @@ impl Flusher {
         {
             let mut state = log.state();
             state.tail.cut(to, &self.shared.budget);
+            state.unmark_from(to);
             while state.segments.len() > 1 && state.active().base_offset() > planned.left.base_offset {
                 removed.push_front(state.segments.pop_back().expect("there are two"));
             }

@@ -39,7 +39,9 @@ impl Log {
             if written.offset <= log_start || segment.summary().max_timestamp < timestamp {
                 continue;
             }
-            let found = segment.offset_for_timestamp(timestamp, log_start, *written, &mut decompressor)?;
+            let found = self.in_sound_file(segment, || {
+                segment.offset_for_timestamp(timestamp, log_start, *written, &mut decompressor)
+            })?;
             if let Some(found) = found {
                 return Ok(Some(found).filter(|found| found.offset < up_to));
             }
@@ -65,7 +67,8 @@ impl Log {
             if best.is_some_and(|best| segment.summary().max_timestamp <= best.timestamp) {
                 continue;
             }
-            if let Some(found) = segment.offset_of_max_timestamp(*written, &mut decompressor)?
+            let found = self.in_sound_file(segment, || segment.offset_of_max_timestamp(*written, &mut decompressor))?;
+            if let Some(found) = found
                 && best.is_none_or(|best| found.timestamp > best.timestamp)
             {
                 best = Some(found);

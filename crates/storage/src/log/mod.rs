@@ -3,12 +3,12 @@
 //! here.
 mod append;
 mod control;
+pub(crate) mod damage;
 mod lookup;
 mod read;
 mod relaxed;
 pub(crate) mod state;
 
-use std::ops::Range;
 use std::path::Path;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Weak};
@@ -22,6 +22,7 @@ use record::{LeaderEpoch, Offset, ProducerId, TopicId, TopicPartition};
 pub(crate) use state::{Control, Gate, State};
 
 use crate::layout;
+use crate::leader_epochs::LeaderEpochs;
 use crate::producer_state::ProducerEntry;
 use crate::settings::{Durability, LogConfig};
 use crate::shared::Shared;
@@ -140,6 +141,10 @@ impl Log {
         state.epochs.end_offset_for(epoch, state.log_end)
     }
 
+    pub(crate) fn epochs(&self) -> LeaderEpochs {
+        self.state().epochs.clone()
+    }
+
     pub fn epoch_at(&self, offset: Offset) -> Option<LeaderEpoch> {
         self.state().epochs.epoch_for(offset)
     }
@@ -159,11 +164,6 @@ impl Log {
 
     pub fn active_producers(&self) -> Vec<(ProducerId, ProducerEntry)> {
         self.state().producers.producers().map(|(id, entry)| (id, entry.clone())).collect()
-    }
-
-    /// Ranges that are known to be damaged. Nothing marks any yet: a directory with damage is not opened.
-    pub fn faulty_ranges(&self) -> Vec<Range<Offset>> {
-        self.state().faulty.clone()
     }
 
     pub fn first_unstable_offset(&self) -> Option<Offset> {

@@ -1,14 +1,17 @@
 //! Reading: a list of slices of the tail and of files, made under the lock and sent without it. Whole batches only.
 use std::fmt;
 use std::io;
+use std::ops::Range;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use env::File;
-use record::{Batches, Offset, TopicPartition};
+use record::{BatchHeader, Batches, HEADER_BYTES, Offset, TopicPartition};
 
+use super::damage::is_damage;
 use super::{Ends, Gate, Log, State};
-use crate::segment::{Access, Located, ReadRequest, Segment, SegmentError, Written};
+use crate::leader_epochs::LeaderEpochs;
+use crate::segment::{Access, Located, ReadRequest, Segment, SegmentError, Written, fault_of};
 
 /// What a read has found. Empty at the log's end, and where everything lies at or above the bound.
 #[derive(Debug)]
@@ -30,20 +33,28 @@ pub struct FileSlice {
     pub file: Arc<dyn File>,
     pub position: u64,
     pub size_bytes: usize,
-    name: TopicPartition,
+    log: Arc<Log>,
+    segment: Arc<Segment>,
+    /// How far the file reached when it was looked into.
+    written: Written,
 }
 
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum ReadError {
     /// What is needed to find the place is not in memory: `LogDir::read_cold` brings it.
     Cold,
-    /// These bytes are not what was written.
+    /// These bytes are not what was written, and where they are damaged could not be found out.
     Corrupt {
         name: TopicPartition,
         position: u64,
         reason: String,
     },
     Deleted,
+    /// What was written here is lost, until another replica has brought it.
+    Faulty {
+        name: TopicPartition,
+        range: Range<Offset>,
+    },
     Io(String),
     Offline,
     OutOfRange {
@@ -83,9 +94,10 @@ impl Log {
         loop {
             let (segment, written, then) = {
                 let state = self.state();
-                check_range(&state, want.from)?;
+                self.check_range(&state, want.from)?;
+                want.up_to = up_to.min(state.sound_end(want.from));
                 let mut read = Read { slices: Vec::new(), size_bytes: 0, ends: state.ends() };
-                if want.from >= up_to {
+                if want.from >= want.up_to {
                     return Ok(read);
                 }
                 if want.from >= state.written.offset {
@@ -98,13 +110,22 @@ impl Log {
                 let next = state.segments.get(index + 1).map(|next| next.base_offset());
                 (segment, written, next.unwrap_or(Offset(i64::MAX)).min(state.written.offset))
             };
-            match self.read_segment(&segment, written, &want, access)? {
+            let read = || self.read_segment(&segment, written, &want, access);
+            let found = match access {
+                Access::Blocking => self.in_sound_file(&segment, read)?,
+                // Whoever may wait finds out where it is damaged.
+                Access::Cached => {
+                    read().or_else(|error| if is_damage(&error) { Ok(InFile::Cold) } else { Err(error) })?
+                }
+            };
+            match found {
                 // One file a read, as in Kafka: what follows comes with the next fetch.
                 InFile::Found(slice) => {
                     let ends = self.ends();
                     return Ok(Read { size_bytes: slice.size_bytes, slices: vec![Slice::File(slice)], ends });
                 }
                 InFile::NoRoom => return Ok(Read { slices: Vec::new(), size_bytes: 0, ends: self.ends() }),
+                InFile::Cold => return Err(ReadError::Cold),
                 InFile::Beyond => {}
             }
             if then <= want.from {
@@ -116,11 +137,11 @@ impl Log {
 
     fn read_segment(
         &self,
-        segment: &Segment,
+        segment: &Arc<Segment>,
         written: Written,
         want: &Want,
         access: Access,
-    ) -> Result<InFile, ReadError> {
+    ) -> Result<InFile, SegmentError> {
         let request = ReadRequest {
             from: want.from,
             up_to: want.up_to,
@@ -133,11 +154,13 @@ impl Log {
                 file: range.file,
                 position: u64::from(range.position),
                 size_bytes: range.size_bytes as usize,
-                name: self.name().clone(),
+                log: self.me.upgrade().expect("it is being called"),
+                segment: segment.clone(),
+                written,
             })),
             Located::End => Ok(InFile::Beyond),
             Located::NoRoom => Ok(InFile::NoRoom),
-            Located::Cold => Err(ReadError::Cold),
+            Located::Cold => Ok(InFile::Cold),
         }
     }
 }
@@ -145,6 +168,8 @@ impl Log {
 enum InFile {
     /// What is wanted lies behind what this file holds.
     Beyond,
+    /// The disk must be asked.
+    Cold,
     Found(FileSlice),
     NoRoom,
 }
@@ -176,12 +201,17 @@ impl Want {
     }
 }
 
-fn check_range(state: &State, from: Offset) -> Result<(), ReadError> {
-    let Ends { log_start, log_end, .. } = state.ends();
-    match state.gate {
-        Gate::Deleted => Err(ReadError::Deleted),
-        _ if from < log_start || from > log_end => Err(ReadError::OutOfRange { log_start, log_end }),
-        _ => Ok(()),
+impl Log {
+    fn check_range(&self, state: &State, from: Offset) -> Result<(), ReadError> {
+        let Ends { log_start, log_end, .. } = state.ends();
+        match state.gate {
+            Gate::Deleted => Err(ReadError::Deleted),
+            _ if from < log_start || from > log_end => Err(ReadError::OutOfRange { log_start, log_end }),
+            _ => match state.faulty_at(from) {
+                Some(range) => Err(ReadError::Faulty { name: self.name().clone(), range: range.clone() }),
+                None => Ok(()),
+            },
+        }
     }
 }
 
@@ -189,54 +219,126 @@ fn check_range(state: &State, from: Offset) -> Result<(), ReadError> {
 const PROBE_BYTES: usize = 256 << 10;
 
 impl FileSlice {
-    /// Whether sending it will find it in the page cache. A probe: of a range that is half cold it may say yes.
-    pub fn is_cached(&self) -> bool {
+    fn positions(&self) -> Range<u32> {
+        let position = self.position as u32;
+        position..position + self.size_bytes as u32
+    }
+
+    /// Whether the file may be sent as it is: all of it is known to be what was written, and will be found in the page
+    /// cache. A probe: of a range that has just begun to leave the cache it may say yes.
+    pub fn may_be_sent(&self) -> bool {
+        if !self.segment.proven().covers(&self.positions()) {
+            return false;
+        }
         let last = self.size_bytes.saturating_sub(1);
         let places = (0..last).step_by(PROBE_BYTES).chain([last]);
-        places.into_iter().all(|place| {
+        let is_cached = places.into_iter().all(|place| {
             let mut byte = [0];
             matches!(self.file.read_cached_at(&mut byte, self.position + place as u64), Ok(Some(1)))
-        })
-    }
-
-    /// From the page cache, or `None`.
-    pub fn read_cached(&self) -> io::Result<Option<Bytes>> {
-        let mut bytes = vec![0; self.size_bytes];
-        let read = self.file.read_cached_at(&mut bytes, self.position)?;
-        Ok(read.filter(|read| *read == self.size_bytes).map(|_| bytes.into()))
-    }
-
-    /// From the disk, wherever that has it. Blocks.
-    pub fn read(&self) -> io::Result<Bytes> {
-        let mut bytes = vec![0; self.size_bytes];
-        let read = self.file.read_at(&mut bytes, self.position)?;
-        if read < self.size_bytes {
-            return Err(io::ErrorKind::UnexpectedEof.into());
+        });
+        if !is_cached {
+            self.segment.proven().forget(self.positions());
         }
+        is_cached
+    }
+
+    /// From the page cache, and every batch is what was written; or `None`.
+    pub fn read_cached(&self) -> io::Result<Option<Bytes>> {
+        let mut bytes = vec![0; self.size_bytes + self.next_header_bytes()];
+        let read = self.file.read_cached_at(&mut bytes, self.position)?;
+        if read != Some(bytes.len()) || self.sound_bytes(&bytes, &self.log.epochs()) != Ok(()) {
+            return Ok(None);
+        }
+        bytes.truncate(self.size_bytes);
+        Ok(Some(bytes.into()))
+    }
+
+    /// From the disk, wherever that has it, and every batch is what was written. Blocks. If a part is damaged the batches
+    /// before it, if there are any; the error is for whoever comes for the next.
+    pub fn read_checked(&self) -> Result<Bytes, ReadError> {
+        let epochs = self.log.epochs();
+        self.segment.proven().forget(self.positions());
+        let mut bytes = vec![0; self.size_bytes + self.next_header_bytes()];
+        let read = self.file.read_at(&mut bytes, self.position).map_err(|error| ReadError::Io(error.to_string()))?;
+        bytes.truncate(read);
+        let Err((sound_bytes, reason)) = self.sound_bytes(&bytes, &epochs) else {
+            self.segment.proven().add(self.positions());
+            bytes.truncate(self.size_bytes);
+            return Ok(bytes.into());
+        };
+        self.log.survey(&self.segment)?;
+        let positions = self.positions();
+        let damage = self.segment.damage();
+        let hit = damage
+            .iter()
+            .find(|damage| damage.positions.end > positions.start && damage.positions.start < positions.end);
+        let sound_bytes = match hit {
+            Some(damage) => damage.positions.start.saturating_sub(positions.start) as usize,
+            // What follows is damaged, or nothing is.
+            None => sound_bytes.max(if self.is_whole(&bytes, &epochs) { self.size_bytes } else { 0 }),
+        };
+        if sound_bytes == 0 {
+            return Err(match hit {
+                Some(damage) => ReadError::Faulty { name: self.log.name().clone(), range: damage.offsets.clone() },
+                None => ReadError::Corrupt { name: self.log.name().clone(), position: self.position, reason },
+            });
+        }
+        bytes.truncate(sound_bytes);
         Ok(bytes.into())
     }
 
-    /// As [`FileSlice::read`], and every batch is what was written.
-    pub fn read_checked(&self) -> Result<Bytes, ReadError> {
-        let bytes = self.read().map_err(|error| ReadError::Io(error.to_string()))?;
-        let mut batches = Batches::new(&bytes);
+    /// The batch behind the range tells whether the last one's offsets are its own.
+    fn next_header_bytes(&self) -> usize {
+        let left = u64::from(self.written.position).saturating_sub(self.position + self.size_bytes as u64);
+        HEADER_BYTES.min(left as usize)
+    }
+
+    /// An error says how many bytes are sound, and what the next ones are.
+    fn sound_bytes(&self, bytes: &[u8], epochs: &LeaderEpochs) -> Result<(), (usize, String)> {
+        let range = &bytes[..self.size_bytes.min(bytes.len())];
+        let mut batches = Batches::new(range);
+        let mut last = 0;
+        let mut expected = self.segment.base_offset();
         loop {
             let at = batches.position();
-            let reason = match batches.next() {
-                None => return Ok(bytes),
-                Some(Ok(batch)) if batch.crc_is_valid() => continue,
-                Some(Ok(batch)) => format!("checksum {:08x} instead of {:08x}", batch.computed_crc(), batch.crc()),
-                Some(Err(error)) => error.to_string(),
-            };
-            return Err(ReadError::Corrupt { name: self.name.clone(), position: self.position + at as u64, reason });
+            match batches.next() {
+                None if at < self.size_bytes => return Err((at, "the file ends early".to_owned())),
+                None => break,
+                Some(Err(error)) => return Err((at, error.to_string())),
+                Some(Ok(batch)) => {
+                    if let Some(fault) = fault_of(&batch, expected, self.written.offset, epochs) {
+                        return Err((at, fault.to_string()));
+                    }
+                    (last, expected) = (at, batch.next_offset());
+                }
+            }
         }
+        if self.next_header_bytes() == 0 {
+            return Ok(());
+        }
+        match BatchHeader::parse(&bytes[self.size_bytes..]) {
+            Ok(next) if next.base_offset() >= expected => Ok(()),
+            Ok(next) => Err((last, format!("offset {} comes behind {}", next.base_offset(), expected - 1))),
+            Err(error) => Err((last, error.to_string())),
+        }
+    }
+
+    fn is_whole(&self, bytes: &[u8], epochs: &LeaderEpochs) -> bool {
+        let mut batches = Batches::new(bytes.get(..self.size_bytes).unwrap_or_default());
+        let mut expected = self.segment.base_offset();
+        let mut is_sound = |batch: record::BatchView<'_>| {
+            let fault = fault_of(&batch, expected, self.written.offset, epochs);
+            expected = batch.next_offset();
+            fault.is_none()
+        };
+        self.size_bytes <= bytes.len() && batches.all(|batch| batch.is_ok_and(&mut is_sound))
     }
 }
 
 impl fmt::Debug for FileSlice {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let range = self.position..self.position + self.size_bytes as u64;
-        write!(f, "FileSlice({}, {range:?})", self.name)
+        write!(f, "FileSlice({}, {range:?})", self.log.name())
     }
 }
 
@@ -254,6 +356,9 @@ impl fmt::Display for ReadError {
                 write!(f, "{name}: damaged batch at byte {position} of a segment: {reason}")
             }
             ReadError::Deleted => f.write_str("the log is deleted"),
+            ReadError::Faulty { name, range } => {
+                write!(f, "{name}: offsets {} to {} are damaged", range.start, range.end)
+            }
             ReadError::Io(error) => write!(f, "cannot read a segment: {error}"),
             ReadError::Offline => f.write_str("the log directory is offline"),
             ReadError::OutOfRange { log_start, log_end } => {

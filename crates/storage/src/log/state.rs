@@ -107,6 +107,7 @@ pub(crate) enum Then {
 pub(crate) enum Control {
     Create,
     Delete { answer: Answer<Result<(), Offline>> },
+    Faulty { range: Range<Offset> },
     LogStart { to: Offset },
     Synced { end: Reach, durability: Durability, then: Then },
     Truncate { to: Offset, epoch: LeaderEpoch },
@@ -180,6 +181,7 @@ impl State {
             self.log_start = to;
             self.epochs.truncate_from_start(to);
             self.producers.log_start_moved(to);
+            self.unmark_below(to);
         }
         let log_start = self.log_start;
         let mut index = 0;

@@ -51,6 +51,12 @@ impl Segment {
         assert!(left.size_bytes <= state.summary.size_bytes, "a cut adds nothing");
         state.summary = left;
         state.cuts += 1;
+        self.proven.forget(left.size_bytes..u32::MAX);
+        state.damage.retain_mut(|damage| {
+            damage.positions.end = damage.positions.end.min(left.size_bytes);
+            damage.offsets.end = damage.offsets.end.min(left.end_offset);
+            !damage.positions.is_empty()
+        });
         let interval_bytes = state.indexer.interval_bytes;
         state.indexer = Indexer::new(interval_bytes, left.max_timestamp, left.max_timestamp_offset);
         state.offsets.cut(self.base_offset, &left.end());

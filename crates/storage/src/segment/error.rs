@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::{fmt, io};
 
-use record::{BatchError, CompressionError, Offset, RecordError};
+use record::{BatchError, CompressionError, LeaderEpoch, Offset, RecordError};
 
 #[derive(Debug)]
 pub struct SegmentError {
@@ -21,6 +21,11 @@ pub enum Fault {
     Crc {
         stored: u32,
         computed: u32,
+    },
+    /// The leader of another epoch wrote what is here.
+    Epoch {
+        expected: LeaderEpoch,
+        found: LeaderEpoch,
     },
     Io(io::Error),
     /// The batch does not follow on the one before it.
@@ -76,6 +81,7 @@ impl fmt::Display for Fault {
             Fault::Batch(error) => error.fmt(f),
             Fault::Compression(error) => error.fmt(f),
             Fault::Crc { stored, computed } => write!(f, "checksum {computed:08x} instead of {stored:08x}"),
+            Fault::Epoch { expected, found } => write!(f, "a batch of leader epoch {found} where {expected} wrote"),
             Fault::Io(error) => error.fmt(f),
             Fault::Offsets { expected_min, base, last } => {
                 write!(f, "a batch of offsets {base} to {last} where {expected_min} or more comes next")

@@ -53,7 +53,10 @@ impl Segment {
             state.writes += 1;
             state.log = Some(file.clone());
         }
-        file.write_all_at(parts, position.into()).map_err(|error| self.error_at(position, error))
+        let size_bytes = parts.iter().map(|part| part.len()).sum::<usize>() as u32;
+        file.write_all_at(parts, position.into()).map_err(|error| self.error_at(position, error))?;
+        self.proven.add(position..position + size_bytes);
+        Ok(())
     }
 
     /// Asks the kernel to begin writing; promises nothing.

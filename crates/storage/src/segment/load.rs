@@ -11,7 +11,7 @@ use env::{File, OpenOptions};
 
 use super::entry::{Entry, Indexer, OffsetEntry, TimeEntry};
 use super::index::{self, Checked, SparseIndex, Stored};
-use super::walk::{REBUILD_STEP_BYTES, Step, Walk};
+use super::walk::{REBUILD_STEP_BYTES, Step};
 use super::{Access, FileKind, Segment, SegmentError, Written};
 
 /// An index file as it was found.
@@ -121,7 +121,7 @@ impl Segment {
             return false;
         }
         let Some(last) = offsets.checked.entries.last() else { return true };
-        let mut walk = Walk::new(log, Access::Blocking, last.position, limit.position, record::HEADER_BYTES);
+        let mut walk = self.walk(log, Access::Blocking, last.position, limit.position, record::HEADER_BYTES);
         matches!(walk.next(), Step::Batch(place) if place.last_offset == last.offset)
     }
 
@@ -129,7 +129,7 @@ impl Segment {
     /// there will say so.
     fn rebuild(&self, log: &dyn File, from: Option<OffsetEntry>, limit: Written, interval_bytes: u32) -> Rebuilt {
         let start = from.map_or(0, |entry| entry.position);
-        let mut walk = Walk::new(log, Access::Blocking, start, limit.position, REBUILD_STEP_BYTES);
+        let mut walk = self.walk(log, Access::Blocking, start, limit.position, REBUILD_STEP_BYTES);
         let mut indexer = Indexer::new(interval_bytes, record::Timestamp::NONE, record::Offset::NONE);
         let mut rebuilt = Rebuilt::default();
         while let Step::Batch(place) = walk.next() {

@@ -4,6 +4,7 @@
 //! rebuilt on any doubt. Knows no tail, no journal, no partition; does not decide when to roll, sync or delete.
 
 mod cut;
+mod damage;
 mod entry;
 mod error;
 mod files;
@@ -11,6 +12,7 @@ mod index;
 mod load;
 mod names;
 mod place;
+mod proven;
 mod read;
 mod scan;
 mod search;
@@ -22,6 +24,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+pub use damage::Damage;
+pub(crate) use damage::fault_of;
 use entry::{Indexer, OffsetEntry, TimeEntry};
 use env::{Disk, File};
 pub use error::{Fault, SegmentError};
@@ -29,6 +33,7 @@ use index::SparseIndex;
 pub use names::{FileKind, file_name, parse_file_name};
 use parking_lot::Mutex;
 pub use place::{BatchPlace, Summary, Written};
+pub use proven::Proven;
 pub use read::{FileRange, Located, ReadRequest};
 use record::Offset;
 pub use scan::{Scanned, Stop};
@@ -41,6 +46,7 @@ pub struct Segment {
     disk: Arc<dyn Disk>,
     directory: Arc<Path>,
     base_offset: Offset,
+    proven: Proven,
     state: Mutex<State>,
 }
 
@@ -56,6 +62,8 @@ struct State {
     synced: u64,
     // Rises with every cut, so that what was read from a file before is not taken for true after.
     cuts: u64,
+    // Walks step over it.
+    damage: Vec<Damage>,
 }
 
 /// Whether a call may wait for the disk. On a runtime thread it may not, and answers that the pages are cold.
@@ -92,12 +100,24 @@ impl Segment {
             writes: 0,
             synced: 0,
             cuts: 0,
+            damage: Vec::new(),
         };
-        Segment { disk, directory, base_offset: summary.base_offset, state: Mutex::new(state) }
+        Segment {
+            disk,
+            directory,
+            base_offset: summary.base_offset,
+            proven: Proven::default(),
+            state: Mutex::new(state),
+        }
     }
 
     pub fn base_offset(&self) -> Offset {
         self.base_offset
+    }
+
+    /// What of the file may be sent without a look.
+    pub fn proven(&self) -> &Proven {
+        &self.proven
     }
 
     pub fn directory(&self) -> &Path {

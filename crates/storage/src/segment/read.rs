@@ -8,7 +8,7 @@ use record::Offset;
 
 use super::entry::OffsetEntry;
 use super::index::Place;
-use super::walk::{LOOKUP_STEP_BYTES, REBUILD_STEP_BYTES, Step, Walk};
+use super::walk::{LOOKUP_STEP_BYTES, REBUILD_STEP_BYTES, Step};
 use super::{Access, BatchPlace, Segment, SegmentError, Written};
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -94,6 +94,9 @@ impl Segment {
                 Search::Doubt => return Ok(Search::Doubt),
             }
         };
+        // What is damaged ends the range, and is stepped over by whoever reads on behind it.
+        let damage = self.damage().into_iter().map(|damage| damage.positions.start);
+        let limit = damage.filter(|start| *start > first.position).fold(limit, u32::min);
         if first.position >= limit {
             return Ok(Search::Done(Located::End));
         }
@@ -133,7 +136,7 @@ impl Segment {
             Search::Doubt => return Ok(Search::Doubt),
         };
         let start = entry.map_or(0, |entry| entry.position);
-        let mut walk = Walk::new(file, access, start, written.position, LOOKUP_STEP_BYTES);
+        let mut walk = self.walk(file, access, start, written.position, LOOKUP_STEP_BYTES);
         let mut unverified = entry;
         loop {
             let position = walk.position();
@@ -160,7 +163,7 @@ impl Segment {
         offset: Offset,
         written: Written,
     ) -> Result<Option<BatchPlace>, SegmentError> {
-        let mut walk = Walk::new(file, Access::Blocking, 0, written.position, REBUILD_STEP_BYTES);
+        let mut walk = self.walk(file, Access::Blocking, 0, written.position, REBUILD_STEP_BYTES);
         loop {
             let position = walk.position();
             match walk.next() {
@@ -197,7 +200,7 @@ impl Segment {
             Search::Doubt => return Ok(Search::Doubt),
         };
         let start = entry.map_or(first.end().position, |entry| entry.position);
-        let mut walk = Walk::new(file, access, start, limit, LOOKUP_STEP_BYTES);
+        let mut walk = self.walk(file, access, start, limit, LOOKUP_STEP_BYTES);
         let mut unverified = entry;
         loop {
             let position = walk.position();

@@ -7,7 +7,7 @@ use env::File;
 use record::{BatchHeader, BatchView, HEADER_BYTES, Offset, Timestamp};
 
 use super::error::Fault;
-use super::walk::{REBUILD_STEP_BYTES, Step, Walk};
+use super::walk::{REBUILD_STEP_BYTES, Step};
 use super::{Access, BatchPlace, FileKind, Segment, SegmentError, Summary, Written};
 
 /// What a scan has come to.
@@ -29,7 +29,7 @@ pub struct Stop {
 const STEP_BYTES: usize = 1 << 20;
 
 /// The part of the file that is in memory.
-struct Buffer<'a> {
+pub(super) struct Buffer<'a> {
     file: &'a dyn File,
     limit: u32,
     bytes: Vec<u8>,
@@ -50,7 +50,7 @@ impl Segment {
             return Ok(Scanned { end, stop: None });
         }
         let file = self.file()?;
-        let mut buffer = Buffer { file: &*file, limit: up_to, bytes: Vec::new(), start: 0 };
+        let mut buffer = Buffer::new(&*file, up_to);
         while end.position < up_to {
             let batch = match buffer.batch_at(end.position) {
                 Ok(batch) => batch,
@@ -83,7 +83,7 @@ impl Segment {
         created: Timestamp,
     ) -> Result<Summary, SegmentError> {
         let mut summary = Summary::empty(self.base_offset, created);
-        let mut walk = Walk::new(file, Access::Blocking, 0, size_bytes, REBUILD_STEP_BYTES);
+        let mut walk = self.walk(file, Access::Blocking, 0, size_bytes, REBUILD_STEP_BYTES);
         loop {
             let position = walk.position();
             match walk.next() {
@@ -107,8 +107,12 @@ fn check(batch: &BatchView<'_>, expected_min: Offset) -> Result<(), Fault> {
     Ok(())
 }
 
-impl Buffer<'_> {
-    fn batch_at(&mut self, position: u32) -> Result<BatchView<'_>, Fault> {
+impl<'a> Buffer<'a> {
+    pub fn new(file: &'a dyn File, limit: u32) -> Buffer<'a> {
+        Buffer { file, limit, bytes: Vec::new(), start: 0 }
+    }
+
+    pub fn batch_at(&mut self, position: u32) -> Result<BatchView<'_>, Fault> {
         self.fill(position, HEADER_BYTES)?;
         let size = BatchHeader::parse(self.from(position))?.size_bytes();
         // A size beyond the limit leaves the batch cut off, and allocates nothing.
@@ -116,12 +120,12 @@ impl Buffer<'_> {
         Ok(BatchView::parse(self.from(position))?)
     }
 
-    fn from(&self, position: u32) -> &[u8] {
+    pub fn from(&self, position: u32) -> &[u8] {
         &self.bytes[(position - self.start) as usize..]
     }
 
     /// Sees to it that `wanted` bytes from `position` on are here, as far as the file has them below the limit.
-    fn fill(&mut self, position: u32, wanted: usize) -> Result<(), Fault> {
+    pub fn fill(&mut self, position: u32, wanted: usize) -> Result<(), Fault> {
         let left = (self.limit - position) as usize;
         let end = self.start as usize + self.bytes.len();
         if self.start <= position && position as usize + wanted.min(left) <= end {

@@ -10,7 +10,7 @@ use super::entry::TimeEntry;
 use super::error::Fault;
 use super::index::Place;
 use super::read::Search;
-use super::walk::{REBUILD_STEP_BYTES, Step, Walk};
+use super::walk::{REBUILD_STEP_BYTES, Step};
 use super::{Access, BatchPlace, FileKind, Segment, SegmentError, Written};
 
 /// A record that was looked for by its time.
@@ -80,7 +80,7 @@ impl Segment {
                 self.start_of_search(&*file, target, from, written)?.unwrap_or(0)
             }
         };
-        let mut walk = Walk::new(&*file, Access::Blocking, start, written.position, REBUILD_STEP_BYTES);
+        let mut walk = self.walk(&*file, Access::Blocking, start, written.position, REBUILD_STEP_BYTES);
         loop {
             let position = walk.position();
             match walk.next() {

@@ -1,18 +1,23 @@
-//! From header to header through a log file, reading no more than is needed to see the next one.
+//! From header to header through a log file, reading no more than is needed to see the next one. Steps over what is known
+//! to be damaged; what does not follow on the batch before it is a fault.
 
 use env::File;
-use record::{BatchHeader, HEADER_BYTES};
+use record::{BatchError, BatchHeader, HEADER_BYTES, Offset};
 
+use super::damage::Damage;
 use super::error::Fault;
-use super::{Access, BatchPlace};
+use super::{Access, BatchPlace, Segment};
 
 /// A walk over the batches below a limit. Reads ahead by steps, so that small batches share a read.
 pub(super) struct Walk<'a> {
+    segment: &'a Segment,
     file: &'a dyn File,
     access: Access,
-    // Where the next header is.
+    // Where the next header is, and what offset it begins at or above.
     position: u32,
+    expected: Offset,
     limit: u32,
+    damage: Vec<Damage>,
     // Bytes of the file from `start` on.
     bytes: Vec<u8>,
     start: u32,
@@ -24,7 +29,7 @@ pub(super) enum Step {
     Batch(BatchPlace),
     Cold,
     End,
-    /// No batch is here that ends at the limit or before.
+    /// No batch is here that ends at the limit or before, and follows on what came before.
     Fault(Fault),
 }
 
@@ -32,18 +37,34 @@ pub(super) enum Step {
 pub(super) const LOOKUP_STEP_BYTES: usize = 8 << 10;
 pub(super) const REBUILD_STEP_BYTES: usize = 256 << 10;
 
-impl<'a> Walk<'a> {
-    pub fn new(file: &'a dyn File, access: Access, position: u32, limit: u32, step_bytes: usize) -> Walk<'a> {
+impl Segment {
+    /// From the batch at `position` on.
+    pub(super) fn walk<'a>(
+        &'a self,
+        file: &'a dyn File,
+        access: Access,
+        position: u32,
+        limit: u32,
+        step_bytes: usize,
+    ) -> Walk<'a> {
         assert!(step_bytes >= HEADER_BYTES, "a header is read in one step");
-        Walk { file, access, position, limit, bytes: Vec::new(), start: 0, step_bytes }
+        let damage = self.damage();
+        let expected = self.base_offset;
+        Walk { segment: self, file, access, position, expected, limit, damage, bytes: Vec::new(), start: 0, step_bytes }
     }
+}
 
+impl Walk<'_> {
     /// Where the walk has come to.
     pub fn position(&self) -> u32 {
         self.position
     }
 
     pub fn next(&mut self) -> Step {
+        while let Some(damage) = self.damage.iter().find(|damage| damage.positions.contains(&self.position)) {
+            self.position = damage.positions.end;
+            self.expected = self.expected.max(damage.offsets.end);
+        }
         if self.position >= self.limit {
             return Step::End;
         }
@@ -59,10 +80,14 @@ impl<'a> Walk<'a> {
         };
         let left = (self.limit - self.position) as usize;
         if header.size_bytes() > left {
-            return Step::Fault(record::BatchError::Truncated { have: left, needed: header.size_bytes() }.into());
+            return Step::Fault(BatchError::Truncated { have: left, needed: header.size_bytes() }.into());
         }
         let place = BatchPlace::of_header(&header, self.position);
-        self.position = place.end().position;
+        if place.base_offset < self.expected || place.last_offset < place.base_offset {
+            let (base, last) = (place.base_offset, place.last_offset);
+            return Step::Fault(Fault::Offsets { expected_min: self.expected, base, last });
+        }
+        (self.position, self.expected) = (place.end().position, place.end().offset);
         Step::Batch(place)
     }
 
@@ -75,7 +100,12 @@ impl<'a> Walk<'a> {
         let wanted = self.step_bytes.min((self.limit - self.position) as usize);
         self.bytes.resize(wanted, 0);
         self.start = self.position;
-        let read = self.access.read_at(self.file, &mut self.bytes, u64::from(self.position))?;
+        let at = u64::from(self.position);
+        let mut read = self.file.read_cached_at(&mut self.bytes, at)?;
+        if read.is_none() && self.access == Access::Blocking {
+            self.segment.proven.forget(self.position..self.position.saturating_add(wanted as u32));
+            read = self.access.read_at(self.file, &mut self.bytes, at)?;
+        }
         self.bytes.truncate(read.unwrap_or(0));
         Ok(read.is_some())
     }
