@@ -14,9 +14,11 @@ from pathlib import Path
 from connection import Closed, Connection
 
 RECORDED = Path(__file__).resolve().parent / "kafka-4.4.0.txt"
-TIMES = {"logAppendTimeMs"}
+TIMES = {"logAppendTimeMs", "lastFetchTimestamp", "lastCaughtUpTimestamp", "lastTimestamp"}
+# Numbers that are never the same twice; that there is one is told.
+SIZES = {"totalBytes", "usableBytes", "logEndOffset"}
 # Lists that Kafka builds from a hash map.
-UNORDERED = {"topics", "responses", "configs", "results", "groups", "partitions"}
+UNORDERED = {"topics", "responses", "configs", "results", "groups", "partitions", "entity", "entries", "values"}
 # Configs of topics that Kafka does not have.
 OWN_CONFIGS = {"durability"}
 WORDS = {"errorMessage", "batchIndexErrorMessage"}
@@ -78,7 +80,9 @@ class Scene:
             return {key: self.masked(inner, key) for key, inner in value.items() if key != "throttleTimeMs"}
         if isinstance(value, list):
             # Kafka gives many things in the order of a hash map.
-            for key in ("name", "groupId", "partitionIndex"):
+            if name == "entries":
+                value = sorted(value, key=lambda inner: str(sorted(map(str, inner["entity"]))))
+            for key in ("name", "groupId", "partitionIndex", "entityType", "key", "topicName"):
                 if value and isinstance(value[0], dict) and key in value[0] and name in UNORDERED:
                     value = sorted(value, key=lambda inner: (inner[key] is not None, inner[key]))
             if name == "configs":
@@ -91,6 +95,10 @@ class Scene:
             return f"{len(value)} bytes {digest}".strip()
         if name in TIMES and value > 0:
             return "<time>"
+        if name in SIZES and value > 0:
+            return "<some>"
+        if name == "logDir":
+            return "<directory>"
         if name == "port":
             return "<port>" if str(value) == self.port else value
         if name == "producerId" and value >= 0:
@@ -100,6 +108,7 @@ class Scene:
         if name == "clusterId" and value:
             return "<cluster>"
         if isinstance(value, str):
+            value = re.sub(r'cluster id "[^"]+"', 'cluster id "<cluster>"', value)
             return re.sub(r"should be within \[.*?\]", "should be within [<times>]", value)
         return value
 

@@ -11,12 +11,15 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "python"))
 
+import admin_scenes
 import transcript
 from checks import BOOTSTRAP, run
 from scenes import SCENES
 from schema import Schemas
 
 REWRITE = os.environ.get("REWRITE")
+# Some scenes, while one works on them.
+ONLY = [name for name in os.environ.get("SCENES", "").split(",") if name]
 
 
 class OnPurpose:
@@ -65,14 +68,16 @@ def main():
         assert not found, f"{len(found)} differences, the first: {found[0]}"
 
     checks = []
-    for function in SCENES:
+    for function in SCENES + admin_scenes.SCENES:
+        if ONLY and function.__name__ not in ONLY:
+            continue
         name = function.__name__.replace("_", " ")
         checks.append((name, lambda name=name, function=function: codes(name, function)))
         if any(word in line for line in recorded.get(name, []) for word in transcript.WORDS):
             checks.append((f"{name}: words", lambda name=name: words(name)))
     if REWRITE:
-        checks.append(("written anew", lambda: transcript.write(played)))
-    else:
+        checks.append(("written anew", lambda: transcript.write(recorded | played if ONLY else played)))
+    elif not ONLY:
         checks.append(("what differs on purpose still does", on_purpose.all_are_used))
     on_purpose.tell()
     run(checks)

@@ -10,21 +10,27 @@ use metadata::Image;
 use protocol::ErrorCode;
 use protocol::alter_configs_request::AlterConfigsRequest;
 use protocol::alter_configs_response::AlterConfigsResponse;
+use protocol::alter_partition_reassignments_request::AlterPartitionReassignmentsRequest;
+use protocol::alter_partition_reassignments_response::AlterPartitionReassignmentsResponse;
 use protocol::create_partitions_request::CreatePartitionsRequest;
 use protocol::create_partitions_response::CreatePartitionsResponse;
 use protocol::create_topics_request::CreateTopicsRequest;
 use protocol::create_topics_response::{CreatableTopicResult, CreateTopicsResponse};
 use protocol::delete_topics_request::DeleteTopicsRequest;
 use protocol::delete_topics_response::DeleteTopicsResponse;
+use protocol::elect_leaders_request::ElectLeadersRequest;
+use protocol::elect_leaders_response::ElectLeadersResponse;
 use protocol::incremental_alter_configs_request::IncrementalAlterConfigsRequest;
 use protocol::incremental_alter_configs_response::IncrementalAlterConfigsResponse;
+use protocol::update_features_request::UpdateFeaturesRequest;
+use protocol::update_features_response::UpdateFeaturesResponse;
 use tokio::sync::{Semaphore, mpsc, oneshot};
 
 use crate::brokers::{self, BrokerEpoch, Registration};
 use crate::machine::{Decision, Machine};
 use crate::producer_ids::{self, ProducerIdBlock};
 use crate::run::{Asked, Message, Reply};
-use crate::{configs, topics};
+use crate::{configs, elections, features, reassignments, topics};
 
 #[derive(Clone)]
 pub struct Handle {
@@ -84,6 +90,30 @@ impl Handle {
         let refused = request.clone();
         let answer = self.ask(Instant::NEVER, move |machine| configs::alter_incrementally(machine, &request)).await;
         answer.unwrap_or_else(|error| configs::alter_incrementally_refused(&refused, error))
+    }
+
+    pub async fn elect_leaders(&self, request: ElectLeadersRequest) -> ElectLeadersResponse {
+        let (deadline, request) = (self.deadline(request.timeout_ms), Arc::new(request));
+        let refused = request.clone();
+        let answer = self.ask(deadline, move |machine| elections::elect(machine, &request)).await;
+        answer.unwrap_or_else(|error| elections::elect_refused(&refused, error))
+    }
+
+    pub async fn reassign_partitions(
+        &self,
+        request: AlterPartitionReassignmentsRequest,
+    ) -> AlterPartitionReassignmentsResponse {
+        let (deadline, request) = (self.deadline(request.timeout_ms), Arc::new(request));
+        let refused = request.clone();
+        let answer = self.ask(deadline, move |machine| reassignments::reassign(machine, &request)).await;
+        answer.unwrap_or_else(|error| reassignments::reassign_refused(&refused, error))
+    }
+
+    /// `version` is the request's: what it may say, and what it is told.
+    pub async fn update_features(&self, request: UpdateFeaturesRequest, version: i16) -> UpdateFeaturesResponse {
+        let deadline = self.deadline(request.timeout_ms);
+        let answer = self.ask(deadline, move |machine| features::update(machine, &request, version)).await;
+        answer.unwrap_or_else(features::update_refused)
     }
 
     /// A block that nobody else is given, not even after a crash.

@@ -7,10 +7,13 @@
 mod answer;
 mod brokers;
 mod configs;
+mod elections;
+mod features;
 mod handle;
 mod machine;
 mod placement;
 mod producer_ids;
+mod reassignments;
 mod run;
 mod topics;
 

@@ -1,5 +1,6 @@
 //! The state that decisions are made on, and their shape. Deciding changes nothing: it yields records and an answer.
 
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use metadata::configs::{BrokerConfigs, BrokerKeys, Layers};
@@ -16,6 +17,8 @@ pub struct Options {
     /// Set in the configuration of the brokers, by their own keys.
     pub broker_configs: BrokerConfigs,
     pub broker_keys: Arc<dyn BrokerKeys>,
+    /// Those that this node knows, and at which levels.
+    pub features: Vec<(&'static str, RangeInclusive<i16>)>,
     /// What may wait to be decided on; further callers wait.
     pub requests_max: usize,
 }
@@ -82,3 +85,6 @@ impl Machine {
         }
     }
 }
+
+#[cfg(test)]
+pub mod tests;

@@ -110,6 +110,7 @@ impl Node {
             internal_topics: engine::internal_topics(config),
             broker_configs,
             broker_keys: configs.clone(),
+            features: FEATURES.iter().map(|feature| (feature.name, feature.versions.clone())).collect(),
             requests_max: CONTROLLER_REQUESTS_MAX,
         };
         let mut first = true;

@@ -113,6 +113,17 @@ async fn ask_one(wire: &mut Wire, key: ApiKey, version: i16, id: Uuid) {
             let counts: Vec<usize> = response.results.iter().map(|result| result.configs.len()).collect();
             assert!(counts[0] >= 30 && counts[1] > 200 && counts[2] == 0, "{what}: {counts:?}");
         }
+        ApiKey::DescribeAcls => {
+            let any = protocol::describe_acls_request::DescribeAclsRequest {
+                resource_type_filter: 1,
+                pattern_type_filter: if version == 1 { 3 } else { 1 },
+                operation: 1,
+                permission_type: 1,
+                ..Default::default()
+            };
+            let response = wire.ask(&any, version).await.expect(&what);
+            assert_eq!(response.error_code, ErrorCode::SecurityDisabled.code(), "{what}");
+        }
         _ => ask_empty(wire, key, version, &what).await,
     }
 }
@@ -130,22 +141,41 @@ async fn ask_empty(wire: &mut Wire, key: ApiKey, version: i16, what: &str) {
     }
     ask! {
         AlterConfigs alter_configs_request AlterConfigsRequest;
+        AlterPartitionReassignments alter_partition_reassignments_request AlterPartitionReassignmentsRequest;
+        AlterReplicaLogDirs alter_replica_log_dirs_request AlterReplicaLogDirsRequest;
+        CreateAcls create_acls_request CreateAclsRequest;
+        CreateDelegationToken create_delegation_token_request CreateDelegationTokenRequest;
         CreatePartitions create_partitions_request CreatePartitionsRequest;
         CreateTopics create_topics_request CreateTopicsRequest;
+        DeleteAcls delete_acls_request DeleteAclsRequest;
         DeleteGroups delete_groups_request DeleteGroupsRequest;
         DeleteRecords delete_records_request DeleteRecordsRequest;
         DeleteTopics delete_topics_request DeleteTopicsRequest;
         DescribeCluster describe_cluster_request DescribeClusterRequest;
+        DescribeDelegationToken describe_delegation_token_request DescribeDelegationTokenRequest;
         DescribeGroups describe_groups_request DescribeGroupsRequest;
+        DescribeLogDirs describe_log_dirs_request DescribeLogDirsRequest;
+        DescribeProducers describe_producers_request DescribeProducersRequest;
+        DescribeQuorum describe_quorum_request DescribeQuorumRequest;
         DescribeTopicPartitions describe_topic_partitions_request DescribeTopicPartitionsRequest;
+        DescribeTransactions describe_transactions_request DescribeTransactionsRequest;
+        ElectLeaders elect_leaders_request ElectLeadersRequest;
+        ExpireDelegationToken expire_delegation_token_request ExpireDelegationTokenRequest;
         Heartbeat heartbeat_request HeartbeatRequest;
         IncrementalAlterConfigs incremental_alter_configs_request IncrementalAlterConfigsRequest;
         InitProducerId init_producer_id_request InitProducerIdRequest;
         LeaveGroup leave_group_request LeaveGroupRequest;
+        ListConfigResources list_config_resources_request ListConfigResourcesRequest;
         ListGroups list_groups_request ListGroupsRequest;
+        ListPartitionReassignments list_partition_reassignments_request ListPartitionReassignmentsRequest;
+        ListTransactions list_transactions_request ListTransactionsRequest;
         OffsetDelete offset_delete_request OffsetDeleteRequest;
         OffsetForLeaderEpoch offset_for_leader_epoch_request OffsetForLeaderEpochRequest;
+        RenewDelegationToken renew_delegation_token_request RenewDelegationTokenRequest;
+        SaslAuthenticate sasl_authenticate_request SaslAuthenticateRequest;
+        SaslHandshake sasl_handshake_request SaslHandshakeRequest;
         SyncGroup sync_group_request SyncGroupRequest;
+        UpdateFeatures update_features_request UpdateFeaturesRequest;
     }
 }
 

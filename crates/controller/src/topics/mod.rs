@@ -38,7 +38,7 @@ fn new_partition(machine: &Machine, replicas: Replicas) -> Option<Partition> {
 }
 
 /// `validateManualPartitionAssignment`
-fn check_assignment(machine: &Machine, brokers: &[i32], replication_factor: Option<usize>) -> Result<(), ApiError> {
+pub fn check_assignment(machine: &Machine, brokers: &[i32], replication_factor: Option<usize>) -> Result<(), ApiError> {
     let refused = |text: String| Err(ApiError::new(ErrorCode::InvalidReplicaAssignment, text));
     if brokers.is_empty() {
         return refused("The manual partition assignment includes an empty replica list.".into());

@@ -45,6 +45,7 @@ pub fn options(partitions: i32) -> Options {
         },
         broker_configs: BrokerConfigs::default(),
         broker_keys: Arc::new(AnyBrokerKey),
+        features: vec![("metadata.version", 7..=33)],
         requests_max: 100,
     }
 }

@@ -14,9 +14,12 @@ use crate::reply::{Piece, Reply};
 
 mod api_versions;
 mod authorized_operations;
+mod config_resources;
 mod configs;
 mod delete_records;
 mod describe_cluster;
+mod describe_producers;
+mod describe_quorum;
 mod describe_topic_partitions;
 mod errors;
 mod fetch;
@@ -25,11 +28,16 @@ mod group_admin;
 mod group_members;
 mod init_producer_id;
 mod list_offsets;
+mod log_dirs;
 mod metadata;
 mod offset_for_leader_epoch;
 mod offsets;
+mod partitions;
 mod produce;
 mod topics;
+mod transactions;
+mod update_features;
+mod without_security;
 
 /// An API and the versions of it that are served.
 pub struct Served {
@@ -52,6 +60,7 @@ pub static SERVED: &[Served] = &[
     Served { key: ApiKey::SyncGroup, versions: 0..=5, begin: |call| done(group_members::sync(call)) },
     Served { key: ApiKey::DescribeGroups, versions: 0..=6, begin: |call| done(group_admin::describe(call)) },
     Served { key: ApiKey::ListGroups, versions: 0..=5, begin: |call| done(group_admin::list(call)) },
+    Served { key: ApiKey::SaslHandshake, versions: 0..=1, begin: |call| done(without_security::sasl_handshake(call)) },
     Served { key: ApiKey::ApiVersions, versions: 0..=5, begin: |call| done(api_versions::handle(call)) },
     Served { key: ApiKey::CreateTopics, versions: 2..=7, begin: |call| done(topics::create(call)) },
     Served { key: ApiKey::DeleteTopics, versions: 1..=6, begin: |call| done(topics::delete(call)) },
@@ -62,17 +71,64 @@ pub static SERVED: &[Served] = &[
         versions: 2..=4,
         begin: |call| done(offset_for_leader_epoch::handle(call)),
     },
+    Served { key: ApiKey::DescribeAcls, versions: 1..=3, begin: |call| done(without_security::describe_acls(call)) },
+    Served { key: ApiKey::CreateAcls, versions: 1..=3, begin: |call| done(without_security::create_acls(call)) },
+    Served { key: ApiKey::DeleteAcls, versions: 1..=3, begin: |call| done(without_security::delete_acls(call)) },
     Served { key: ApiKey::DescribeConfigs, versions: 1..=4, begin: |call| done(configs::describe(call)) },
     Served { key: ApiKey::AlterConfigs, versions: 0..=2, begin: |call| done(configs::alter(call)) },
+    Served { key: ApiKey::AlterReplicaLogDirs, versions: 1..=2, begin: |call| done(log_dirs::alter_replicas(call)) },
+    Served { key: ApiKey::DescribeLogDirs, versions: 1..=5, begin: |call| done(log_dirs::describe(call)) },
+    Served {
+        key: ApiKey::SaslAuthenticate,
+        versions: 0..=2,
+        begin: |call| done(without_security::sasl_authenticate(call)),
+    },
     Served { key: ApiKey::CreatePartitions, versions: 0..=3, begin: |call| done(topics::create_partitions(call)) },
+    Served {
+        key: ApiKey::CreateDelegationToken,
+        versions: 1..=3,
+        begin: |call| done(without_security::create_delegation_token(call)),
+    },
+    Served {
+        key: ApiKey::RenewDelegationToken,
+        versions: 1..=2,
+        begin: |call| done(without_security::renew_delegation_token(call)),
+    },
+    Served {
+        key: ApiKey::ExpireDelegationToken,
+        versions: 1..=2,
+        begin: |call| done(without_security::expire_delegation_token(call)),
+    },
+    Served {
+        key: ApiKey::DescribeDelegationToken,
+        versions: 1..=3,
+        begin: |call| done(without_security::describe_delegation_token(call)),
+    },
     Served { key: ApiKey::DeleteGroups, versions: 0..=3, begin: |call| done(group_admin::delete(call)) },
+    Served { key: ApiKey::ElectLeaders, versions: 0..=2, begin: |call| done(partitions::elect_leaders(call)) },
     Served {
         key: ApiKey::IncrementalAlterConfigs,
         versions: 0..=1,
         begin: |call| done(configs::incremental_alter(call)),
     },
+    Served {
+        key: ApiKey::AlterPartitionReassignments,
+        versions: 0..=1,
+        begin: |call| done(partitions::reassign(call)),
+    },
+    Served {
+        key: ApiKey::ListPartitionReassignments,
+        versions: 0..=0,
+        begin: |call| done(partitions::list_reassignments(call)),
+    },
     Served { key: ApiKey::OffsetDelete, versions: 0..=0, begin: |call| done(offsets::delete(call)) },
+    Served { key: ApiKey::DescribeQuorum, versions: 0..=2, begin: |call| done(describe_quorum::handle(call)) },
+    Served { key: ApiKey::UpdateFeatures, versions: 0..=2, begin: |call| done(update_features::handle(call)) },
     Served { key: ApiKey::DescribeCluster, versions: 0..=2, begin: |call| done(describe_cluster::handle(call)) },
+    Served { key: ApiKey::DescribeProducers, versions: 0..=0, begin: |call| done(describe_producers::handle(call)) },
+    Served { key: ApiKey::DescribeTransactions, versions: 0..=0, begin: |call| done(transactions::describe(call)) },
+    Served { key: ApiKey::ListTransactions, versions: 0..=2, begin: |call| done(transactions::list(call)) },
+    Served { key: ApiKey::ListConfigResources, versions: 0..=1, begin: |call| done(config_resources::handle(call)) },
     Served {
         key: ApiKey::DescribeTopicPartitions,
         versions: 0..=0,
