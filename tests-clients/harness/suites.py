@@ -196,6 +196,16 @@ class KafkaJs(OurProgram):
         return ["node", HERE / "node" / "kafkajs_checks.js", run.cache.with_node()]
 
 
+class Platformatic(KafkaJs):
+    name = "platformatic"
+    client = "@platformatic/kafka"
+    version = "1.35.0"
+    exercises = "acks, codecs, headers, nulls, idempotence, offsets, groups across SIGKILL, admin of topics, configs, groups"
+
+    def command(self, run):
+        return ["node", HERE / "node" / "platformatic_checks.mjs", run.cache.with_node()]
+
+
 class FranzGo(OurProgram):
     name = client = "franz-go"
     version = "1.22.3"
@@ -265,6 +275,22 @@ class RdkafkaOwn(Suite):
         return checks
 
 
+class Connect(OurProgram):
+    name = "connect"
+    client = "Kafka Connect"
+    version = "4.3.1"
+    language = "Java"
+    exercises = ("a distributed worker with file source and sink, its configuration, offsets and status in compacted "
+                 "topics; broker and worker killed; pause, resume, offsets, delete")
+
+    def prepare(self, cache):
+        cache.with_jars("connect")
+
+    def command(self, run):
+        log4j = HERE / "java" / "log4j2.properties"
+        return ["python3", HERE / "python" / "connect_checks.py", run.cache.jars("connect"), log4j]
+
+
 class OttlaCommands(Suite):
     name = "ottla-commands"
     client = "Ottla's own commands"
@@ -332,7 +358,7 @@ class Flights(OurProgram):
 
 
 SUITES = [suite() for suite in (Kcat, JavaClient, KafkaTools, ConfluentKafka, RdkafkaOwn, KafkaPython, KafkaPythonOwn,
-                                KafkaJs, FranzGo, Sarama, OttlaCommands, Wire, Hostile, Flights)]
+                                KafkaJs, Platformatic, FranzGo, Sarama, OttlaCommands, Wire, Hostile, Flights)]
 
 
 def port_for(suite):
