@@ -3,7 +3,8 @@ use std::net::SocketAddr;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use env::sim::{Chance, Disk, Machine, World, disk};
+use env::sim::disk::{self, Call};
+use env::sim::{Chance, Disk, Machine, World};
 use env::{Env, Instant};
 use protocol::Uuid;
 use storage::Settings;
@@ -44,6 +45,8 @@ pub struct Summary {
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Fault {
     Kill,
+    /// Inside a call of the disk.
+    KillInCall,
     PowerLoss,
     /// Power fails inside one of the next calls of the disk.
     PowerLossInCall,
@@ -52,18 +55,43 @@ enum Fault {
     SyncError,
 }
 
-const FAULTS: [Fault; 11] = [
+const FAULTS: [Fault; 12] = [
     Fault::Kill,
-    Fault::Kill,
-    Fault::Kill,
+    Fault::KillInCall,
+    Fault::KillInCall,
     Fault::PowerLoss,
-    Fault::PowerLoss,
+    Fault::PowerLossInCall,
+    Fault::PowerLossInCall,
     Fault::PowerLossInCall,
     Fault::PowerLossInCall,
     Fault::PowerLossInCall,
     Fault::CleanStop,
     Fault::SyncError,
     Fault::SyncError,
+];
+/// Calls to end in: each has a rule that makes it harmless.
+const CALLS: &[(Call, &str)] = &[
+    (Call::Write, "/lane/"),
+    (Call::Write, "/lane/"),
+    (Call::SyncData, "/lane/"),
+    (Call::SyncData, "/lane/"),
+    (Call::Write, ".log"),
+    (Call::SyncData, ".log"),
+    (Call::CreateFile, ".log"),
+    (Call::SyncDir, "/data/"),
+    (Call::RemoveFile, ".log"),
+    (Call::Write, "checkpoint-"),
+    (Call::SyncData, "checkpoint-"),
+    (Call::Write, "/metadata/"),
+];
+/// The same for a broker that is starting.
+const CALLS_OF_A_START: &[(Call, &str)] = &[
+    (Call::Write, "/lane/"),
+    (Call::SyncData, "/lane/"),
+    (Call::Write, ".log"),
+    (Call::SyncData, ".log"),
+    (Call::SetLen, ".log"),
+    (Call::SyncDir, "/data"),
 ];
 /// Between two faults, what a power loss would leave is judged so often,
 const IMAGES_PER_FAULT: u64 = 1;
@@ -98,6 +126,8 @@ pub fn world_settings(seed: u64) -> env::sim::Settings {
         hiccup_probability: *chance.pick(&[0.0005, 0.002, 0.01]),
         network_hiccup_probability: *chance.pick(&[0.0005, 0.002, 0.01]),
         slow_sync_probability: *chance.pick(&[0.003, 0.01, 0.05]),
+        // A flusher that comes late has slow checkpoints, full tails and a full lane behind it.
+        starved: chance.happens(0.3).then_some(("flusher", 0.1, 1_000_000..20_000_000)),
         events_max: EVENTS_MAX,
         ..env::sim::Settings::seed(seed)
     }
@@ -138,7 +168,7 @@ fn settings(chance: &mut Chance) -> Settings {
     let lane_file_bytes = *chance.pick(&[256 << 10, 512 << 10, 1 << 20]);
     Settings {
         lane_file_bytes,
-        lane_bytes_max: 16 * lane_file_bytes,
+        lane_bytes_max: *chance.pick(&[5, 16, 16]) * lane_file_bytes,
         checkpoint_bytes: 2 * lane_file_bytes,
         group_bytes_max: 200 << 10,
         direct_bytes: *chance.pick(&[16 << 10, 64 << 10]),
@@ -269,16 +299,15 @@ impl Run {
         self.world.note(&format!("{fault:?}"));
         match fault {
             Fault::Kill => self.machine.kill(),
+            Fault::KillInCall => {
+                let (call, part) = *self.chance.pick(CALLS);
+                self.machine.kill_in_call(call, part, self.chance.in_range(0..8));
+                self.ended_by(Duration::from_secs(2), Machine::kill).await;
+            }
             Fault::PowerLoss => self.machine.power_loss(),
             Fault::PowerLossInCall => {
-                self.machine.power_loss_in(self.chance.in_range(0..60));
-                // Nothing may happen on the disk any more: then the power fails now.
-                let patience = self.world.sleep(Duration::from_secs(2));
-                tokio::select! {
-                    biased;
-                    () = self.machine.down() => {}
-                    () = patience => self.machine.power_loss(),
-                }
+                self.plan_power_loss(60, CALLS);
+                self.ended_by(Duration::from_secs(2), Machine::power_loss).await;
             }
             Fault::CleanStop => {
                 let patience = self.world.sleep(STOP_MAX);
@@ -290,7 +319,7 @@ impl Run {
                 self.machine.kill();
             }
             Fault::SyncError => {
-                let part = *self.chance.pick(&["/lane/", ".log", "checkpoint-"]);
+                let part = *self.chance.pick(&["/lane/", "/lane/", "/lane/", ".log", "checkpoint-"]);
                 let fault = disk::Fault::input_output(disk::Call::SyncData).on_path(part);
                 self.machine.disk().inject(fault.after(self.chance.in_range(0..4)));
                 let span = Duration::from_millis(self.chance.in_range(1..150));
@@ -299,7 +328,7 @@ impl Run {
         }
         let mut lost_power = matches!(fault, Fault::PowerLoss | Fault::PowerLossInCall);
         match fault {
-            Fault::Kill => self.summary.kills += 1,
+            Fault::Kill | Fault::KillInCall => self.summary.kills += 1,
             Fault::CleanStop => self.summary.clean_stops += 1,
             Fault::PowerLoss | Fault::PowerLossInCall => self.summary.power_losses += 1,
             Fault::SyncError => {
@@ -309,6 +338,26 @@ impl Run {
             }
         }
         self.shared.ledger().went_down(lost_power.then(|| self.shared.now()));
+    }
+
+    /// Power fails in one of the next calls of the disk, whichever it is, or in one of a certain kind.
+    fn plan_power_loss(&mut self, calls: u64, kinds: &[(Call, &str)]) {
+        if self.chance.happens(0.5) {
+            self.machine.power_loss_in(self.chance.in_range(0..calls));
+        } else {
+            let (call, part) = *self.chance.pick(kinds);
+            self.machine.power_loss_in_call(call, part, self.chance.in_range(0..4));
+        }
+    }
+
+    /// Waits for the end that is planned. The call that it waits for may never come: then it ends without.
+    async fn ended_by(&self, patience: Duration, end: impl FnOnce(&Machine)) {
+        let patience = self.world.sleep(patience);
+        tokio::select! {
+            biased;
+            () = self.machine.down() => {}
+            () = patience => end(&self.machine),
+        }
     }
 
     /// Boots until it stays up: power may fail again while it recovers.
@@ -322,19 +371,14 @@ impl Run {
             }
             let again = self.chance.happens(0.35);
             if again {
-                self.machine.power_loss_in(self.chance.in_range(0..25));
+                self.plan_power_loss(25, CALLS_OF_A_START);
             }
             self.process = broker::start(&self.machine, &self.setup);
             self.shared.ledger().booted(Some(self.machine.disk()));
             if !again {
                 return;
             }
-            let patience = self.world.sleep(Duration::from_millis(500));
-            tokio::select! {
-                biased;
-                () = self.machine.down() => {}
-                () = patience => self.machine.power_loss(),
-            }
+            self.ended_by(Duration::from_millis(500), Machine::power_loss).await;
             self.summary.power_losses += 1;
             self.shared.ledger().went_down(Some(self.shared.now()));
         }

@@ -113,6 +113,17 @@ impl Core {
         self.now() + queue.chance.span(wake_ns, *hiccup_probability, hiccup_ns)
     }
 
+    /// The same for a thread that may be one that comes late.
+    pub fn soon_for(&self, name: &str) -> u64 {
+        let soon = self.soon();
+        match &self.settings.starved {
+            Some((starved, probability, late_ns)) if *starved == name => {
+                soon + lock(&self.queue).chance.span(&(0..1), *probability, late_ns)
+            }
+            _ => soon,
+        }
+    }
+
     pub fn sync_ns(&self) -> u64 {
         let Settings { sync_ns, slow_sync_probability, slow_sync_ns, .. } = &self.settings;
         lock(&self.queue).chance.span(sync_ns, *slow_sync_probability, slow_sync_ns)

@@ -9,7 +9,7 @@ use std::task::{Poll, Waker};
 use super::chance::Chance;
 use super::clock::Clock;
 use super::core::{Core, Event, lock};
-use super::disk::Disk;
+use super::disk::{Call, Disk};
 use super::net::{Link, Net, Side};
 use super::thread::{Spawn, Thread};
 use crate::{Env, Instant};
@@ -35,6 +35,8 @@ struct State {
     boot: Option<Arc<Boot>>,
     /// What the next boot begins with, while the machine is down.
     disk: Disk,
+    /// What ends the present process if it ends inside a call of its disk.
+    ends_by: u8,
     /// The last process's view of it.
     ended: Option<Disk>,
     chance: Chance,
@@ -63,7 +65,8 @@ impl MachineCore {
         let mut chance = core.fork_chance();
         let empty = Disk::new(chance.next_u64());
         let disk = disk.unwrap_or(empty);
-        let state = State { boot: None, disk, ended: None, chance, waiting_for_down: Vec::new(), cut: Vec::new() };
+        let (boot, ended, ends_by) = (None, None, WITHOUT_POWER);
+        let state = State { boot, disk, ends_by, ended, chance, waiting_for_down: Vec::new(), cut: Vec::new() };
         Arc::new(Self {
             core: core.clone(),
             id,
@@ -160,6 +163,7 @@ impl Machine {
             threads: Mutex::default(),
         });
         state.boot = Some(boot.clone());
+        state.ends_by = WITHOUT_POWER;
         let cut = std::mem::take(&mut state.cut);
         let ended = state.ended.take();
         drop(state);
@@ -190,6 +194,17 @@ impl Machine {
     pub fn power_loss_in(&self, operations: u64) {
         let disk = self.disk();
         disk.crash_at(disk.operations() + operations);
+    }
+
+    /// The power fails inside a call of this kind on a path that contains this, after `skip` others of them.
+    pub fn power_loss_in_call(&self, call: Call, path_part: &str, skip: u64) {
+        self.disk().crash_in(call, path_part, skip);
+    }
+
+    /// The process is killed inside such a call. Of a sync nothing is known then.
+    pub fn kill_in_call(&self, call: Call, path_part: &str, skip: u64) {
+        lock(&self.core.state).ends_by = KILLED;
+        self.disk().crash_in(call, path_part, skip);
     }
 
     /// Ready once it is down.
@@ -266,7 +281,8 @@ impl Boot {
         }
         let (work, off) = self.disk.step_ended(self.machine.wall_ms());
         if off {
-            self.machine.go_down(WITHOUT_POWER);
+            let how = lock(&self.machine.state).ends_by;
+            self.machine.go_down(how);
             return 0;
         }
         let (core, settings) = (self.core(), &self.core().settings);

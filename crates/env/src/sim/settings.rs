@@ -11,6 +11,8 @@ pub struct Settings {
     /// How probably a step comes much later, as if the kernel had run something else.
     pub hiccup_probability: f64,
     pub hiccup_ns: Range<u64>,
+    /// A worker that comes late more often: its name, how probably, and by how much.
+    pub starved: Option<(&'static str, f64, Range<u64>)>,
     /// One way through the network.
     pub network_ns: Range<u64>,
     pub network_hiccup_probability: f64,
@@ -37,6 +39,7 @@ impl Settings {
             wake_ns: 500..6_000,
             hiccup_probability: 0.002,
             hiccup_ns: 50_000..3_000_000,
+            starved: None,
             network_ns: 15_000..120_000,
             network_hiccup_probability: 0.002,
             network_hiccup_ns: 1_000_000..20_000_000,

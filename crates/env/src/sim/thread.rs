@@ -91,7 +91,7 @@ impl Thread {
             Some(due) => self.core().cancel(due),
             None => {}
         }
-        let at = self.core().soon().max(schedule.busy_until);
+        let at = self.core().soon_for(self.name).max(schedule.busy_until);
         schedule.due = Some(self.core().schedule(at, Event::Run(self.clone())));
     }
 
@@ -138,8 +138,8 @@ impl Thread {
         schedule.running = false;
         schedule.busy_until = core.now() + busy_ns;
         let at = match next {
-            _ if schedule.rung => Some(core.soon()),
-            Next::Again => Some(core.soon()),
+            _ if schedule.rung => Some(core.soon_for(self.name)),
+            Next::Again => Some(core.soon_for(self.name)),
             Next::At(at) => self.boot.world_time(at),
             Next::Idle | Next::Stop => None,
         };

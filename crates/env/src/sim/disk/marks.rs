@@ -67,19 +67,22 @@ impl State {
     pub fn is_mark_durable(&mut self, mark: u64) -> bool {
         let Some(marks) = &self.marks else { return false };
         let inodes: Vec<InodeId> = marks.found.range((mark, 0)..=(mark, u64::MAX)).map(|(_, inode)| *inode).collect();
-        inodes.into_iter().any(|inode| self.is_name_durable(inode))
+        if self.durably_named.is_none() {
+            self.durably_named = Some(self.with_durable_name());
+        }
+        inodes.iter().any(|inode| self.durably_named.as_ref().is_some_and(|named| named.contains(inode)))
     }
 
-    fn is_name_durable(&self, wanted: InodeId) -> bool {
+    fn with_durable_name(&self) -> BTreeSet<InodeId> {
+        let mut named = BTreeSet::new();
         let mut to_visit = vec![ROOT];
         while let Some(inode) = to_visit.pop() {
-            if inode == wanted {
-                return true;
-            }
-            if let Some(Inode::Dir(dir)) = self.inodes.get(&inode).map(|inode| &**inode) {
+            if named.insert(inode)
+                && let Some(Inode::Dir(dir)) = self.inodes.get(&inode).map(|inode| &**inode)
+            {
                 to_visit.extend(dir.durable.values());
             }
         }
-        false
+        named
     }
 }

@@ -20,7 +20,7 @@ pub use faults::{Call, Fault};
 pub use pages::{PAGE, SECTOR};
 
 use self::marks::Marks;
-use self::state::{Inode, InodeId, Power, State};
+use self::state::{Crash, Inode, InodeId, Power, State};
 use super::Chance;
 use crate::buffer::BLOCK;
 use crate::disk::{DirEntry, File, Lock, OpenOptions, Space};
@@ -130,7 +130,12 @@ impl Disk {
     /// effects are pending; a sync has promised nothing. Everything that a crash between two calls can leave, a crash
     /// inside the later one can leave too.
     pub fn crash_at(&self, operation: u64) {
-        self.state().crash_at = Some(operation);
+        self.state().crash = Some(Crash::At(operation));
+    }
+
+    /// The same for the next call of this kind on a path that contains this, after `skip` others.
+    pub fn crash_in(&self, call: Call, path_part: &str, skip: u64) {
+        self.state().crash = Some(Crash::In { call, path_part: path_part.to_owned(), skip });
     }
 
     /// What no sync has covered, oldest first.

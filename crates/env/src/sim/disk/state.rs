@@ -28,8 +28,9 @@ pub struct State {
     pub journal: Option<Vec<Operation>>,
     pub observer: Option<Observer>,
     pub marks: Option<Arc<Marks>>,
-    /// Power fails inside this call.
-    pub crash_at: Option<u64>,
+    /// What has a durable name, until durable names change.
+    pub durably_named: Option<BTreeSet<InodeId>>,
+    pub crash: Option<Crash>,
     pub faults: Faults,
     pub chance: Chance,
     pub work: Work,
@@ -48,6 +49,13 @@ pub enum Power {
     On,
     /// The machine lost power, or this process was killed: every call fails.
     Off,
+}
+
+/// Power fails inside a mutating call: the one of this number, or one of a kind.
+#[derive(Clone)]
+pub enum Crash {
+    At(u64),
+    In { call: Call, path_part: String, skip: u64 },
 }
 
 #[derive(Clone)]
@@ -126,7 +134,8 @@ impl State {
             journal: None,
             observer: None,
             marks: None,
-            crash_at: None,
+            durably_named: None,
+            crash: None,
             faults: Faults::default(),
             chance: Chance::new(seed),
             work: Work::default(),
@@ -143,7 +152,7 @@ impl State {
     /// What the next process, or the next boot, begins with: no handle, no lock, no planned fault.
     pub fn forget_process(&mut self) {
         self.power = Power::On;
-        self.crash_at = None;
+        self.crash = None;
         self.work = Work::default();
         self.open.clear();
         self.locks.clear();
@@ -167,7 +176,7 @@ impl State {
         if let Some(journal) = &mut self.journal {
             journal.push(Operation { number, call, path: path.to_owned() });
         }
-        let crash = self.crash_at == Some(number);
+        let crash = self.crash.as_mut().is_some_and(|crash| crash.strikes(number, call, path));
         let result = match call {
             // Power failed before the sync was done: it has promised nothing, and what it covers may be there or not.
             Call::SyncData | Call::SyncDir if crash => Err(io::ErrorKind::Other.into()),
@@ -251,6 +260,7 @@ impl State {
             state.dir(dir)?;
             state.faults.strike(Call::SyncDir, &text)?;
             state.work.syncs += 1;
+            state.durably_named = None;
             let touches =
                 |change: &Change| matches!(change, Change::Names(names) if names.iter().any(|name| name.0 == dir));
             let pending = std::mem::take(&mut state.pending.names);
@@ -354,6 +364,7 @@ impl State {
     pub fn lose_power(&mut self, fates: &[Fate]) {
         let pending = self.pending();
         (self.pending.content, self.pending.names) = Default::default();
+        self.durably_named = None;
         let applied = with_prerequisites(&pending, |index| fates[index] != Fate::Lost);
         let mut touched = BTreeSet::new();
         let mut survived: BTreeMap<InodeId, BTreeSet<u64>> = BTreeMap::new();
@@ -494,6 +505,20 @@ impl State {
 
     fn inode_mut(&mut self, inode: InodeId) -> &mut Inode {
         Arc::make_mut(self.inodes.get_mut(&inode).expect("held by a name or a handle"))
+    }
+}
+
+impl Crash {
+    fn strikes(&mut self, number: u64, call: Call, path: &str) -> bool {
+        match self {
+            Crash::At(planned) => *planned == number,
+            Crash::In { call: planned, path_part, skip } => {
+                let is_of_kind = *planned == call && path.contains(path_part.as_str());
+                let is_due = is_of_kind && *skip == 0;
+                *skip -= u64::from(is_of_kind && !is_due);
+                is_due
+            }
+        }
     }
 }
 
