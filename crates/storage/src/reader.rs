@@ -1,5 +1,6 @@
 //! The thread for reads that may have to wait for the disk: cold ranges, which it also checks, and searches by time.
-//! Runs what it is given, in order; bounded by what its callers have in flight.
+//! Runs what it is given, in order; bounded by what its callers have in flight. Once it has stopped, nothing is taken, and
+//! whoever waits learns that there will be no answer.
 use std::collections::VecDeque;
 use std::sync::Arc;
 
@@ -11,7 +12,13 @@ use crate::shared::{Shared, Ticket};
 
 #[derive(Default)]
 pub(crate) struct Readers {
-    queue: Mutex<VecDeque<Box<dyn FnOnce() + Send>>>,
+    queue: Mutex<Queue>,
+}
+
+#[derive(Default)]
+struct Queue {
+    jobs: VecDeque<Box<dyn FnOnce() + Send>>,
+    has_stopped: bool,
 }
 
 impl Shared {
@@ -22,7 +29,13 @@ impl Shared {
             // A caller that has gone needs no answer.
             let _ = answer.send(read());
         };
-        self.readers.queue.lock().push_back(Box::new(job));
+        {
+            let mut queue = self.readers.queue.lock();
+            if queue.has_stopped {
+                return ticket; // Its other end goes here.
+            }
+            queue.jobs.push_back(Box::new(job));
+        }
         self.wake_reader();
         ticket
     }
@@ -34,14 +47,16 @@ pub(crate) struct Reader {
 
 impl Worker for Reader {
     fn step(&mut self) -> Next {
-        let job = self.shared.readers.queue.lock().pop_front();
-        match job {
-            Some(job) => {
-                job();
-                Next::Again
+        let job = {
+            let mut queue = self.shared.readers.queue.lock();
+            queue.has_stopped = queue.jobs.is_empty() && self.shared.has_stopped();
+            match queue.jobs.pop_front() {
+                Some(job) => job,
+                None if queue.has_stopped => return Next::Stop,
+                None => return Next::Idle,
             }
-            None if self.shared.has_stopped() => Next::Stop,
-            None => Next::Idle,
-        }
+        };
+        job();
+        Next::Again
     }
 }

@@ -47,6 +47,22 @@ pub(super) enum Change {
     },
 }
 
+/// Segments that were dropped at one time, and the checkpoint after which their files may go.
+pub(super) struct Unlink {
+    log: Arc<Log>,
+    /// What is dropped later has a later checkpoint to wait for.
+    below: Offset,
+    sequence: u64,
+}
+
+impl Unlink {
+    /// All that is dropped now.
+    pub fn new(log: Arc<Log>, sequence: u64) -> Self {
+        let below = log.state().segments[0].base_offset();
+        Self { log, below, sequence }
+    }
+}
+
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum CutStage {
     Remove,
@@ -228,15 +244,22 @@ impl Flusher {
         log.state().dropped.extend(removed);
         // One that is under way may have captured the log before.
         let under_way = u64::from(self.checkpointing.is_some());
-        self.unlinks.push_back((self.checkpoints.sequence + under_way + 2, log));
+        self.unlinks.push_back(Unlink::new(log, self.checkpoints.sequence + under_way + 2));
         self.unlink_checkpoint_at.get_or_insert(self.shared.env.clock.now() + UNLINK_WAIT);
     }
 
     /// Files of dropped segments whose producers both checkpoints know.
     fn begin_unlink(&mut self) -> Step {
-        if self.unlinks.front().is_some_and(|(sequence, _)| *sequence <= self.checkpoints.sequence) {
-            let (_, log) = self.unlinks.pop_front().expect("just seen");
-            let removed: VecDeque<_> = std::mem::take(&mut log.state().dropped).into();
+        if self.unlinks.front().is_some_and(|unlink| unlink.sequence <= self.checkpoints.sequence) {
+            let Unlink { log, below, .. } = self.unlinks.pop_front().expect("just seen");
+            let removed = {
+                let mut state = log.state();
+                let (removed, later) = std::mem::take(&mut state.dropped)
+                    .into_iter()
+                    .partition::<Vec<_>, _>(|segment| segment.base_offset() < below);
+                state.dropped = later;
+                removed.into()
+            };
             self.change = Some(Change::Unlink { log, removed });
             return Ok(Did::Something);
         }
