@@ -365,6 +365,7 @@ fn apply(log: &Arc<Log>, state: &mut State, control: Control) {
         Control::Create if state.durability == Durability::Relaxed => log.open_gate(state),
         Control::Create => {}
         Control::Delete { answer } => {
+            state.is_gone = true;
             crate::log::answer_now(answer, Ok(()));
             log.shared.give(Job::RemoveLog { log: log.clone() });
         }

@@ -13,7 +13,6 @@ use super::{Did, Flusher, Step, Trouble, fatal, io_trouble};
 use crate::checkpoint::{Builder, EntryView, Header};
 use crate::journal::LanePoint;
 use crate::log::Log;
-use crate::log::state::Gate;
 use crate::segment::{Segment, Summary};
 use crate::settings::{Durability, Mutant};
 use crate::shared::count;
@@ -331,6 +330,7 @@ enum Captured {
 fn is_durable(log: &Weak<Log>, end: Offset) -> bool {
     let Some(log) = log.upgrade() else { return true };
     let state = log.state();
-    // What was cut since has a record behind this entry's.
-    state.durable_end >= end || state.log_end < end || state.gate == Gate::Deleted
+    // What was cut or deleted since has a record behind this entry's. Of a log whose deletion has only been asked for that
+    // record may yet be lost, and then the lane must bring it to the entry's end.
+    state.durable_end >= end || state.log_end < end || state.is_gone
 }

@@ -52,6 +52,8 @@ pub(crate) struct State {
     pub log_start_waiters: Vec<(Offset, Answer<Result<Offset, LogStartError>>)>,
     /// A truncation is durable, and not yet done to what is in memory.
     pub is_cutting: bool,
+    /// The record of its deletion is durable, not only asked for.
+    pub is_gone: bool,
     /// Of a relaxed log: written and not synced, and whether the flusher knows.
     pub unsynced_bytes: u64,
     pub is_window_open: bool,
@@ -141,6 +143,7 @@ impl State {
             faulty: Vec::new(),
             log_start_waiters: Vec::new(),
             is_cutting: false,
+            is_gone: false,
             unsynced_bytes: 0,
             is_window_open: false,
             made_names: false,
