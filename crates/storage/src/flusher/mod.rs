@@ -90,8 +90,7 @@ pub(crate) struct Flusher {
     change: Option<Change>,
     /// Cuts that wait for their record, by the log's identity.
     planned: BTreeMap<u64, changes::Planned>,
-    /// Logs with dropped segments, and the checkpoint after which their files may go.
-    unlinks: VecDeque<(u64, Arc<Log>)>,
+    unlinks: VecDeque<changes::Unlink>,
     unlink_checkpoint_at: Option<Instant>,
     log_sync: Option<LogSync>,
     lane_file: Option<NewLaneFile>,
@@ -139,11 +138,11 @@ impl Flusher {
         let now = shared.env.clock.now();
         let retention_at = now + shared.settings.retention_check;
         let has_dropped = |log: &Arc<Log>| !log.state().dropped.is_empty();
-        let unlinks: VecDeque<(u64, Arc<Log>)> = registry
+        let unlinks: VecDeque<changes::Unlink> = registry
             .after(None, usize::MAX)
             .into_iter()
             .filter(has_dropped)
-            .map(|log| (checkpoints.sequence + 2, log))
+            .map(|log| changes::Unlink::new(log, checkpoints.sequence + 2))
             .collect();
         let mut dirty = BTreeMap::new();
         let mut dirty_directories = BTreeSet::new();
@@ -153,7 +152,13 @@ impl Flusher {
             if state.tail.is_empty() && std::mem::take(&mut state.made_names) && state.directory.is_made {
                 dirty_directories.insert(log.directory());
             }
-            let segments = state.segments.iter().filter(|segment| segment.is_dirty());
+            // Also direct pieces, which need not be written again: only a sync moves S over them, and the lane goes on.
+            let is_unsynced = |segment: &Segment| {
+                state.synced.offset < state.written.offset
+                    && segment.base_offset() >= state.synced.place.segment
+                    && segment.summary().size_bytes > 0
+            };
+            let segments = state.segments.iter().filter(|segment| segment.is_dirty() || is_unsynced(segment));
             dirty.extend(segments.map(|segment| ((log.log_id(), segment.base_offset()), segment.clone())));
         }
         let unlink_checkpoint_at = (!unlinks.is_empty()).then_some(now);
