@@ -36,7 +36,6 @@ impl Bug {
     /// Why no run of one broker can meet it; then the enumeration of the engine does.
     pub fn out_of_reach(self) -> Option<&'static str> {
         match self {
-            Bug::Storage(Mutant::IgnoreDeleteInReplay) => Some("a log that comes back has no topic and goes again"),
             Bug::Storage(Mutant::IgnoreTruncateInReplay) => Some("only followers truncate"),
             Bug::Storage(Mutant::UseSnapshotBeyondEnd) => Some("only a truncation leaves a snapshot beyond the end"),
             _ => None,

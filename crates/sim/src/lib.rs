@@ -10,4 +10,5 @@ pub mod producer;
 pub mod reader;
 pub mod scenario;
 pub mod shared;
+pub mod summary;
 pub mod wire;

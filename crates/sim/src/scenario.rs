@@ -1,22 +1,25 @@
 //! One run: a broker, clients, faults, and at the end every log judged. All of it follows from the seed.
+mod faults;
+
 use std::net::SocketAddr;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use env::sim::disk::{self, Call};
 use env::sim::{Chance, Disk, Machine, World};
 use env::{Env, Instant};
 use protocol::Uuid;
 use storage::Settings;
 
+use self::faults::{FAULTS, Fault};
 use crate::admin::{ACTS, Admin, TopicPlan};
 use crate::broker::{self, PORT, Process, Setup};
 use crate::bugs::Bug;
 use crate::ledger::{Counts, Deletion, Ledger, MARK_PREFIX, Promise};
-use crate::observed::{Observed, Observer};
+use crate::observed::Observer;
 use crate::producer::{Plan as ProducerPlan, Producer};
 use crate::reader::{Consumer, LedgerOf, verify};
 use crate::shared::{Phase, Shared};
+use crate::summary::Summary;
 use crate::wire::{Wire, WireError};
 
 #[derive(Clone, Copy, Debug)]
@@ -27,78 +30,10 @@ pub struct Plan {
     pub bug: Option<Bug>,
 }
 
-/// What a run did. A run that did less than it must has shown nothing.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub struct Summary {
-    pub counts: Counts,
-    pub observed: Observed,
-    pub kills: u64,
-    pub power_losses: u64,
-    pub clean_stops: u64,
-    pub sync_errors: u64,
-    pub images_judged: u64,
-    pub images_after_recycling: u64,
-    pub topics_recreated: u64,
-}
-
-/// How a process of the broker ends.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum Fault {
-    Kill,
-    /// Inside a call of the disk.
-    KillInCall,
-    PowerLoss,
-    /// Power fails inside one of the next calls of the disk.
-    PowerLossInCall,
-    CleanStop,
-    /// A sync fails, and the kernel holds what it covered for written. Then the process is killed, or power fails.
-    SyncError,
-}
-
-const FAULTS: [Fault; 12] = [
-    Fault::Kill,
-    Fault::KillInCall,
-    Fault::KillInCall,
-    Fault::PowerLoss,
-    Fault::PowerLossInCall,
-    Fault::PowerLossInCall,
-    Fault::PowerLossInCall,
-    Fault::PowerLossInCall,
-    Fault::PowerLossInCall,
-    Fault::CleanStop,
-    Fault::SyncError,
-    Fault::SyncError,
-];
-/// Calls to end in: each has a rule that makes it harmless.
-const CALLS: &[(Call, &str)] = &[
-    (Call::Write, "/lane/"),
-    (Call::Write, "/lane/"),
-    (Call::SyncData, "/lane/"),
-    (Call::SyncData, "/lane/"),
-    (Call::Write, ".log"),
-    (Call::SyncData, ".log"),
-    (Call::CreateFile, ".log"),
-    (Call::SyncDir, "/data/"),
-    (Call::RemoveFile, ".log"),
-    (Call::Write, "checkpoint-"),
-    (Call::SyncData, "checkpoint-"),
-    (Call::Write, "/metadata/"),
-];
-/// The same for a broker that is starting.
-const CALLS_OF_A_START: &[(Call, &str)] = &[
-    (Call::Write, "/lane/"),
-    (Call::SyncData, "/lane/"),
-    (Call::Write, ".log"),
-    (Call::SyncData, ".log"),
-    (Call::SetLen, ".log"),
-    (Call::SyncDir, "/data"),
-];
 /// Between two faults, what a power loss would leave is judged so often,
 const IMAGES_PER_FAULT: u64 = 1;
 /// and, so often in all, right after a file of the lane was taken again.
 const IMAGES_AFTER_RECYCLING_MAX: u64 = 8;
-/// A broker that was asked to stop has stopped by then.
-const STOP_MAX: Duration = Duration::from_secs(5);
 /// A relaxed topic may lose what it acknowledged in so much time before a power loss: the window, and what the disk and
 /// our looking at it may take.
 const RELAXED_WINDOW: Duration = Duration::from_millis(100);
@@ -295,95 +230,6 @@ impl Run {
         }
     }
 
-    async fn strike(&mut self, fault: Fault) {
-        self.world.note(&format!("{fault:?}"));
-        match fault {
-            Fault::Kill => self.machine.kill(),
-            Fault::KillInCall => {
-                let (call, part) = *self.chance.pick(CALLS);
-                self.machine.kill_in_call(call, part, self.chance.in_range(0..8));
-                self.ended_by(Duration::from_secs(2), Machine::kill).await;
-            }
-            Fault::PowerLoss => self.machine.power_loss(),
-            Fault::PowerLossInCall => {
-                self.plan_power_loss(60, CALLS);
-                self.ended_by(Duration::from_secs(2), Machine::power_loss).await;
-            }
-            Fault::CleanStop => {
-                let patience = self.world.sleep(STOP_MAX);
-                tokio::select! {
-                    biased;
-                    () = self.process.stop() => {}
-                    () = patience => panic!("the broker does not stop"),
-                }
-                self.machine.kill();
-            }
-            Fault::SyncError => {
-                let part = *self.chance.pick(&["/lane/", "/lane/", "/lane/", ".log", "checkpoint-"]);
-                let fault = disk::Fault::input_output(disk::Call::SyncData).on_path(part);
-                self.machine.disk().inject(fault.after(self.chance.in_range(0..4)));
-                let span = Duration::from_millis(self.chance.in_range(1..150));
-                self.world.sleep(span).await;
-            }
-        }
-        let mut lost_power = matches!(fault, Fault::PowerLoss | Fault::PowerLossInCall);
-        match fault {
-            Fault::Kill | Fault::KillInCall => self.summary.kills += 1,
-            Fault::CleanStop => self.summary.clean_stops += 1,
-            Fault::PowerLoss | Fault::PowerLossInCall => self.summary.power_losses += 1,
-            Fault::SyncError => {
-                self.summary.sync_errors += 1;
-                lost_power = self.chance.happens(0.5);
-                if lost_power { self.machine.power_loss() } else { self.machine.kill() }
-            }
-        }
-        self.shared.ledger().went_down(lost_power.then(|| self.shared.now()));
-    }
-
-    /// Power fails in one of the next calls of the disk, whichever it is, or in one of a certain kind.
-    fn plan_power_loss(&mut self, calls: u64, kinds: &[(Call, &str)]) {
-        if self.chance.happens(0.5) {
-            self.machine.power_loss_in(self.chance.in_range(0..calls));
-        } else {
-            let (call, part) = *self.chance.pick(kinds);
-            self.machine.power_loss_in_call(call, part, self.chance.in_range(0..4));
-        }
-    }
-
-    /// Waits for the end that is planned. The call that it waits for may never come: then it ends without.
-    async fn ended_by(&self, patience: Duration, end: impl FnOnce(&Machine)) {
-        let patience = self.world.sleep(patience);
-        tokio::select! {
-            biased;
-            () = self.machine.down() => {}
-            () = patience => end(&self.machine),
-        }
-    }
-
-    /// Boots until it stays up: power may fail again while it recovers.
-    async fn start_again(&mut self) {
-        loop {
-            let pause = Duration::from_micros(self.chance.in_range(0..30_000));
-            self.world.sleep(pause).await;
-            self.machine.boot();
-            if self.chance.happens(0.2) {
-                self.machine.jump_wall_ms(self.chance.in_range(0..2_000) as i64 - 1_000);
-            }
-            let again = self.chance.happens(0.35);
-            if again {
-                self.plan_power_loss(25, CALLS_OF_A_START);
-            }
-            self.process = broker::start(&self.machine, &self.setup);
-            self.shared.ledger().booted(Some(self.machine.disk()));
-            if !again {
-                return;
-            }
-            self.ended_by(Duration::from_millis(500), Machine::power_loss).await;
-            self.summary.power_losses += 1;
-            self.shared.ledger().went_down(Some(self.shared.now()));
-        }
-    }
-
     /// Producers end with an answer for all they sent, the admin with what it has begun; then everybody ends.
     async fn settle(&mut self) {
         self.shared.set_phase(Phase::Drain);
@@ -489,29 +335,5 @@ impl LedgerOf for Copy {
 
     fn pause(&self, span: Duration) -> impl Future<Output = ()> + Send {
         self.world.sleep(span)
-    }
-}
-
-impl Summary {
-    /// What the run did too little of.
-    pub fn shortcomings(&self, plan: &Plan) -> Vec<String> {
-        let Summary { counts, observed, .. } = self;
-        let floors = [
-            ("acknowledged batches", counts.acknowledged + counts.acknowledged_relaxed, plan.acknowledged_min),
-            ("durable batches", counts.acknowledged, plan.acknowledged_min / 10),
-            ("relaxed batches", counts.acknowledged_relaxed, plan.acknowledged_min / 20),
-            ("batches read", counts.read, plan.acknowledged_min / 10),
-            ("kills", self.kills, 3),
-            ("power losses", self.power_losses, 3),
-            ("clean stops", self.clean_stops, 1),
-            ("syncs that failed", self.sync_errors, 1),
-            ("checkpoints", observed.checkpoints, 5),
-            ("recycled lane files", observed.lane_files_recycled, 2),
-            ("segments made", observed.segments_made, 20),
-            ("segments removed", observed.segments_removed, 2),
-            ("topics deleted and made again", self.topics_recreated, 1),
-        ];
-        let short = floors.iter().filter(|(_, done, least)| done < least);
-        short.map(|(what, done, least)| format!("{what}: {done}, fewer than {least}")).collect()
     }
 }

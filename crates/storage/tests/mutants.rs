@@ -27,7 +27,10 @@ fn every_planted_bug_is_found() {
         let found = find(&mut report, &SAMPLES).or_else(|| find(&mut report, &SAMPLES_MORE));
         set_mutant(None);
         let what = found.clone().unwrap_or("NOT FOUND".to_owned());
-        println!("{mutant:?}: after {} sequences, {} recoveries: {what}", report.sequences, report.recoveries);
+        println!(
+            "planted bug {mutant:?}: after {} sequences, {} recoveries: {what}",
+            report.sequences, report.recoveries
+        );
         if found.is_none() {
             lost.push(mutant);
         }

@@ -1,0 +1,102 @@
+//! What a run did, and whether that is enough to have shown anything.
+use crate::ledger::Counts;
+use crate::observed::Observed;
+use crate::scenario::Plan;
+
+/// What a run did. A run that did less than it must has shown nothing.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Summary {
+    pub counts: Counts,
+    pub observed: Observed,
+    pub kills: u64,
+    pub power_losses: u64,
+    pub clean_stops: u64,
+    pub sync_errors: u64,
+    pub images_judged: u64,
+    pub images_after_recycling: u64,
+    pub topics_recreated: u64,
+}
+
+impl Summary {
+    /// What the run did too little of.
+    pub fn shortcomings(&self, plan: &Plan) -> Vec<String> {
+        let Summary { counts, observed, .. } = self;
+        let floors = [
+            ("acknowledged batches", counts.acknowledged + counts.acknowledged_relaxed, plan.acknowledged_min),
+            ("durable batches", counts.acknowledged, plan.acknowledged_min / 10),
+            ("relaxed batches", counts.acknowledged_relaxed, plan.acknowledged_min / 20),
+            ("batches read", counts.read, plan.acknowledged_min / 10),
+            ("kills", self.kills, 3),
+            ("power losses", self.power_losses, 3),
+            ("clean stops", self.clean_stops, 1),
+            ("syncs that failed", self.sync_errors, 1),
+            ("checkpoints", observed.checkpoints, 5),
+            ("recycled lane files", observed.lane_files_recycled, 2),
+            ("segments made", observed.segments_made, 20),
+            ("segments removed", observed.segments_removed, 2),
+            ("topics deleted and made again", self.topics_recreated, 1),
+        ];
+        let short = floors.iter().filter(|(_, done, least)| done < least);
+        short.map(|(what, done, least)| format!("{what}: {done}, fewer than {least}")).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PLAN: Plan = Plan { seed: 1, acknowledged_min: 20_000, bug: None };
+
+    /// No more than what must be done.
+    fn just_enough() -> Summary {
+        Summary {
+            counts: Counts { acknowledged: 19_000, acknowledged_relaxed: 1_000, read: 2_000, ..Counts::default() },
+            observed: Observed {
+                checkpoints: 5,
+                lane_files_recycled: 2,
+                segments_made: 20,
+                segments_removed: 2,
+                ..Observed::default()
+            },
+            kills: 3,
+            power_losses: 3,
+            clean_stops: 1,
+            sync_errors: 1,
+            topics_recreated: 1,
+            ..Summary::default()
+        }
+    }
+
+    #[test]
+    fn a_run_that_does_just_enough_has_no_shortcomings() {
+        assert_eq!(just_enough().shortcomings(&PLAN), Vec::<String>::new());
+    }
+
+    #[test]
+    fn a_run_below_any_floor_has_that_shortcoming() {
+        let lessen: [(&str, fn(&mut Summary)); 13] = [
+            ("acknowledged batches: 19999, fewer than 20000", |run| run.counts.acknowledged -= 1),
+            ("durable batches: 1999, fewer than 2000", |run| {
+                (run.counts.acknowledged, run.counts.acknowledged_relaxed) = (1_999, 18_001);
+            }),
+            ("relaxed batches: 999, fewer than 1000", |run| {
+                (run.counts.acknowledged, run.counts.acknowledged_relaxed) = (19_001, 999);
+            }),
+            ("batches read: 1999, fewer than 2000", |run| run.counts.read -= 1),
+            ("kills: 2, fewer than 3", |run| run.kills -= 1),
+            ("power losses: 2, fewer than 3", |run| run.power_losses -= 1),
+            ("clean stops: 0, fewer than 1", |run| run.clean_stops -= 1),
+            ("syncs that failed: 0, fewer than 1", |run| run.sync_errors -= 1),
+            ("checkpoints: 4, fewer than 5", |run| run.observed.checkpoints -= 1),
+            ("recycled lane files: 1, fewer than 2", |run| run.observed.lane_files_recycled -= 1),
+            ("segments made: 19, fewer than 20", |run| run.observed.segments_made -= 1),
+            ("segments removed: 1, fewer than 2", |run| run.observed.segments_removed -= 1),
+            ("topics deleted and made again: 0, fewer than 1", |run| run.topics_recreated -= 1),
+        ];
+        for (complaint, less) in lessen {
+            let mut summary = just_enough();
+            less(&mut summary);
+            assert_eq!(summary.shortcomings(&PLAN), [complaint]);
+        }
+    }
+}
