@@ -45,6 +45,7 @@ impl Summary {
 mod tests {
     use super::*;
 
+    type Less = fn(&mut Summary);
     const PLAN: Plan = Plan { seed: 1, acknowledged_min: 20_000, bug: None };
 
     /// No more than what must be done.
@@ -74,7 +75,7 @@ mod tests {
 
     #[test]
     fn a_run_below_any_floor_has_that_shortcoming() {
-        let lessen: [(&str, fn(&mut Summary)); 13] = [
+        let lessen: [(&str, Less); 13] = [
             ("acknowledged batches: 19999, fewer than 20000", |run| run.counts.acknowledged -= 1),
             ("durable batches: 1999, fewer than 2000", |run| {
                 (run.counts.acknowledged, run.counts.acknowledged_relaxed) = (1_999, 18_001);
