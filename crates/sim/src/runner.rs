@@ -23,6 +23,11 @@ type Outcome = Result<(Summary, Report), String>;
 fn outcome(plan: Plan, settings: Settings) -> Outcome {
     let run = || simulate(settings, |world| sim::scenario::run(world, plan));
     let (summary, report) = catch_unwind(AssertUnwindSafe(run)).map_err(|_| SAID.with(RefCell::take))?;
+    if_enough(plan, summary, report)
+}
+
+/// A run that did too little has failed, whatever it found.
+fn if_enough(plan: Plan, summary: Summary, report: Report) -> Outcome {
     match &summary.shortcomings(&plan)[..] {
         [] => Ok((summary, report)),
         short => Err(format!("too little was done: {}\n{summary:#?}", short.join("; "))),
@@ -187,4 +192,17 @@ fn run_all(plans: Vec<Plan>) -> Vec<(Plan, Outcome)> {
     let mut outcomes = std::mem::take(&mut *outcomes.lock().unwrap_or_else(PoisonError::into_inner));
     outcomes.sort_by_key(|(index, _)| *index);
     outcomes.into_iter().map(|(index, outcome)| (plans[index as usize], outcome)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_seed_below_a_floor_fails() {
+        let plan = Plan { seed: 1, acknowledged_min: 20_000, bug: None };
+        let report = Report { events: 1, now: env::Instant(0), digest: 0 };
+        let why = if_enough(plan, Summary::default(), report).expect_err("it did nothing");
+        assert!(why.starts_with("too little was done: acknowledged batches: 0, fewer than 20000"), "{why}");
+    }
 }
