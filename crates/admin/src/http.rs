@@ -26,6 +26,8 @@ pub trait Status: std::marker::Send + Sync + 'static {
 pub struct Health {
     pub live: bool,
     pub not_ready: Option<String>,
+    /// What whoever runs the broker should know, though it serves.
+    pub notice: Option<String>,
 }
 
 /// Serves until the process ends or the listener fails for good.
@@ -47,8 +49,13 @@ async fn live(State(status): State<Arc<dyn Status>>) -> impl IntoResponse {
 
 async fn ready(State(status): State<Arc<dyn Status>>) -> impl IntoResponse {
     match status.health() {
-        Health { live: true, not_ready: None } => (StatusCode::OK, "ready\n".to_owned()),
-        Health { live: true, not_ready: Some(why) } => (StatusCode::SERVICE_UNAVAILABLE, format!("not ready: {why}\n")),
+        Health { live: true, not_ready: None, notice: None } => (StatusCode::OK, "ready\n".to_owned()),
+        Health { live: true, not_ready: None, notice: Some(notice) } => {
+            (StatusCode::OK, format!("ready, but {notice}\n"))
+        }
+        Health { live: true, not_ready: Some(why), .. } => {
+            (StatusCode::SERVICE_UNAVAILABLE, format!("not ready: {why}\n"))
+        }
         Health { live: false, .. } => (StatusCode::SERVICE_UNAVAILABLE, "not live\n".to_owned()),
     }
 }

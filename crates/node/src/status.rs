@@ -68,7 +68,12 @@ impl Status for NodeStatus {
             (_, _, true) => Some("the disk is full".to_owned()),
             _ => None,
         };
-        Health { live: !directory.is_offline(), not_ready }
+        let notice = match directory.faulty_ranges() {
+            0 => None,
+            1 => Some("a range of records is damaged; the log tells which".to_owned()),
+            count => Some(format!("{count} ranges of records are damaged; the log tells which")),
+        };
+        Health { live: !directory.is_offline(), not_ready, notice }
     }
 
     fn metrics(&self) -> &Registry {
@@ -102,6 +107,8 @@ impl Collector for Numbers {
         gauge("ottla_connections", "Open connections of clients", None, self.counts.total() as i64)?;
         gauge("ottla_fetch_sessions", "Incremental fetch sessions", None, self.broker.fetch_sessions.len() as i64)?;
         gauge("ottla_log_directory_offline", "1 after an error of the disk", None, directory.is_offline().into())?;
+        let faulty = directory.faulty_ranges() as i64;
+        gauge("ottla_log_faulty_ranges", "Ranges of records that are damaged", None, faulty)?;
         gauge("ottla_log_tails", "Records not yet in a segment", bytes, directory.memory_in_use() as i64)?;
         if let Ok(usage) = env::process::usage() {
             gauge("process_resident_memory", "Resident memory", bytes, usage.resident_bytes as i64)?;

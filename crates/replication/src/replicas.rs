@@ -2,6 +2,7 @@
 //! Knows no controller: whoever has a new image brings it.
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use metadata::configs::{BrokerConfigs, TopicConfig};
@@ -9,7 +10,7 @@ use metadata::{Image, Resource, Topic, Update};
 use parking_lot::RwLock;
 use record::{BrokerId, TopicPartition};
 use rustc_hash::FxHashMap;
-use storage::LogDir;
+use storage::{CreateError, Log, LogConfig, LogDir};
 
 use crate::config;
 use crate::partition::Partition;
@@ -23,6 +24,8 @@ pub struct Replicas {
     producer_expiration: Duration,
     topics: RwLock<FxHashMap<Arc<str>, ByIndex>>,
     turns: Arc<Turns>,
+    /// Until the image of a start was seen: a log that is not there yet should be.
+    expects_logs: AtomicBool,
     #[cfg(feature = "mutants")]
     pub watermark_over_received: bool,
 }
@@ -45,6 +48,7 @@ impl Replicas {
             producer_expiration,
             topics: RwLock::default(),
             turns: Arc::default(),
+            expects_logs: AtomicBool::new(true),
             #[cfg(feature = "mutants")]
             watermark_over_received: false,
         }
@@ -98,6 +102,7 @@ impl Replicas {
             let topic = update.image.topics.by_id(topic_id).expect("a delta names partitions of topics that exist");
             self.apply_partition(&update.image, topic, index);
         }
+        self.expects_logs.store(false, Ordering::Relaxed);
         for resource in &update.delta.configs {
             match resource {
                 Resource::Topic(name) => self.configure_topic(&update.image, name),
@@ -152,7 +157,7 @@ impl Replicas {
                 log.configure(log_config);
                 log
             }
-            None => match self.directory.create_log(name, topic.id, log_config, None) {
+            None => match self.create_log(name, topic, log_config) {
                 Ok(log) => log,
                 Err(error) => {
                     tracing::error!(topic = %topic.name, index, ?error, "a log could not be created");
@@ -166,6 +171,13 @@ impl Replicas {
         let mut topics = self.topics.write();
         topics.entry(topic.name.clone()).or_default().insert(index, partition.clone());
         Some(partition)
+    }
+
+    fn create_log(&self, name: TopicPartition, topic: &Topic, config: LogConfig) -> Result<Arc<Log>, CreateError> {
+        match self.expects_logs.load(Ordering::Relaxed) && self.directory.may_lack_logs() {
+            true => self.directory.create_lost_log(name, topic.id, config, None),
+            false => self.directory.create_log(name, topic.id, config, None),
+        }
     }
 
     fn configure_topic(&self, image: &Image, name: &str) {

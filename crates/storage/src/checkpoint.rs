@@ -30,6 +30,8 @@ pub(crate) struct Header {
     pub lane_start: LanePoint,
     /// The newest group whose syncs had returned.
     pub durable_group: u64,
+    /// No lane file is smaller.
+    pub lane_file_bytes: u64,
     /// Everything was written, synced and sealed: nothing follows in the lane.
     pub is_clean: bool,
     pub entries: u32,
@@ -110,6 +112,7 @@ impl Builder {
         out[64..72].copy_from_slice(&point.place.at.to_be_bytes());
         out[72..76].copy_from_slice(&point.place.slot.to_be_bytes());
         out[76..80].copy_from_slice(&point.previous_crc.to_be_bytes());
+        out[80..88].copy_from_slice(&header.lane_file_bytes.to_be_bytes());
         let crc = crc32c::crc32c(out);
         out.extend_from_slice(&crc.to_be_bytes());
         self.bytes
@@ -220,9 +223,9 @@ fn decode_header(head: &[u8]) -> Option<Header> {
     fields.u64()?;
     let (sequence, next_log_id, durable_group) = (fields.u64()?, fields.u64()?, fields.u64()?);
     let (number, run, at) = (fields.u64()?, fields.u64()?, fields.u64()?);
-    let (slot, previous_crc) = (fields.u32()?, fields.u32()?);
+    let (slot, previous_crc, lane_file_bytes) = (fields.u32()?, fields.u32()?, fields.u64()?);
     let lane_start = LanePoint { number, run, previous_crc, place: Place { slot, at } };
-    Some(Header { sequence, next_log_id, lane_start, durable_group, is_clean, entries })
+    Some(Header { sequence, next_log_id, lane_start, durable_group, lane_file_bytes, is_clean, entries })
 }
 
 fn decode_entry(fields: &mut Fields<'_>) -> Option<Entry> {

@@ -4,6 +4,8 @@ use record::TopicPartition;
 pub(crate) const LOCK: &str = ".lock";
 pub(crate) const META: &str = "meta.properties";
 pub(crate) const CHECKPOINTS: [&str; 2] = ["checkpoint-0", "checkpoint-1"];
+/// Made by people: logs that may have lost their ends go on where they are known to end.
+pub(crate) const ACCEPT_LOSS: &str = "accept-loss";
 pub(crate) const LANE: &str = "lane";
 /// What nothing accounts for is moved here, and never used again.
 pub(crate) const SET_ASIDE: &str = "set-aside";

@@ -4,6 +4,7 @@ use std::fmt;
 use std::io::{ErrorKind, IoSlice};
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
 use env::{Env, OpenOptions};
@@ -36,6 +37,7 @@ struct Inner {
     shared: Arc<Shared>,
     registry: Arc<Registry>,
     facts: Facts,
+    may_lack_logs: bool,
 }
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -66,6 +68,7 @@ impl LogDir {
         let recovered = recover(&shared)?;
         facts.was_clean = recovered.was_clean;
         *shared.lock.lock() = Some(lock);
+        let may_lack_logs = recovered.may_lack_logs;
         let registry = Arc::new(recovered.registry);
         let flusher = Flusher::new(shared.clone(), registry.clone(), recovered.checkpoints);
         let committer = Committer::new(shared.clone(), recovered.lane);
@@ -80,12 +83,25 @@ impl LogDir {
         for log in registry.after(None, usize::MAX) {
             log.offer_pieces(&mut log.state());
         }
+        if shared.has_accepted_loss.load(Ordering::Relaxed) {
+            shared.work.lock().wants_checkpoint = true;
+        }
         shared.wake_flusher();
-        Ok(LogDir { inner: Arc::new(Inner { shared, registry, facts }) })
+        Ok(LogDir { inner: Arc::new(Inner { shared, registry, facts, may_lack_logs }) })
     }
 
     pub fn facts(&self) -> &Facts {
         &self.inner.facts
+    }
+
+    /// The lane was damaged where logs may have been made: one that should be here and is not, is lost, and not new.
+    pub fn may_lack_logs(&self) -> bool {
+        self.inner.may_lack_logs
+    }
+
+    /// Ranges of logs that are damaged.
+    pub fn faulty_ranges(&self) -> usize {
+        self.logs().iter().map(|log| log.faulty_ranges().len()).sum()
     }
 
     pub fn path(&self) -> &Path {
@@ -136,6 +152,20 @@ impl LogDir {
         Ok(log)
     }
 
+    /// In the place of a log that is lost (`may_lack_logs`): nothing is known of it but that it was, so reads and appends are
+    /// refused.
+    pub fn create_lost_log(
+        &self,
+        name: TopicPartition,
+        topic_id: TopicId,
+        config: LogConfig,
+        listener: Option<Arc<dyn LogListener>>,
+    ) -> Result<Arc<Log>, CreateError> {
+        let log = self.create_log(name, topic_id, config, listener)?;
+        log.mark_lost();
+        Ok(log)
+    }
+
     /// It takes nothing more and is not found any more; the ticket comes when that is durable, the files go later. A log
     /// of the same name and another topic id may be made at once.
     pub fn delete_log(&self, log: &Log) -> Ticket<Result<(), Offline>> {
@@ -152,7 +182,7 @@ impl LogDir {
     pub fn admits(&self, bytes: usize) -> bool {
         let shared = &self.inner.shared;
         let settings = &shared.settings;
-        let relaxed = shared.relaxed_bytes.load(std::sync::atomic::Ordering::Relaxed);
+        let relaxed = shared.relaxed_bytes.load(Ordering::Relaxed);
         shared.budget.admits(bytes) && relaxed < settings.relaxed_window_bytes && !shared.is_full()
     }
 
@@ -186,13 +216,19 @@ impl LogDir {
     ) -> Ticket<Result<Read, ReadError>> {
         let log = log.clone();
         self.inner.shared.read_later(move || {
-            let mut read = log.read_blocking(from, bytes_max, up_to, minimum_one)?;
-            for slice in &mut read.slices {
-                if let Slice::File(file) = slice {
-                    *slice = Slice::Memory(file.read_checked()?);
+            let read = || {
+                let mut read = log.read_blocking(from, bytes_max, up_to, minimum_one)?;
+                read.size_bytes = 0;
+                for slice in &mut read.slices {
+                    if let Slice::File(file) = slice {
+                        *slice = Slice::Memory(file.read_checked()?);
+                    }
+                    read.size_bytes += slice.size_bytes();
                 }
-            }
-            Ok(read)
+                Ok(read)
+            };
+            // What has led astray is known after that.
+            read().or_else(|error| if error == ReadError::Cold { read() } else { Err(error) })
         })
     }
 
@@ -261,6 +297,7 @@ fn format(env: &Env, path: &Path, settings: &Settings) -> Result<(), OpenError> 
             next_log_id: 1,
             lane_start: start,
             durable_group: 0,
+            lane_file_bytes: settings.lane_file_bytes,
             is_clean: true,
             entries: 0,
         });

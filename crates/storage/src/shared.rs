@@ -31,6 +31,8 @@ pub(crate) struct Shared {
     /// What all relaxed logs have written and not synced.
     pub relaxed_bytes: AtomicU64,
     is_full: AtomicBool,
+    /// The next checkpoint is the first that does not know of what may have been lost.
+    pub has_accepted_loss: AtomicBool,
     /// Nobody else has the directory as long as it is held.
     pub lock: Mutex<Option<Box<dyn env::disk::Lock>>>,
     committer_has_stopped: AtomicBool,
@@ -126,6 +128,7 @@ impl Shared {
             counters: Counts::default(),
             relaxed_bytes: AtomicU64::new(0),
             is_full: AtomicBool::new(false),
+            has_accepted_loss: AtomicBool::new(false),
             lock: Mutex::new(None),
             committer_has_stopped: AtomicBool::new(false),
             health: AtomicU8::new(IN_SERVICE),

@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::io::IoSlice;
 use std::path::Path;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
@@ -12,6 +13,7 @@ use record::Offset;
 use super::{Did, Flusher, Step, Trouble, fatal, io_trouble};
 use crate::checkpoint::{Builder, EntryView, Header};
 use crate::journal::LanePoint;
+use crate::layout;
 use crate::log::Log;
 use crate::segment::{Segment, Summary};
 use crate::settings::{Durability, Mutant};
@@ -289,6 +291,7 @@ impl Flusher {
             next_log_id: self.registry.next_log_id(),
             lane_start: plan.start,
             durable_group: plan.start.number.saturating_sub(1),
+            lane_file_bytes: self.shared.settings.lane_file_bytes,
             is_clean: plan.is_clean,
             entries: 0,
         })
@@ -300,6 +303,12 @@ impl Flusher {
         checkpoints.starts[checkpoints.older] = plan.start.number;
         checkpoints.older = 1 - checkpoints.older;
         count(&self.shared.counters.checkpoints, 1);
+        if self.shared.has_accepted_loss.swap(false, Ordering::Relaxed) {
+            let path = self.shared.path.join(layout::ACCEPT_LOSS);
+            if let Err(error) = self.shared.env.disk.remove_file(&path) {
+                tracing::warn!(path = %path.display(), "cannot be removed: {error}; please do");
+            }
+        }
         // Should the newer file rot, the older one still finds its lane.
         let oldest = checkpoints.starts[0].min(checkpoints.starts[1]);
         let (recycled, is_waited_for) = {

@@ -7,15 +7,22 @@ use env::{AlignedBuffer, File, OpenOptions};
 
 use super::{Did, Flusher, Step, fatal, io_trouble};
 use crate::journal::BLOCK;
-use crate::journal::lane::{Slot, slot_path};
+use crate::journal::lane::{Slot, new_slot_path, slot_path};
 use crate::layout;
 
 const CHUNK_BYTES: usize = 1 << 20;
 
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Stage {
+    Write,
+    Name,
+    SyncName,
+}
+
 pub(super) struct NewLaneFile {
     slot: Slot,
     written_bytes: u64,
-    is_synced: bool,
+    stage: Stage,
     zeroes: AlignedBuffer,
 }
 
@@ -34,12 +41,19 @@ impl Flusher {
             }
             self.lane_file = Some(new);
             written.map_err(|error| io_trouble(what, &error))?;
-        } else if !new.is_synced {
+            return Ok(Did::Something);
+        }
+        let directory = self.shared.path.join(layout::LANE);
+        if new.stage == Stage::Write {
             new.slot.file.sync_data().map_err(|error| fatal(what, &error))?;
-            new.is_synced = true;
+            new.stage = Stage::Name;
+            self.lane_file = Some(new);
+        } else if new.stage == Stage::Name {
+            let (from, to) = (new_slot_path(&directory, new.slot.number), slot_path(&directory, new.slot.number));
+            self.shared.env.disk.rename(&from, &to).map_err(|error| fatal(what, &error))?;
+            new.stage = Stage::SyncName;
             self.lane_file = Some(new);
         } else {
-            let directory = self.shared.path.join(layout::LANE);
             self.shared.env.disk.sync_dir(&directory).map_err(|error| fatal(what, &error))?;
             self.shared.lane.lock().free.push_back(new.slot);
             self.shared.wake_committer();
@@ -66,8 +80,9 @@ impl Flusher {
             lane.total_bytes += size_bytes;
             (number, size_bytes)
         };
-        let path = slot_path(&self.shared.path.join(layout::LANE), number);
+        let path = new_slot_path(&self.shared.path.join(layout::LANE), number);
         let made = match self.shared.env.disk.open(&path, OpenOptions::CREATE_NEW.direct()) {
+            // Left by one that did not come to its end.
             Err(error) if error.kind() == ErrorKind::AlreadyExists => {
                 self.shared.env.disk.open(&path, OpenOptions::WRITE.direct())
             }
@@ -84,7 +99,7 @@ impl Flusher {
         };
         let slot = Slot { number, file, size_bytes };
         let zeroes = AlignedBuffer::new(CHUNK_BYTES.min(size_bytes as usize));
-        self.lane_file = Some(NewLaneFile { slot, written_bytes: 0, is_synced: false, zeroes });
+        self.lane_file = Some(NewLaneFile { slot, written_bytes: 0, stage: Stage::Write, zeroes });
         Ok(Did::Something)
     }
 }

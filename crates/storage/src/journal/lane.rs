@@ -63,6 +63,11 @@ pub(crate) fn slot_path(lane_dir: &Path, slot: u32) -> PathBuf {
     lane_dir.join(format!("lane-{slot:05}"))
 }
 
+/// As it is called until it is whole: a file under its own name that is too short was cut.
+pub(crate) fn new_slot_path(lane_dir: &Path, slot: u32) -> PathBuf {
+    lane_dir.join(format!("lane-{slot:05}.new"))
+}
+
 pub(crate) fn parse_slot(name: &str) -> Option<u32> {
     let digits = name.strip_prefix("lane-")?;
     (digits.len() == 5).then(|| digits.parse().ok())?

@@ -5,6 +5,7 @@ pub(crate) mod builder;
 pub(crate) mod group;
 pub(crate) mod lane;
 pub(crate) mod record;
+mod salvage;
 pub(crate) mod walk;
 
 pub(crate) use builder::GroupBuilder;

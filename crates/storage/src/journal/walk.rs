@@ -1,5 +1,6 @@
 //! Reads the lane after a start: group by group along the chain, until the first that is not whole. What is torn and what
-//! is damage is told by the newest group that any header says is durable: up to it everything must be there.
+//! is damage is told by the newest group that any header says is durable: up to it everything must be there. Across damage
+//! the walk goes on with what is whole; what is lost is told, and what that means for a log is not its business.
 use std::fmt;
 use std::io;
 
@@ -24,6 +25,18 @@ pub(crate) struct Walked {
     pub end: LanePoint,
     /// The newest group that is known to be durable.
     pub durable_group: u64,
+    /// Groups that were durable and are not whole.
+    pub damage: Vec<LaneDamage>,
+}
+
+/// A place where the lane does not hold what was acknowledged.
+#[derive(Clone, Debug)]
+pub(crate) struct LaneDamage {
+    /// Up to this group something is missing.
+    pub group: u64,
+    pub place: Place,
+    /// Something is lost of which nobody can say which log it was of.
+    pub is_unattributed: bool,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -74,6 +87,12 @@ pub(crate) enum WalkedBody {
     LogStart {
         to: Offset,
     },
+    /// A record that does not check, in a group that was durable. Log and previous end are what it says of itself.
+    Lost {
+        kind: u8,
+        /// Where its batches end too.
+        confirmed_end: Option<Offset>,
+    },
     Synced {
         end: Offset,
         place: SegmentPlace,
@@ -88,19 +107,27 @@ pub(crate) enum WalkedBody {
 
 #[derive(Debug)]
 pub(crate) enum WalkError {
-    /// Group `number` was acknowledged and is not whole.
-    Damaged {
-        number: u64,
-        durable_group: u64,
-        place: Place,
-    },
-    Io {
-        slot: u32,
-        error: io::Error,
-    },
+    Io { slot: u32, error: io::Error },
 }
 
 impl Walked {
+    fn accept(&mut self, header: &GroupHeader, crc: u32) {
+        self.durable_group = self.durable_group.max(header.durable_group);
+        let place = Place { slot: header.place.slot, at: header.end_at() };
+        self.end = LanePoint { number: header.number + 1, run: header.run, previous_crc: crc, place };
+        self.groups.push(WalkedGroup {
+            number: header.number,
+            place: header.place,
+            size_bytes: header.size_bytes,
+            point: self.end,
+            records_end: self.records.len(),
+        });
+    }
+
+    fn lose(&mut self, header: &GroupHeader, is_unattributed: bool) {
+        self.damage.push(LaneDamage { group: header.number, place: header.place, is_unattributed });
+    }
+
     /// Ends the lane before the group at `kept`. Returns the records that are not believed.
     pub fn end_before(&mut self, kept: usize) -> Vec<WalkedRecord> {
         let before = self.groups[..kept].last();
@@ -112,10 +139,10 @@ impl Walked {
 }
 
 pub(crate) struct Walker<'a> {
-    slots: &'a [Slot],
+    pub(super) slots: &'a [Slot],
     /// What each file begins with.
-    heads: Vec<Option<(GroupHeader, u32)>>,
-    buffer: ReadBuffer,
+    pub(super) heads: Vec<Option<(GroupHeader, u32)>>,
+    pub(super) buffer: ReadBuffer,
 }
 
 impl<'a> Walker<'a> {
@@ -138,34 +165,90 @@ impl<'a> Walker<'a> {
     /// `keeps_torn` is a planted bug: of a torn group, what is whole is believed.
     pub fn walk(&mut self, start: LanePoint, durable_group: u64, keeps_torn: bool) -> Result<Walked, WalkError> {
         let mut walked = Walked { start, end: start, durable_group, ..Walked::default() };
-        while let Some((header, crc)) = self.next_header(&walked.end)? {
-            let records_before = walked.records.len();
-            if !self.take_records(&header, &mut walked.records)? {
-                if !keeps_torn {
-                    walked.records.truncate(records_before);
+        loop {
+            let Some((header, crc)) = self.next_header(&walked.end)? else {
+                if self.go_on_behind(&mut walked)? {
+                    continue;
                 }
                 break;
+            };
+            let records_before = walked.records.len();
+            if !self.take_records(&header, &mut walked.records)? {
+                let torn = walked.records.split_off(records_before);
+                if self.is_durable(&walked, &header)? {
+                    let salvaged = self.salvage(&header)?;
+                    walked.lose(&header, salvaged.is_incomplete);
+                    walked.records.extend(salvaged.records);
+                } else {
+                    if keeps_torn {
+                        walked.records.extend(torn);
+                    }
+                    break;
+                }
             }
-            walked.durable_group = walked.durable_group.max(header.durable_group);
-            let place = Place { slot: header.place.slot, at: header.end_at() };
-            walked.end = LanePoint { number: header.number + 1, run: header.run, previous_crc: crc, place };
-            walked.groups.push(WalkedGroup {
-                number: header.number,
-                place: header.place,
-                size_bytes: header.size_bytes,
-                point: walked.end,
-                records_end: walked.records.len(),
-            });
-        }
-        walked.durable_group = walked.durable_group.max(self.evidence_behind(&walked.end)?);
-        if walked.end.number <= walked.durable_group {
-            return Err(WalkError::Damaged {
-                number: walked.end.number,
-                durable_group: walked.durable_group,
-                place: walked.end.place,
-            });
+            walked.accept(&header, crc);
         }
         Ok(walked)
+    }
+
+    /// The walk has come to an end that may be none: a file that was whole once is too short, and the next group could have
+    /// been in what it lacks. A group goes to another file only if its own has no room for it.
+    pub fn may_be_cut(&self, end: &LanePoint, file_bytes: u64, group_bytes: u64) -> bool {
+        let is_short = |slot: &&Slot| slot.size_bytes < file_bytes / BLOCK as u64 * BLOCK as u64;
+        self.slots.iter().zip(&self.heads).filter(|(slot, _)| is_short(slot)).any(|(slot, head)| {
+            let has_room = |slot: &Slot| slot.size_bytes.saturating_sub(end.place.at) >= group_bytes;
+            let current = self.slots.iter().find(|slot| slot.number == end.place.slot);
+            slot.number == end.place.slot || head.is_none() && !current.is_some_and(has_room)
+        })
+    }
+
+    /// No header continues the chain. If something behind it is sound, or is said to be, that is damage: the walk goes on
+    /// there. False if it is the end.
+    fn go_on_behind(&mut self, walked: &mut Walked) -> Result<bool, WalkError> {
+        let end = walked.end;
+        let Some((next, crc)) = self.resume_behind(&end)? else {
+            if walked.durable_group >= end.number {
+                let (group, place) = (walked.durable_group, end.place);
+                walked.damage.push(LaneDamage { group, place, is_unattributed: true });
+                // What comes next has a number of its own.
+                walked.end.number = walked.durable_group + 1;
+            }
+            return Ok(false);
+        };
+        let only_one = next.number == end.number + 1;
+        // Of another run, the one between can only be its first, which says nothing.
+        let opens_run = only_one && next.run != end.run;
+        let mut is_unattributed = !only_one;
+        let mut blocks_bytes = 0;
+        if only_one && !opens_run {
+            let salvaged = self.salvage_headless(&end, &next)?;
+            walked.records.extend(salvaged.records);
+            (is_unattributed, blocks_bytes) = (salvaged.is_incomplete, salvaged.blocks_bytes);
+        }
+        walked.damage.push(LaneDamage { group: next.number - 1, place: end.place, is_unattributed });
+        if blocks_bytes > 0 {
+            let (number, place, records_end) = (end.number, end.place, walked.records.len());
+            let size_bytes = blocks_bytes;
+            walked.groups.push(WalkedGroup { number, place, size_bytes, point: end, records_end });
+        }
+        // As if the one before it had been read.
+        walked.end =
+            LanePoint { number: next.number, run: next.run, previous_crc: next.previous_crc, place: next.place };
+        let whole = self.take_records(&next, &mut Vec::new())?;
+        if !whole && !self.is_durable(walked, &next)? {
+            return Ok(false);
+        }
+        debug_assert!(self.header_at(next.place)?.is_some_and(|(_, found)| found == crc));
+        Ok(true)
+    }
+
+    /// Whether this group was durable: some header says so, or one that comes behind it is there.
+    fn is_durable(&mut self, walked: &Walked, header: &GroupHeader) -> Result<bool, WalkError> {
+        if header.number <= walked.durable_group {
+            return Ok(true);
+        }
+        let at = LanePoint { number: header.number, place: header.place, ..walked.end };
+        Ok(self.resume_behind(&at)?.is_some())
     }
 
     /// The header that continues the chain: behind the last group, or at the beginning of another file. Where recovery
@@ -180,7 +263,7 @@ impl<'a> Walker<'a> {
         Ok(opening.copied().or(here).or_else(|| elsewhere().next().copied()))
     }
 
-    fn header_at(&mut self, place: Place) -> Result<Option<(GroupHeader, u32)>, WalkError> {
+    pub(super) fn header_at(&mut self, place: Place) -> Result<Option<(GroupHeader, u32)>, WalkError> {
         let Some(slot) = self.slots.iter().find(|slot| slot.number == place.slot) else { return Ok(None) };
         let block = self.buffer.read(slot, place.at, BLOCK as u64)?;
         Ok(block.and_then(GroupHeader::decode).filter(|(header, _)| header.place == place))
@@ -204,30 +287,6 @@ impl<'a> Walker<'a> {
             rest = behind;
         }
         Ok(rest.is_empty())
-    }
-
-    /// Whether a header behind the end says that more was durable: in the rest of the file, or at the beginning of
-    /// another. At most one group is ever under way, so the next whole one speaks of the one that is not.
-    fn evidence_behind(&mut self, end: &LanePoint) -> Result<u64, WalkError> {
-        let speaks = |header: &GroupHeader| header.run == end.run && header.number >= end.number;
-        let mut durable_group = 0;
-        for (header, _) in self.heads.iter().flatten().filter(|(header, _)| speaks(header)) {
-            durable_group = durable_group.max(header.durable_group);
-        }
-        let Some(slot) = self.slots.iter().find(|slot| slot.number == end.place.slot) else { return Ok(durable_group) };
-        let mut at = end.place.at;
-        while at + BLOCK as u64 <= slot.size_bytes {
-            let place = Place { slot: slot.number, at };
-            let block = self.buffer.read(slot, at, BLOCK as u64)?;
-            if let Some((header, _)) = block.and_then(GroupHeader::decode)
-                && header.place == place
-                && speaks(&header)
-            {
-                durable_group = durable_group.max(header.durable_group);
-            }
-            at += BLOCK as u64;
-        }
-        Ok(durable_group)
     }
 
     /// The batches of a data record.
@@ -256,7 +315,7 @@ fn continues(header: &GroupHeader, point: &LanePoint) -> bool {
         && (header.run == point.run || header.kind == GroupKind::Opening)
 }
 
-fn walked_body(body: &Body<'_>, record: Place) -> WalkedBody {
+pub(super) fn walked_body(body: &Body<'_>, record: Place) -> WalkedBody {
     match body {
         Body::Create { topic_id, partition, durability, log_start, topic } => WalkedBody::Create {
             topic_id: *topic_id,
@@ -285,7 +344,7 @@ fn walked_body(body: &Body<'_>, record: Place) -> WalkedBody {
 }
 
 /// A piece of one file in memory that O_DIRECT accepts.
-struct ReadBuffer {
+pub(super) struct ReadBuffer {
     buffer: AlignedBuffer,
     slot: u32,
     start: u64,
@@ -302,7 +361,7 @@ impl Default for ReadBuffer {
 
 impl ReadBuffer {
     /// Whole blocks; `None` if the file does not have them.
-    fn read(&mut self, slot: &Slot, at: u64, len: u64) -> Result<Option<&[u8]>, WalkError> {
+    pub(super) fn read(&mut self, slot: &Slot, at: u64, len: u64) -> Result<Option<&[u8]>, WalkError> {
         let Some(end) = at.checked_add(len).filter(|end| *end <= slot.size_bytes) else { return Ok(None) };
         let is_here = slot.number == self.slot && self.start <= at && end <= self.start + self.len;
         if !is_here {
@@ -325,12 +384,6 @@ impl ReadBuffer {
 impl fmt::Display for WalkError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            WalkError::Damaged { number, durable_group, place } => write!(
-                f,
-                "group {number} of the lane, expected in file {} at {}, is damaged, and everything up to group \
-                 {durable_group} was acknowledged",
-                place.slot, place.at
-            ),
             WalkError::Io { slot, error } => write!(f, "lane file {slot} cannot be read: {error}"),
         }
     }

@@ -49,6 +49,10 @@ pub enum AppendError {
     /// A truncation or a switch of durability is going on; a moment later it is over, and `LogDir::room` is told.
     Paused,
     Producer(ProducerError),
+    /// Records that were acknowledged may have followed here: theirs are the next offsets.
+    Suspect {
+        end: Offset,
+    },
     /// The write of a relaxed log failed; nothing was appended.
     Write(String),
 }
@@ -143,6 +147,7 @@ impl Log {
         }
         let state = self.state();
         match state.gate {
+            Gate::Open if state.is_suspect() => Err(AppendError::Suspect { end: state.log_end }),
             Gate::Open => Ok(state),
             Gate::Paused => Err(AppendError::Paused),
             Gate::Deleted => Err(AppendError::Deleted),
@@ -276,6 +281,7 @@ impl fmt::Display for AppendError {
             AppendError::Overflow => f.write_str("the log has no offset left"),
             AppendError::Paused => f.write_str("the log is paused"),
             AppendError::Producer(error) => error.fmt(f),
+            AppendError::Suspect { end } => write!(f, "what was acknowledged behind offset {end} may be lost"),
             AppendError::Write(error) => write!(f, "a write to the segment failed: {error}"),
         }
     }

@@ -17,6 +17,18 @@ impl Log {
         self.state().faulty.clone()
     }
 
+    /// Whatever it held is lost, and nobody knows what that was.
+    pub(crate) fn mark_lost(&self) {
+        let mut state = self.state();
+        let range = state.log_start..Offset(i64::MAX);
+        mark(&mut state.faulty, range.clone());
+        state.controls.push(Control::Faulty { range });
+        self.enqueue(&mut state);
+        drop(state);
+        tracing::error!(log = %self.name(), "this log is lost with the record of its creation: it takes nothing");
+        self.shared.wake_committer();
+    }
+
     /// Something in this segment does not fit. Finds out what, on the reader's thread, and says so.
     /// False if all of it is sound: somebody else was faster, or the disk has answered wrongly once.
     pub(crate) fn survey(&self, segment: &Arc<Segment>) -> Result<bool, ReadError> {
@@ -82,6 +94,11 @@ impl State {
         self.segment(segment.base_offset()).is_some_and(|held| Arc::ptr_eq(held, segment))
     }
 
+    /// Nobody knows how far the log reached.
+    pub(super) fn is_suspect(&self) -> bool {
+        self.faulty.last().is_some_and(|range| range.end == Offset(i64::MAX))
+    }
+
     pub(super) fn faulty_at(&self, offset: Offset) -> Option<&Range<Offset>> {
         self.faulty.iter().find(|range| range.contains(&offset))
     }
@@ -92,7 +109,7 @@ impl State {
     }
 
     /// What nobody may read any more need not be marked.
-    pub(super) fn unmark_below(&mut self, log_start: Offset) {
+    pub(crate) fn unmark_below(&mut self, log_start: Offset) {
         self.faulty.retain_mut(|range| {
             range.start = range.start.max(log_start);
             !range.is_empty()

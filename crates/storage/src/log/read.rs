@@ -27,6 +27,15 @@ pub enum Slice {
     File(FileSlice),
 }
 
+impl Slice {
+    pub fn size_bytes(&self) -> usize {
+        match self {
+            Slice::Memory(bytes) => bytes.len(),
+            Slice::File(slice) => slice.size_bytes,
+        }
+    }
+}
+
 /// Whole batches in a segment's file.
 #[derive(Clone)]
 pub struct FileSlice {
@@ -35,6 +44,8 @@ pub struct FileSlice {
     pub size_bytes: usize,
     log: Arc<Log>,
     segment: Arc<Segment>,
+    /// What was asked for.
+    from: Offset,
     /// How far the file reached when it was looked into.
     written: Written,
 }
@@ -89,6 +100,7 @@ impl Log {
         minimum_one: bool,
         access: Access,
     ) -> Result<Read, ReadError> {
+        let mut surveys = 0;
         let mut want = Want { from, bytes_max, up_to, minimum_one };
         // A segment is looked into without the lock: below `written` nothing of it changes.
         loop {
@@ -112,7 +124,14 @@ impl Log {
             };
             let read = || self.read_segment(&segment, written, &want, access);
             let found = match access {
-                Access::Blocking => self.in_sound_file(&segment, read)?,
+                Access::Blocking => match read() {
+                    // What is damaged is marked now, and what is asked for may be in it.
+                    Err(error) if is_damage(&error) && surveys < SURVEYS_MAX && self.survey(&segment)? => {
+                        surveys += 1;
+                        continue;
+                    }
+                    found => found?,
+                },
                 // Whoever may wait finds out where it is damaged.
                 Access::Cached => {
                     read().or_else(|error| if is_damage(&error) { Ok(InFile::Cold) } else { Err(error) })?
@@ -156,6 +175,7 @@ impl Log {
                 size_bytes: range.size_bytes as usize,
                 log: self.me.upgrade().expect("it is being called"),
                 segment: segment.clone(),
+                from: want.from,
                 written,
             })),
             Located::End => Ok(InFile::Beyond),
@@ -164,6 +184,9 @@ impl Log {
         }
     }
 }
+
+/// The same read meets damage in no more segments than that, before it comes to something.
+const SURVEYS_MAX: u32 = 3;
 
 enum InFile {
     /// What is wanted lies behind what this file holds.
@@ -279,7 +302,11 @@ impl FileSlice {
         };
         if sound_bytes == 0 {
             return Err(match hit {
-                Some(damage) => ReadError::Faulty { name: self.log.name().clone(), range: damage.offsets.clone() },
+                Some(damage) if damage.offsets.contains(&self.from) => {
+                    ReadError::Faulty { name: self.log.name().clone(), range: damage.offsets.clone() }
+                }
+                // The batch only looked as if it held what was asked for.
+                Some(_) => ReadError::Cold,
                 None => ReadError::Corrupt { name: self.log.name().clone(), position: self.position, reason },
             });
         }

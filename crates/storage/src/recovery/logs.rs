@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use env::Env;
+use record::Offset;
 
 use super::OpenError;
 use super::map::{self, Maps, Source};
@@ -12,6 +13,7 @@ use crate::checkpoint::Entry;
 use crate::journal::walk::{Walked, Walker};
 use crate::layout;
 use crate::log::Log;
+use crate::log::damage::mark;
 use crate::log::state::{Control, DirectoryState, Gate, Reach, State, Then};
 use crate::registry::Registry;
 use crate::segment::{IndexSettings, Segment};
@@ -43,7 +45,7 @@ pub(super) fn repair_all(
             continue;
         }
         let in_tail: usize = map.pieces.iter().map(|piece| piece.size_bytes as usize).sum();
-        let has_direct = map.pieces.iter().any(|piece| matches!(piece.source, Source::Direct { .. }));
+        let has_direct = map.pieces.iter().any(|piece| !matches!(piece.source, Source::Lane(_)));
         let mode = if is_relaxed || map.cut.is_some() || discarded.contains(&log_id) {
             Mode::Synced
         } else if has_direct || has_dropped || in_tail > tail_bytes_left {
@@ -78,6 +80,19 @@ pub(super) fn repair_all(
                 "a log was not synced to its end"
             );
         }
+        if map.is_suspect {
+            tracing::error!(
+                log = %map.name, end = %repaired.end.offset,
+                "acknowledged records may be lost behind the end of this log: it takes no more; to go on without them, \
+                 make a file named accept-loss in the log directory and start again"
+            );
+        }
+        for range in &repaired.faulty {
+            tracing::error!(
+                log = %map.name, from = %range.start, to = %range.end,
+                "acknowledged records are lost: reads of this range are refused"
+            );
+        }
         registry.insert_recovered(log_of(shared, &map, repaired));
     }
     Ok(())
@@ -91,6 +106,7 @@ fn untouched(env: &Env, directory: &Arc<Path>, entry: Entry) -> Repaired {
         directory_is_made: entry.segments.iter().any(|summary| summary.size_bytes > 0),
         segments: entry.segments.into_iter().map(|summary| Arc::new(segment(summary))).collect(),
         dropped: Vec::new(),
+        faulty: Vec::new(),
         epochs: entry.epochs,
         producers: entry.producers,
         end,
@@ -119,6 +135,13 @@ fn log_of(shared: &Arc<Shared>, map: &map::LogMap, repaired: Repaired) -> Arc<Lo
     state.segments = repaired.segments;
     state.dropped = repaired.dropped;
     state.faulty = map.faulty.clone();
+    for range in repaired.faulty {
+        mark(&mut state.faulty, range);
+    }
+    if map.is_suspect {
+        mark(&mut state.faulty, end.offset..Offset(i64::MAX));
+    }
+    state.unmark_below(map.log_start);
     state.epochs = repaired.epochs;
     state.producers = repaired.producers;
     state.config.durability = map.durability;

@@ -9,7 +9,8 @@ use record::{Offset, TopicId, TopicPartition};
 use crate::checkpoint::Entry;
 use crate::journal::Place;
 use crate::journal::record::SegmentPlace;
-use crate::journal::walk::{WalkedBody, WalkedRecord};
+use crate::journal::walk::{LaneDamage, WalkedBody, WalkedRecord};
+use crate::log::damage::mark;
 use crate::log::state::Reach;
 use crate::settings::Durability;
 
@@ -39,6 +40,10 @@ pub(crate) struct LogMap {
     pub lsn: u64,
     /// Known to be damaged, until another replica has brought it.
     pub faulty: Vec<Range<Offset>>,
+    /// The newest group with a sound record of this log: it tells the log's end before it.
+    proven_group: u64,
+    /// What was acknowledged may have reached beyond the end, and nothing says how far.
+    pub is_suspect: bool,
     /// Some group behind the checkpoint's start speaks of it.
     pub is_touched: bool,
 }
@@ -63,13 +68,17 @@ pub(crate) enum Source {
     Direct {
         crc: u32,
     },
+    /// Nowhere in the lane any more; the segments may have it.
+    Lost,
 }
 
 impl LogMap {
     /// Some of its segments lie wholly below the log start.
     pub fn drops_segments(&self) -> bool {
         let entry = self.entry.iter().flat_map(|entry| entry.segments.iter().map(|summary| summary.base_offset));
-        let bases = || entry.clone().chain(self.pieces.iter().map(|piece| piece.place.segment));
+        let pieces = self.pieces.iter().filter(|piece| !matches!(piece.source, Source::Lost));
+        let pieces = pieces.map(|piece| piece.place.segment);
+        let bases = || entry.clone().chain(pieces.clone());
         let first = bases().min();
         bases().any(|base| base <= self.log_start && Some(base) > first)
     }
@@ -80,7 +89,7 @@ impl Piece {
     pub fn lane_at(&self) -> u64 {
         match self.source {
             Source::Lane(lane) => lane.at,
-            Source::Direct { .. } => 0,
+            Source::Direct { .. } | Source::Lost => 0,
         }
     }
 }
@@ -114,20 +123,40 @@ pub(crate) struct Maps {
     pub logs: BTreeMap<u64, LogMap>,
     pub deleted: BTreeSet<u64>,
     pub next_log_id: u64,
+    /// Logs of which there are records, but not that of their creation.
+    pub nameless: BTreeSet<u64>,
+    /// Records of creations may be lost: a log that should be here and is not, was.
+    pub may_lack_logs: bool,
 }
+
+/// Where the lane's own account of a log has come to. What it says before S is not in the map, but must fit.
+type Ends = BTreeMap<u64, Offset>;
 
 impl Maps {
     pub fn new(entries: Vec<Entry>, next_log_id: u64) -> Self {
         let logs = entries.into_iter().map(|entry| (entry.log_id, LogMap::of_entry(entry))).collect();
-        Self { logs, deleted: BTreeSet::new(), next_log_id }
+        Self { logs, deleted: BTreeSet::new(), next_log_id, nameless: BTreeSet::new(), may_lack_logs: false }
     }
 
-    pub fn replay<'a>(&mut self, records: impl Iterator<Item = &'a WalkedRecord>) -> Result<(), MapError> {
+    /// `damage` is where the lane is not whole: what does not fit is lost there, and no contradiction.
+    pub fn replay<'a>(
+        &mut self,
+        records: impl Iterator<Item = &'a WalkedRecord>,
+        damage: &[LaneDamage],
+    ) -> Result<(), MapError> {
         let known_before = self.next_log_id;
-        // Where the lane's own account of a log has come to. What it says before S is not in the map, but must fit.
-        let mut ends: BTreeMap<u64, Offset> = BTreeMap::new();
+        let mut ends = Ends::new();
+        let mut unattributed = damage.iter().filter(|damage| damage.is_unattributed).map(|damage| damage.group).max();
+        let first_damage = damage.first().map_or(u64::MAX, |damage| damage.group);
         for record in records {
             let (log_id, group) = (record.log_id, record.group);
+            if let WalkedBody::Lost { kind, confirmed_end } = record.body {
+                let map = self.logs.get_mut(&log_id);
+                if !map.is_some_and(|map| map.lose(record, kind, confirmed_end, &mut ends)) {
+                    unattributed = unattributed.max(Some(group));
+                }
+                continue;
+            }
             self.next_log_id = self.next_log_id.max(log_id + 1);
             if let WalkedBody::Create { topic_id, name, durability, log_start } = &record.body {
                 if !self.deleted.contains(&log_id) {
@@ -141,6 +170,10 @@ impl Maps {
                 if log_id < known_before || self.deleted.contains(&log_id) {
                     continue;
                 }
+                if group >= first_damage {
+                    self.nameless.insert(log_id);
+                    continue;
+                }
                 return Err(MapError::UnknownLog { log_id, group });
             };
             map.touch(group);
@@ -149,10 +182,14 @@ impl Maps {
                 self.deleted.insert(log_id);
                 continue;
             }
-            map.apply(record, &mut ends)?;
+            map.apply(record, &mut ends, group >= first_damage)?;
         }
+        self.may_lack_logs = unattributed.is_some() || !self.nameless.is_empty();
         for map in self.logs.values_mut() {
-            map.settle()?;
+            map.settle(!damage.is_empty())?;
+            // Of a relaxed log the lane says little, and its files are asked for the rest.
+            let is_proven = unattributed.is_none_or(|group| map.proven_group.max(map.entry_lsn()) > group);
+            map.is_suspect |= !is_proven && map.durability == Durability::Flush;
         }
         Ok(())
     }
@@ -174,6 +211,8 @@ impl LogMap {
             pieces: Vec::new(),
             lsn: entry.lsn,
             faulty: entry.faulty.clone(),
+            proven_group: 0,
+            is_suspect: false,
             is_touched: false,
             entry: Some(entry),
         }
@@ -202,13 +241,61 @@ impl LogMap {
             pieces: Vec::new(),
             lsn: 0,
             faulty: Vec::new(),
+            proven_group: 0,
+            is_suspect: false,
             is_touched: true,
         }
+    }
+
+    /// Whoever runs this broker goes on without what may be lost. Returns whether anything may be.
+    pub fn accept_loss(&mut self) -> bool {
+        let marks = self.faulty.len();
+        self.faulty.retain(|range| range.end < Offset(i64::MAX));
+        std::mem::take(&mut self.is_suspect) || self.faulty.len() < marks
     }
 
     fn touch(&mut self, group: u64) {
         self.is_touched = true;
         self.lsn = self.lsn.max(group);
+        self.proven_group = group;
+    }
+
+    fn entry_lsn(&self) -> u64 {
+        self.entry.as_ref().map_or(0, |entry| entry.lsn)
+    }
+
+    /// Takes note of a record that does not check, if what it says of itself can be. False if it may be of any log.
+    fn lose(&mut self, record: &WalkedRecord, kind: u8, confirmed_end: Option<Offset>, ends: &mut Ends) -> bool {
+        let from = record.previous_end;
+        let known = ends.get(&self.log_id).copied().or(self.pieces.last().map(|piece| piece.to));
+        let is_its_own = match (known, &self.entry) {
+            (Some(known), _) => known == from,
+            (None, Some(entry)) => (entry.log_start..=entry.end).contains(&from),
+            (None, None) => from == self.base,
+        };
+        if !is_its_own {
+            return false;
+        }
+        match (kind, confirmed_end) {
+            (2, Some(end)) if end > from => {
+                ends.insert(self.log_id, end);
+                self.lost(record.group, from, end);
+            }
+            // Its end is not known: a later record may tell it.
+            _ => {
+                self.is_suspect |= matches!(kind, 2..=4) && self.durability == Durability::Flush;
+                self.proven_group = self.proven_group.min(record.group);
+                self.is_touched = true;
+            }
+        }
+        true
+    }
+
+    /// Everything from here to there is not in the lane.
+    fn lost(&mut self, group: u64, from: Offset, to: Offset) {
+        self.is_touched = true;
+        let place = SegmentPlace { segment: from, position: 0 };
+        self.pieces.push(Piece { group, from, to, place, source: Source::Lost, size_bytes: 0, is_cut: false });
     }
 
     /// Whether the entry speaks of the log as it was before this group.
@@ -216,17 +303,25 @@ impl LogMap {
         self.entry.as_ref().is_none_or(|entry| group > entry.lsn)
     }
 
-    fn apply(&mut self, record: &WalkedRecord, ends: &mut BTreeMap<u64, Offset>) -> Result<(), MapError> {
+    fn apply(&mut self, record: &WalkedRecord, ends: &mut Ends, has_damage: bool) -> Result<(), MapError> {
         let group = record.group;
+        // It tells where the log was, whatever was lost before.
+        self.is_suspect = false;
+        let from = record.previous_end;
+        let piece = |to, place, size_bytes, source| Piece { group, from, to, place, source, size_bytes, is_cut: false };
         match &record.body {
             WalkedBody::Data { end, place, lane, size_bytes } => {
-                self.add(record, *end, *place, *size_bytes, Source::Lane(*lane), ends)?;
+                self.add(piece(*end, *place, *size_bytes, Source::Lane(*lane)), ends, has_damage)?;
             }
             WalkedBody::Identity { end, place, size_bytes, crc } => {
-                self.add(record, *end, *place, *size_bytes, Source::Direct { crc: *crc }, ends)?;
+                self.add(piece(*end, *place, *size_bytes, Source::Direct { crc: *crc }), ends, has_damage)?;
             }
             WalkedBody::Truncate { to } => {
                 self.cut_pieces(*to);
+                self.faulty.retain_mut(|range| {
+                    range.end = range.end.min(*to);
+                    !range.is_empty()
+                });
                 if self.is_behind_entry(group) {
                     self.cut = Some(self.cut.map_or(*to, |cut| cut.min(*to)));
                     self.open_cut = Some(*to);
@@ -247,31 +342,37 @@ impl LogMap {
             }
             WalkedBody::Faulty { from, to } => {
                 if self.is_behind_entry(group) {
-                    self.faulty.push(*from..*to);
+                    mark(&mut self.faulty, *from..*to);
                 }
             }
             WalkedBody::Unserved => return Err(MapError::Unserved { group }),
-            WalkedBody::Create { .. } | WalkedBody::Delete => unreachable!("seen to by the caller"),
+            WalkedBody::Create { .. } | WalkedBody::Delete | WalkedBody::Lost { .. } => {
+                unreachable!("seen to by the caller")
+            }
         }
         Ok(())
     }
 
-    fn add(
-        &mut self,
-        record: &WalkedRecord,
-        to: Offset,
-        place: SegmentPlace,
-        size_bytes: u32,
-        source: Source,
-        ends: &mut BTreeMap<u64, Offset>,
-    ) -> Result<(), MapError> {
-        let from = record.previous_end;
-        if let Some(expected) = ends.insert(self.log_id, to)
+    fn add(&mut self, piece: Piece, ends: &mut Ends, has_damage: bool) -> Result<(), MapError> {
+        let (group, from) = (piece.group, piece.from);
+        if let Some(expected) = ends.insert(self.log_id, piece.to)
             && expected != from
         {
-            return Err(MapError::Gap { log_id: self.log_id, group: record.group, expected, found: from });
+            if !has_damage {
+                return Err(MapError::Gap { log_id: self.log_id, group, expected, found: from });
+            }
+            if from > expected {
+                self.lost(group, expected, from);
+            }
+            // A lost one has said too much.
+            while self.pieces.last().is_some_and(|last| matches!(last.source, Source::Lost) && last.to > from) {
+                let last = self.pieces.pop().expect("just seen");
+                if last.from < from {
+                    self.lost(last.group, last.from, from);
+                }
+            }
         }
-        self.pieces.push(Piece { group: record.group, from, to, place, source, size_bytes, is_cut: false });
+        self.pieces.push(piece);
         Ok(())
     }
 
@@ -286,20 +387,32 @@ impl LogMap {
     }
 
     /// Only what lies above S is needed; it must be there without a gap, up to what was acknowledged.
-    fn settle(&mut self) -> Result<(), MapError> {
+    fn settle(&mut self, has_damage: bool) -> Result<(), MapError> {
         let synced = self.synced.offset;
         self.pieces.retain(|piece| piece.to > synced);
         let mut expected = synced;
-        for piece in &self.pieces {
-            if piece.from > expected || (piece.from < expected && expected != synced) {
-                let (log_id, group) = (self.log_id, piece.group);
-                return Err(MapError::Gap { log_id, group, expected, found: piece.from });
+        let mut index = 0;
+        while let Some(piece) = self.pieces.get(index) {
+            let (from, to, group, log_id) = (piece.from, piece.to, piece.group, self.log_id);
+            if from > expected && has_damage {
+                let place = SegmentPlace { segment: expected, position: 0 };
+                let source = Source::Lost;
+                let lost = Piece { group, from: expected, to: from, place, source, size_bytes: 0, is_cut: false };
+                self.pieces.insert(index, lost);
+                index += 1;
+            } else if from > expected || (from < expected && expected != synced) {
+                return Err(MapError::Gap { log_id, group, expected, found: from });
             }
-            expected = piece.to;
+            expected = to;
+            index += 1;
         }
         let acknowledged = self.entry.as_ref().map_or(Offset(i64::MIN), |entry| entry.end);
         if self.cut.is_none() && expected < acknowledged {
-            return Err(MapError::EndsEarly { log_id: self.log_id, expected: acknowledged, end: expected });
+            if !has_damage {
+                return Err(MapError::EndsEarly { log_id: self.log_id, expected: acknowledged, end: expected });
+            }
+            self.lost(u64::MAX, expected, acknowledged);
+            self.is_suspect |= self.durability == Durability::Flush;
         }
         Ok(())
     }

@@ -11,6 +11,7 @@ mod run;
 
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use env::Disk;
 pub use error::OpenError;
@@ -26,7 +27,8 @@ use run::{make_durable, open_run};
 
 use crate::flusher::Checkpoints;
 use crate::journal::Lane;
-use crate::journal::walk::{WalkedBody, WalkedRecord, Walker};
+use crate::journal::walk::{LaneDamage, WalkedBody, WalkedRecord, Walker};
+use crate::layout;
 use crate::registry::Registry;
 use crate::settings::Mutant;
 use crate::shared::Shared;
@@ -36,6 +38,8 @@ pub(crate) struct Recovered {
     pub checkpoints: Checkpoints,
     pub registry: Registry,
     pub was_clean: bool,
+    /// Logs may be missing of which nothing is known any more.
+    pub may_lack_logs: bool,
 }
 
 pub(crate) fn recover(shared: &Arc<Shared>) -> Result<Recovered, OpenError> {
@@ -46,6 +50,17 @@ pub(crate) fn recover(shared: &Arc<Shared>) -> Result<Recovered, OpenError> {
     let mut walker = Walker::new(&slots)?;
     let keeps_torn = shared.settings.has(Mutant::ReplayDiscardedGroup);
     let mut walked = walker.walk(header.lane_start, header.durable_group, keeps_torn)?;
+    let file_bytes = header.lane_file_bytes.min(shared.settings.lane_file_bytes);
+    if walker.may_be_cut(&walked.end, file_bytes, shared.settings.group_bytes_max as u64) {
+        let (group, place) = (walked.end.number, walked.end.place);
+        walked.damage.push(LaneDamage { group, place, is_unattributed: true });
+    }
+    for damage in &walked.damage {
+        tracing::error!(
+            directory = %shared.path.display(), group = damage.group, file = damage.place.slot, at = damage.place.at,
+            "the lane is damaged where it was acknowledged"
+        );
+    }
     let discarded = end_at_torn_piece(shared, &mut walked)?;
     if shared.settings.has(Mutant::CutAcknowledgedGroup) && walked.groups.len() > 1 {
         walked.end_before(walked.groups.len() - 1);
@@ -58,9 +73,16 @@ pub(crate) fn recover(shared: &Arc<Shared>) -> Result<Recovered, OpenError> {
         WalkedBody::Truncate { .. } => shared.settings.has(Mutant::IgnoreTruncateInReplay),
         _ => false,
     };
-    maps.replay(walked.records.iter().filter(|record| !ignored(record)))
+    maps.replay(walked.records.iter().filter(|record| !ignored(record)), &walked.damage)
         .map_err(|error| lane_error(&shared.path, &error))?;
-    set_orphans_aside(shared, &mut maps)?;
+    if has_accepted_loss(shared)? {
+        let count = maps.logs.values_mut().map(|map| map.accept_loss()).filter(|was_suspect| *was_suspect).count();
+        tracing::warn!(logs = count, "logs whose last records may be lost go on without them, as they were told to");
+        // Gone once a checkpoint knows.
+        shared.has_accepted_loss.store(true, Ordering::Relaxed);
+    }
+    set_orphans_aside(shared, &mut maps, header.next_log_id)?;
+    let may_lack_logs = maps.may_lack_logs;
 
     let registry = Registry::new(maps.next_log_id);
     repair_all(shared, maps, &walked, &discarded, &mut walker, &registry)?;
@@ -71,7 +93,12 @@ pub(crate) fn recover(shared: &Arc<Shared>) -> Result<Recovered, OpenError> {
     let lane = open_run(shared, &slots, &walker.heads(), &walked, oldest)?;
     let checkpoints =
         Checkpoints { files: found.files, starts: found.starts, older: 1 - found.newest, sequence: header.sequence };
-    Ok(Recovered { lane, checkpoints, registry, was_clean })
+    Ok(Recovered { lane, checkpoints, registry, was_clean, may_lack_logs })
+}
+
+fn has_accepted_loss(shared: &Shared) -> Result<bool, OpenError> {
+    let entries = shared.env.disk.read_dir(&shared.path).map_err(|error| io_error(&shared.path, &error))?;
+    Ok(entries.iter().any(|entry| entry.name == layout::ACCEPT_LOSS))
 }
 
 pub(crate) fn sync_dir(disk: &dyn Disk, path: &Path) -> Result<(), OpenError> {

@@ -11,7 +11,7 @@ use crate::shared::Shared;
 
 /// Directories of deleted logs go. What nothing accounts for is kept for people to look at, out of the way, and its
 /// identity is never used again.
-pub(super) fn set_orphans_aside(shared: &Shared, maps: &mut Maps) -> Result<(), OpenError> {
+pub(super) fn set_orphans_aside(shared: &Shared, maps: &mut Maps, checkpointed_log_id: u64) -> Result<(), OpenError> {
     let disk = &*shared.env.disk;
     let root = &shared.path;
     let known_before = maps.next_log_id;
@@ -22,7 +22,9 @@ pub(super) fn set_orphans_aside(shared: &Shared, maps: &mut Maps) -> Result<(), 
             continue;
         }
         let path = root.join(&entry.name);
-        if log_id < known_before {
+        // Where records of creations may be lost, what the checkpoint does not know may be a log.
+        let is_deleted = log_id < checkpointed_log_id || maps.deleted.contains(&log_id);
+        if log_id < known_before && (is_deleted || !maps.may_lack_logs) {
             remove_dir_all(disk, &path)?;
             continue;
         }

@@ -1,5 +1,5 @@
 //! The end of a recovery: what was accepted is written again and synced, and a new run begins behind it.
-use std::io::IoSlice;
+use std::io::{ErrorKind, IoSlice};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -7,7 +7,7 @@ use env::{Disk, OpenOptions};
 
 use super::pieces::directory_of;
 use super::{OpenError, io_error, sync_dir};
-use crate::journal::lane::{Slot, slot_path};
+use crate::journal::lane::{Slot, new_slot_path, slot_path};
 use crate::journal::walk::{Walked, WalkedBody, Walker};
 use crate::journal::{BLOCK, GroupBuilder, GroupKind, Lane, LaneSpace};
 use crate::layout;
@@ -143,8 +143,12 @@ pub(crate) fn extra_slot(
     space: &mut LaneSpace,
 ) -> Result<Slot, OpenError> {
     let number = space.next_slot;
-    let path = slot_path(directory, number);
+    let path = new_slot_path(directory, number);
     let io = |error: std::io::Error| io_error(&path, &error);
+    match disk.remove_file(&path) {
+        Err(error) if error.kind() != ErrorKind::NotFound => return Err(io(error)),
+        _ => {}
+    }
     let file = disk.open(&path, OpenOptions::CREATE_NEW.direct()).map_err(io)?;
     let zeroes = env::AlignedBuffer::new((1 << 20).min(size_bytes as usize));
     let mut at = 0;
@@ -154,6 +158,7 @@ pub(crate) fn extra_slot(
         at += len as u64;
     }
     file.sync_data().map_err(io)?;
+    disk.rename(&path, &slot_path(directory, number)).map_err(io)?;
     sync_dir(disk, directory)?;
     space.next_slot += 1;
     space.total_bytes += size_bytes;

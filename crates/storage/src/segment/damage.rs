@@ -5,7 +5,7 @@ use std::io::ErrorKind;
 use std::ops::Range;
 
 use env::File;
-use record::{BatchHeader, BatchView, HEADER_BYTES, Offset};
+use record::{BatchHeader, BatchView, HEADER_BYTES, LeaderEpoch, Offset};
 
 use super::error::Fault;
 use super::scan::Buffer;
@@ -70,7 +70,7 @@ pub(crate) fn fault_of(
     }
     let found = batch.partition_leader_epoch();
     match epochs.epoch_for(base) {
-        Some(expected) if expected != found && !found.is_none() => Some(Fault::Epoch { expected, found }),
+        Some(expected) if expected != found && found != LeaderEpoch::NONE => Some(Fault::Epoch { expected, found }),
         _ => None,
     }
 }

@@ -145,6 +145,19 @@ impl Segment {
         state.times.pending.extend(time_entry);
     }
 
+    /// The file goes on behind something that is not what was written.
+    pub fn skip_to(&self, end: Written) {
+        let state = &mut *self.state.lock();
+        let start = state.summary.end();
+        if end.position > start.position {
+            let damage = Damage { positions: start.position..end.position, offsets: start.offset..end.offset };
+            if !state.damage.iter().any(|known| known.positions.contains(&start.position)) {
+                state.damage.push(damage);
+            }
+            (state.summary.size_bytes, state.summary.end_offset) = (end.position, end.offset);
+        }
+    }
+
     /// For `roll::should_roll`. Entries of an index that was not read yet are not counted.
     pub fn roll_state(&self) -> RollState {
         let state = self.state.lock();

@@ -1,10 +1,12 @@
 //! Makes a log's files what its map says: what the lane has is written into the segments again, what is beyond the end is
 //! cut, everything is synced. Done twice it does the same, so a crash anywhere in here does no harm.
 mod files;
+mod lost;
 mod reading;
 
 use std::collections::VecDeque;
 use std::io::{ErrorKind, IoSlice};
+use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -19,7 +21,7 @@ use crate::journal::walk::Walker;
 use crate::leader_epochs::LeaderEpochs;
 use crate::log::state::Reach;
 use crate::producer_state::ProducerState;
-use crate::segment::{BatchPlace, FileKind, IndexSettings, Segment, Summary};
+use crate::segment::{BatchPlace, IndexSettings, Segment, Summary, Written};
 use crate::settings::Durability;
 use crate::tail::Tail;
 
@@ -37,6 +39,8 @@ pub(crate) struct Repaired {
     pub synced: Reach,
     pub tail: Tail,
     pub directory_is_made: bool,
+    /// Ranges that nobody has any more.
+    pub faulty: Vec<Range<Offset>>,
     /// Of a relaxed log: how many bytes behind S were found and kept, and how many were not.
     pub kept_bytes: u64,
     pub dropped_bytes: u64,
@@ -67,6 +71,7 @@ pub(crate) struct Repair {
     directory_is_made: bool,
     is_relaxed: bool,
     open_cut: Option<Offset>,
+    faulty: Vec<Range<Offset>>,
     /// A planted bug: producers are taken from the checkpoint also where the log was cut since.
     pub keeps_snapshot: bool,
 }
@@ -102,6 +107,7 @@ impl Repair {
             directory_is_made: is_known,
             is_relaxed: map.durability == Durability::Relaxed,
             open_cut: map.open_cut,
+            faulty: Vec::new(),
             keeps_snapshot: false,
         }
     }
@@ -115,7 +121,7 @@ impl Repair {
         self.synced = map.synced;
         if log.noted < map.synced.offset {
             // Synced outside the lane since the entry was taken.
-            self.note_from_files(&mut log, map.synced.offset)?;
+            self.note_from_files(&mut log, map.synced)?;
         }
         self.first = log.drop_below(map.log_start, &map.pieces);
         self.log = log;
@@ -198,6 +204,7 @@ impl Repair {
             synced,
             tail: self.tail,
             directory_is_made: self.directory_is_made,
+            faulty: self.faulty,
             kept_bytes,
             dropped_bytes,
         })
@@ -220,6 +227,9 @@ impl Repair {
         walker: &mut Walker<'_>,
         budget: &Budget,
     ) -> Result<(), OpenError> {
+        if matches!(piece.source, Source::Lost) {
+            return self.restore_lost(log, piece);
+        }
         let (synced, first) = (self.synced, self.first);
         // Of what lies below the log start only its producers are of interest.
         let is_dropped = piece.place.segment < first;
@@ -235,19 +245,21 @@ impl Repair {
             }
             segment
         };
+        if !is_dropped && piece.place.position > segment.summary().size_bytes {
+            // What was here is lost; the file is as long as if it were not.
+            segment.skip_to(Written { position: piece.place.position, offset: piece.from });
+        }
         let bytes = match piece.source {
+            Source::Lost => unreachable!("seen to above"),
             Source::Lane(lane) => walker.data(lane, piece.size_bytes)?,
             Source::Direct { crc } => {
-                let mut bytes = vec![0; piece.size_bytes as usize];
-                let file = segment.file().map_err(|error| OpenError::Segment(error.to_string()))?;
-                let read = file.read_at(&mut bytes, piece.place.position.into()).map_err(|error| self.io(error))?;
-                if !piece.is_cut && (read < bytes.len() || crc32c::crc32c(&bytes) != crc) {
-                    return Err(OpenError::DamagedPiece {
-                        path: segment.path(FileKind::Log).display().to_string(),
-                        position: piece.place.position,
-                        group: piece.group,
-                    });
-                }
+                let Some(bytes) = self.whole_piece(&segment, piece, crc)? else {
+                    if !is_dropped {
+                        let end = piece.place.position + piece.size_bytes;
+                        self.note_around_damage(log, &segment, Written { position: end, offset: piece.to })?;
+                    }
+                    return Ok(());
+                };
                 bytes
             }
         };
@@ -284,6 +296,18 @@ impl Repair {
         Ok(())
     }
 
+    /// What went straight to the segment, if it is still there.
+    fn whole_piece(&self, segment: &Segment, piece: &Piece, crc: u32) -> Result<Option<Vec<u8>>, OpenError> {
+        let mut bytes = vec![0; piece.size_bytes as usize];
+        let file = match segment.file() {
+            Err(error) if error.io_kind() == Some(ErrorKind::NotFound) => return Ok(None),
+            file => file.map_err(|error| OpenError::Segment(error.to_string()))?,
+        };
+        let read = file.read_at(&mut bytes, piece.place.position.into()).map_err(|error| self.io(error))?;
+        let is_whole = read == bytes.len() && crc32c::crc32c(&bytes) == crc;
+        Ok((piece.is_cut || is_whole).then_some(bytes))
+    }
+
     /// The segment that begins at `base`; after the last one if it is new.
     fn segment_at(&self, log: &mut Log, base: Offset) -> Arc<Segment> {
         if let Some(segment) = log.segments.iter().find(|segment| segment.base_offset() == base) {
@@ -313,7 +337,8 @@ impl Log {
     /// Returns where the first of those that stay begins.
     fn drop_below(&mut self, log_start: Offset, pieces: &[Piece]) -> Offset {
         let bases = self.segments.iter().map(|segment| segment.base_offset());
-        let bases = bases.chain(pieces.iter().map(|piece| piece.place.segment));
+        let pieces = pieces.iter().filter(|piece| !matches!(piece.source, Source::Lost));
+        let bases = bases.chain(pieces.map(|piece| piece.place.segment));
         let first = bases.filter(|base| *base <= log_start).max().unwrap_or(Offset(i64::MIN));
         while self.segments.front().is_some_and(|segment| segment.base_offset() < first) {
             self.segments.pop_front();

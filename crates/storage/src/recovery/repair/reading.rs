@@ -2,12 +2,14 @@
 use std::collections::VecDeque;
 use std::io::{ErrorKind, IoSlice};
 use std::ops::ControlFlow;
+use std::sync::Arc;
 
 use record::{BatchView, LeaderEpoch, Offset, Timestamp};
 
 use super::{Log, OpenError, Repair};
 use crate::journal::record::SegmentPlace;
 use crate::leader_epochs::LeaderEpochs;
+use crate::log::state::Reach;
 use crate::producer_state::ProducerState;
 use crate::recovery::map::LogMap;
 use crate::segment::{Segment, Summary, Written};
@@ -64,26 +66,25 @@ impl Repair {
     }
 
     /// Segments that a sync has covered since a log was made, in the order of their names.
-    pub(super) fn note_from_files(&self, log: &mut Log, until: Offset) -> Result<(), OpenError> {
-        self.note_active(log, until)?;
+    pub(super) fn note_from_files(&mut self, log: &mut Log, until: Reach) -> Result<(), OpenError> {
+        self.note_active(log, until.offset)?;
         for base in self.segment_files()? {
             // Below the log start there may be a gap, where a relaxed log was reset.
             let follows = base == log.noted || base > log.noted && base <= self.log_start;
-            if follows && base < until && base > log.segments[0].base_offset() {
+            if follows && base < until.offset && base > log.segments[0].base_offset() {
                 log.noted = base;
-                let created = Timestamp(self.env.clock.wall_ms());
-                log.segments.push_back(self.segment(Summary::empty(base, created)));
-                self.note_active(log, until)?;
+                log.segments.push_back(self.empty_segment(base));
+                self.note_active(log, until.offset)?;
             }
         }
-        if log.noted < until {
-            return Err(OpenError::Segment(format!(
-                "{}: synced up to offset {until}, and only found up to {}",
-                self.directory.display(),
-                log.noted
-            )));
+        if log.noted < until.offset {
+            self.note_damaged_files(log, until)?;
         }
         Ok(())
+    }
+
+    pub(super) fn empty_segment(&self, base: Offset) -> Arc<Segment> {
+        self.segment(Summary::empty(base, Timestamp(self.env.clock.wall_ms())))
     }
 
     /// Takes note of what the last segment's file holds below `until`.
@@ -91,7 +92,7 @@ impl Repair {
         self.note_while(log, &mut |batch, _| batch.last_offset() < until)
     }
 
-    fn note_while(
+    pub(super) fn note_while(
         &self,
         log: &mut Log,
         belongs: &mut dyn FnMut(&BatchView<'_>, &LeaderEpochs) -> bool,
@@ -153,7 +154,7 @@ impl Repair {
         Ok((kept, size.saturating_sub(active.summary().size_bytes.into())))
     }
 
-    fn rewrite(&self, segment: &Segment, from: u32, size_bytes: u64) -> Result<(), OpenError> {
+    pub(super) fn rewrite(&self, segment: &Segment, from: u32, size_bytes: u64) -> Result<(), OpenError> {
         let file = segment.file().map_err(|error| OpenError::Segment(error.to_string()))?;
         let mut at = from;
         let end = from + size_bytes as u32;
