@@ -1,6 +1,7 @@
 //! How the rest of the broker speaks to the controller: a method for each request. The answer of a method is complete:
 //! if the controller cannot decide, every part of the request carries the reason.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,6 +9,8 @@ use arc_swap::ArcSwap;
 use env::{Clock, Instant};
 use metadata::Image;
 use protocol::ErrorCode;
+use protocol::alter_client_quotas_request::AlterClientQuotasRequest;
+use protocol::alter_client_quotas_response::AlterClientQuotasResponse;
 use protocol::alter_configs_request::AlterConfigsRequest;
 use protocol::alter_configs_response::AlterConfigsResponse;
 use protocol::alter_partition_reassignments_request::AlterPartitionReassignmentsRequest;
@@ -26,11 +29,12 @@ use protocol::update_features_request::UpdateFeaturesRequest;
 use protocol::update_features_response::UpdateFeaturesResponse;
 use tokio::sync::{Semaphore, mpsc, oneshot};
 
+use crate::allowance::Allowance;
 use crate::brokers::{self, BrokerEpoch, Registration};
 use crate::machine::{Decision, Machine};
 use crate::producer_ids::{self, ProducerIdBlock};
 use crate::run::{Asked, Message, Reply};
-use crate::{configs, elections, features, reassignments, topics};
+use crate::{client_quotas, configs, elections, features, reassignments, topics};
 
 #[derive(Clone)]
 pub struct Handle {
@@ -39,9 +43,16 @@ pub struct Handle {
     pub(crate) clock: Arc<dyn Clock>,
     /// Closed when the controller's task has ended.
     pub(crate) ended: Arc<Semaphore>,
+    /// Of changes of topics.
+    pub(crate) allowance: Allowance,
 }
 
 impl Handle {
+    /// For a client that may change only so many partitions.
+    pub fn within(&self, allowance: Allowance) -> Handle {
+        Handle { allowance, ..self.clone() }
+    }
+
     /// The newest committed one.
     pub fn image(&self) -> Arc<Image> {
         self.image.load_full()
@@ -49,8 +60,8 @@ impl Handle {
 
     pub async fn create_topics(&self, request: CreateTopicsRequest) -> CreateTopicsResponse {
         let (deadline, request) = (self.deadline(request.timeout_ms), Arc::new(request));
-        let refused = request.clone();
-        let answer = self.ask(deadline, move |machine| topics::create(machine, &request)).await;
+        let (refused, allowance) = (request.clone(), self.allowance.clone());
+        let answer = self.ask(deadline, move |machine| topics::create(machine, &request, &allowance)).await;
         answer.unwrap_or_else(|error| topics::create_refused(&refused, error))
     }
 
@@ -63,15 +74,15 @@ impl Handle {
 
     pub async fn delete_topics(&self, request: DeleteTopicsRequest) -> DeleteTopicsResponse {
         let (deadline, request) = (self.deadline(request.timeout_ms), Arc::new(request));
-        let refused = request.clone();
-        let answer = self.ask(deadline, move |machine| topics::delete(machine, &request)).await;
+        let (refused, allowance) = (request.clone(), self.allowance.clone());
+        let answer = self.ask(deadline, move |machine| topics::delete(machine, &request, &allowance)).await;
         answer.unwrap_or_else(|error| topics::delete_refused(&refused, error))
     }
 
     pub async fn create_partitions(&self, request: CreatePartitionsRequest) -> CreatePartitionsResponse {
         let (deadline, request) = (self.deadline(request.timeout_ms), Arc::new(request));
-        let refused = request.clone();
-        let answer = self.ask(deadline, move |machine| topics::create_partitions(machine, &request)).await;
+        let (refused, allowance) = (request.clone(), self.allowance.clone());
+        let answer = self.ask(deadline, move |machine| topics::create_partitions(machine, &request, &allowance)).await;
         answer.unwrap_or_else(|error| topics::create_partitions_refused(&refused, error))
     }
 
@@ -90,6 +101,19 @@ impl Handle {
         let refused = request.clone();
         let answer = self.ask(Instant::NEVER, move |machine| configs::alter_incrementally(machine, &request)).await;
         answer.unwrap_or_else(|error| configs::alter_incrementally_refused(&refused, error))
+    }
+
+    /// `unresolved`: those of the addresses in it that are the name of no host. Who decides asks nobody.
+    pub async fn alter_client_quotas(
+        &self,
+        request: AlterClientQuotasRequest,
+        unresolved: BTreeSet<String>,
+    ) -> AlterClientQuotasResponse {
+        let request = Arc::new(request);
+        let refused = request.clone();
+        let decide = move |machine: &Machine| client_quotas::alter(machine, &request, &unresolved);
+        let answer = self.ask(Instant::NEVER, decide).await;
+        answer.unwrap_or_else(|error| client_quotas::alter_refused(&refused, error))
     }
 
     pub async fn elect_leaders(&self, request: ElectLeadersRequest) -> ElectLeadersResponse {

@@ -4,8 +4,10 @@
 //!
 //! Knows no socket, no version of the wire and no authorization: `server` has dealt with them before it calls.
 
+mod allowance;
 mod answer;
 mod brokers;
+mod client_quotas;
 mod configs;
 mod elections;
 mod features;
@@ -17,6 +19,7 @@ mod reassignments;
 mod run;
 mod topics;
 
+pub use allowance::Allowance;
 pub use brokers::{BrokerEpoch, Registration};
 pub use handle::Handle;
 pub use machine::{InternalTopics, Options, TopicDefaults};

@@ -11,6 +11,7 @@ use protocol::ErrorCode;
 use quorum::{Committed, Event, LogId, MetadataLog, Payload, Proposal, ProposeError, Unknown};
 use tokio::sync::{Semaphore, mpsc};
 
+use crate::allowance::Allowance;
 use crate::handle::Handle;
 use crate::machine::{Machine, Options};
 
@@ -65,7 +66,7 @@ pub fn start(
             end.close();
         }),
     );
-    Handle { messages, image, clock: env.clock.clone(), ended }
+    Handle { messages, image, clock: env.clock.clone(), ended, allowance: Allowance::default() }
 }
 
 struct Controller {

@@ -23,6 +23,7 @@ impl Image {
                     delta.brokers.insert(broker);
                 }
             }
+            Record::ClientQuota { entity, key, limit } => self.quotas.set(entity, key, limit),
             Record::Config { resource, name, value } => {
                 self.configs.set(&resource, name, value);
                 delta.configs.insert(resource);
@@ -48,6 +49,7 @@ impl Image {
                     delta.partitions.insert((topic, index));
                 }
             }
+            Record::ScramCredential { key, credential } => self.scram.set(key, credential),
             Record::Topic { id, name } => {
                 self.topics.insert(id, name);
                 delta.topics_created.push(id);

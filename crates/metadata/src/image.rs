@@ -6,7 +6,7 @@ use std::sync::Arc;
 use quorum::LogId;
 use record::ProducerId;
 
-use crate::{Brokers, Configs, Features, Topics};
+use crate::{Brokers, Configs, Features, Quotas, ScramCredentials, Topics};
 
 #[derive(Clone, Debug, Default)]
 pub struct Image {
@@ -14,6 +14,8 @@ pub struct Image {
     pub brokers: Brokers,
     pub configs: Configs,
     pub features: Arc<Features>,
+    pub quotas: Quotas,
+    pub scram: ScramCredentials,
     /// The first id of the next block of producer ids.
     pub next_producer_id: ProducerId,
     /// The epoch of the next broker that registers.

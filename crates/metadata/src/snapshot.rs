@@ -2,10 +2,12 @@
 
 use bytes::Bytes;
 
-use crate::{Image, Record, Records, Resource};
+use crate::{Image, QuotaEntity, Record, Records, Resource, ScramKey, ScramMechanism};
 
 /// A piece is closed when it has this much.
 const PIECE_BYTES: usize = 256 * 1024;
+/// None is before it.
+const FIRST_CREDENTIAL: ScramKey = (String::new(), ScramMechanism::Sha256);
 
 /// The records that make this image out of an empty one.
 pub fn pieces(image: Image) -> impl Iterator<Item = Bytes> + Send {
@@ -28,6 +30,8 @@ enum Place {
     /// The topic at or after this name, and of it the partitions from this index on.
     Topic(String, i32),
     Config(Resource),
+    Quota(QuotaEntity),
+    Scram(ScramKey),
 }
 
 impl Place {
@@ -65,12 +69,33 @@ impl Place {
             }
             Place::Config(from) => {
                 let mut all = image.configs.iter_from(&from);
-                let (resource, overrides) = all.next()?;
+                let Some((resource, overrides)) = all.next() else { return Some(Place::Quota(QuotaEntity::default())) };
                 for (name, value) in overrides.iter() {
                     let (resource, name, value) = (resource.clone(), name.to_owned(), Some(value.to_owned()));
                     piece.push(&Record::Config { resource, name, value });
                 }
-                all.next().map(|(resource, _)| Place::Config(resource.clone()))
+                Some(match all.next() {
+                    Some((resource, _)) => Place::Config(resource.clone()),
+                    None => Place::Quota(QuotaEntity::default()),
+                })
+            }
+            Place::Quota(from) => {
+                let mut all = image.quotas.iter_from(&from);
+                let Some((entity, limits)) = all.next() else { return Some(Place::Scram(FIRST_CREDENTIAL)) };
+                for (key, limit) in limits {
+                    let (entity, key, limit) = (entity.clone(), key.clone(), Some(*limit));
+                    piece.push(&Record::ClientQuota { entity, key, limit });
+                }
+                Some(match all.next() {
+                    Some((entity, _)) => Place::Quota(entity.clone()),
+                    None => Place::Scram(FIRST_CREDENTIAL),
+                })
+            }
+            Place::Scram(from) => {
+                let mut all = image.scram.iter_from(&from);
+                let (key, credential) = all.next()?;
+                piece.push(&Record::ScramCredential { key: key.clone(), credential: Some(credential.clone()) });
+                all.next().map(|(key, _)| Place::Scram(key.clone()))
             }
         }
     }

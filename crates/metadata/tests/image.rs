@@ -2,7 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use metadata::{Broker, Delta, Directories, Endpoint, Image, Partition, Record, Records, Replicas, Resource};
+use bytes::Bytes;
+use metadata::{
+    Broker, Delta, Directories, Endpoint, Image, Limit, Part, Partition, QuotaEntity, Record, Records, Replicas,
+    Resource, ScramCredential, ScramMechanism,
+};
 use proptest::prelude::*;
 use protocol::Uuid;
 use record::{BrokerId, LeaderEpoch, ProducerId, TopicId};
@@ -46,8 +50,17 @@ fn contents(image: &Image) -> String {
         image.topics.iter().map(|topic| (topic, image.topics.by_name(&topic.name).is_some())).collect();
     let brokers: Vec<_> = image.brokers.iter().collect();
     let configs: Vec<_> = image.configs.iter().collect();
+    let of_clients = (image.quotas.iter().collect::<Vec<_>>(), image.scram.iter().collect::<Vec<_>>());
     let rest = (image.features.iter().collect::<Vec<_>>(), image.next_producer_id, image.next_broker_epoch);
-    format!("{topics:?} {brokers:?} {configs:?} {rest:?} {}", image.topics.partitions_count())
+    format!("{topics:?} {brokers:?} {configs:?} {of_clients:?} {rest:?} {}", image.topics.partitions_count())
+}
+
+fn part(number: u8) -> Part {
+    match number {
+        0 => Part::Absent,
+        1 => Part::Default,
+        _ => Part::Named(format!("name-{number}")),
+    }
 }
 
 fn records() -> impl Strategy<Value = Record> {
@@ -70,6 +83,21 @@ fn records() -> impl Strategy<Value = Record> {
             broker: BrokerId(id),
             epoch,
             fenced
+        }),
+        (0u8..4, 0u8..4, proptest::option::of(1u32..9)).prop_map(|(user, client, limit)| Record::ClientQuota {
+            entity: QuotaEntity { user: part(user), client_id: part(client), ip: Part::Absent },
+            key: "producer_byte_rate".into(),
+            limit: limit.and_then(|limit| Limit::new(limit.into())),
+        }),
+        (0u8..4, any::<bool>(), proptest::option::of(4096i32..9000)).prop_map(|(user, strong, iterations)| {
+            let mechanism = if strong { ScramMechanism::Sha512 } else { ScramMechanism::Sha256 };
+            let credential = iterations.map(|iterations| ScramCredential {
+                salt: Bytes::from_static(b"salt"),
+                stored_key: Bytes::from_static(b"stored"),
+                server_key: Bytes::from_static(b"server"),
+                iterations,
+            });
+            Record::ScramCredential { key: (format!("user-{user}"), mechanism), credential }
         }),
         (1i32..4).prop_map(|id| Record::BrokerRemoved(BrokerId(id))),
         (1i32..4).prop_map(|id| Record::LeadershipRenewed(BrokerId(id))),

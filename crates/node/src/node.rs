@@ -18,11 +18,12 @@ use server::groups::Groups;
 use server::listener::{ConnectionCounts, accept};
 use server::memory::FrameMemory;
 use server::producer_ids::ProducerIds;
+use server::quotas::{Quotas, Windows};
 use storage::{Identity, LogDir, MetaError, OpenError};
 use tokio::sync::Semaphore;
 
 use crate::broker_configs::NodeConfigs;
-use crate::config::Config;
+use crate::config::{Config, QuotaConfig};
 use crate::listeners::{advertised, listen};
 use crate::start_error::StartError;
 use crate::{engine, status};
@@ -150,6 +151,7 @@ impl Node {
             replicas,
             groups,
             fetch_sessions: FetchSessions::new(config.fetch.session_slots),
+            quotas: quotas(&config.quotas),
             producer_ids: ProducerIds::new(controller.clone()),
             settings: Settings {
                 auto_create_topics: config.topics.auto_create,
@@ -205,6 +207,11 @@ impl Node {
             _ => tracing::error!("the log directory could not be sealed; the next start recovers it"),
         }
     }
+}
+
+fn quotas(config: &QuotaConfig) -> Quotas {
+    let windows = Windows { count: config.windows, length: config.window };
+    Quotas::new(windows, Windows { count: config.mutation_windows, length: config.mutation_window })
 }
 
 fn open_directory(env: &Env, config: &Config, settings: storage::Settings) -> Result<LogDir, StartError> {

@@ -140,6 +140,7 @@ async fn ask_empty(wire: &mut Wire, key: ApiKey, version: i16, what: &str) {
         };
     }
     ask! {
+        AlterClientQuotas alter_client_quotas_request AlterClientQuotasRequest;
         AlterConfigs alter_configs_request AlterConfigsRequest;
         AlterPartitionReassignments alter_partition_reassignments_request AlterPartitionReassignmentsRequest;
         AlterReplicaLogDirs alter_replica_log_dirs_request AlterReplicaLogDirsRequest;
@@ -151,6 +152,7 @@ async fn ask_empty(wire: &mut Wire, key: ApiKey, version: i16, what: &str) {
         DeleteGroups delete_groups_request DeleteGroupsRequest;
         DeleteRecords delete_records_request DeleteRecordsRequest;
         DeleteTopics delete_topics_request DeleteTopicsRequest;
+        DescribeClientQuotas describe_client_quotas_request DescribeClientQuotasRequest;
         DescribeCluster describe_cluster_request DescribeClusterRequest;
         DescribeDelegationToken describe_delegation_token_request DescribeDelegationTokenRequest;
         DescribeGroups describe_groups_request DescribeGroupsRequest;

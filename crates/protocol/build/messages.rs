@@ -101,11 +101,15 @@ fn write(part: &StructFacts, message: &MessageFacts, is_message: bool) -> String
             When::If(condition) => condition,
         };
         let Versions { low, high } = message.versions;
+        let throttle = match part.fields.iter().any(|field| field.rust_name() == "throttle_time_ms") {
+            true => "fn set_throttle_time_ms(&mut self, ms: i32) { self.throttle_time_ms = ms; }\n",
+            false => "",
+        };
         format!(
             "impl Message for {name} {{ const NAME: &'static str = \"{name}\";\n\
             const VERSIONS: std::ops::RangeInclusive<i16> = {low}..={high};\n\
             type View<'a> = {name}View<'a>;\n\
-            fn is_flexible(version: i16) -> bool {{ {flexible} }}\n"
+            fn is_flexible(version: i16) -> bool {{ {flexible} }}\n{throttle}"
         )
     } else {
         format!("impl {name} {{\n")

@@ -18,6 +18,9 @@ pub trait Message: Clone + Debug + Default + PartialEq {
     /// Writes all fields. [`Message::encode`] is what callers want.
     fn write(&self, writer: &mut Writer<'_>);
 
+    /// For how long the broker holds the client back; nothing in a message that cannot say it.
+    fn set_throttle_time_ms(&mut self, _: i32) {}
+
     /// Appends the message to `out`, or fails and leaves `out` as it was. A field that the version lacks must have its
     /// default, unless the schema says that it may be ignored.
     fn encode(&self, version: i16, out: &mut Vec<u8>) -> Result<(), EncodeError> {

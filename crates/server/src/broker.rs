@@ -1,6 +1,7 @@
 //! What the APIs of one node work on: its image of the cluster, its partitions, its groups, the controller. Put together
 //! by `node`; knows no socket.
 use std::sync::Arc;
+use std::time::Duration;
 
 use controller::Handle;
 use env::Env;
@@ -13,6 +14,7 @@ use replication::{Partition, Replicas};
 use crate::fetch_session::FetchSessions;
 use crate::groups::Groups;
 use crate::producer_ids::ProducerIds;
+use crate::quotas::{Client, Quotas};
 
 pub struct Broker {
     pub env: Env,
@@ -23,6 +25,7 @@ pub struct Broker {
     pub groups: Groups,
     pub fetch_sessions: FetchSessions,
     pub producer_ids: ProducerIds,
+    pub quotas: Quotas,
     pub settings: Settings,
     pub configs: Arc<dyn BrokerConfigs>,
 }
@@ -70,6 +73,13 @@ impl Broker {
         let broker = image.brokers.find(node)?;
         let Endpoint { host, port, .. } = broker.endpoint(listener)?.clone();
         Some(NodeAddress { host, port: port.into(), rack: broker.rack.clone() })
+    }
+
+    /// Counts changes of partitions that a client asks for: whether they are allowed, and for how long it is to be silent.
+    pub fn mutations_taken(&self, client_id: &str, partitions: usize, is_strict: bool) -> (bool, Duration) {
+        let (image, now) = (self.image(), self.env.clock.now());
+        let client = Client::anonymous(client_id);
+        self.quotas.record_mutations(&image.quotas, client, partitions as f64, is_strict, now)
     }
 
     pub fn has_partition(&self, topic: &str, index: i32) -> bool {

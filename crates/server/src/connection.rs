@@ -33,6 +33,11 @@ pub enum Handled {
     Reply(Reply),
     /// A Produce with acks=0.
     Silent,
+    /// The client is over a quota: after the answer, if there is one, nothing is read from it for a while.
+    Throttled {
+        reply: Option<Reply>,
+        silence: Duration,
+    },
     /// As Kafka does for what it cannot read or answer. Earlier answers leave first.
     Close(String),
 }
@@ -64,6 +69,8 @@ pub async fn serve(connection: net::Connection, service: &dyn Service, limits: L
         held: None,
         begun: None,
         pending: VecDeque::new(),
+        clock: limits.clock.clone(),
+        silence: None,
     };
     let mut idle = Idle::new(&limits);
     loop {
@@ -72,8 +79,8 @@ pub async fn serve(connection: net::Connection, service: &dyn Service, limits: L
             handled = requests.next() => handled,
             () = idle.passed(&limits) => return Ended::Idle,
         };
-        let (replies, end) = match handled {
-            Ok(handled) => split(handled),
+        let Batch { replies, silence, end } = match handled {
+            Ok(handled) => Batch::of(handled),
             Err(ended) => return ended,
         };
         idle.active(&limits);
@@ -89,6 +96,7 @@ pub async fn serve(connection: net::Connection, service: &dyn Service, limits: L
         if let Some(reason) = end {
             return Ended::Refused(reason);
         }
+        requests.fall_silent(silence);
         idle.active(&limits);
     }
 }
@@ -104,16 +112,31 @@ pub enum Ended {
 }
 
 /// The replies up to the first request that ends the connection, and its reason.
-fn split(handled: Vec<Handled>) -> (Vec<Reply>, Option<String>) {
-    let mut replies = Vec::with_capacity(handled.len());
-    for handled in handled {
-        match handled {
-            Handled::Reply(reply) => replies.push(reply),
-            Handled::Silent => {}
-            Handled::Close(reason) => return (replies, Some(reason)),
+struct Batch {
+    replies: Vec<Reply>,
+    silence: Duration,
+    end: Option<String>,
+}
+
+impl Batch {
+    fn of(handled: Vec<Handled>) -> Self {
+        let mut batch = Self { replies: Vec::with_capacity(handled.len()), silence: Duration::ZERO, end: None };
+        for handled in handled {
+            match handled {
+                Handled::Reply(reply) => batch.replies.push(reply),
+                Handled::Silent => {}
+                Handled::Throttled { reply, silence } => {
+                    batch.replies.extend(reply);
+                    batch.silence = batch.silence.max(silence);
+                }
+                Handled::Close(reason) => {
+                    batch.end = Some(reason);
+                    break;
+                }
+            }
         }
+        batch
     }
-    (replies, None)
 }
 
 /// The requests of one connection that have come and have not been answered, oldest first:
@@ -126,6 +149,14 @@ struct Requests<'s> {
     held: Option<Frame>,
     begun: Option<Begun>,
     pending: VecDeque<Pending>,
+    clock: Arc<dyn Clock>,
+    /// Over a quota: until then nothing is begun and nothing is read, as in Kafka, which mutes the channel.
+    silence: Option<Silence>,
+}
+
+struct Silence {
+    until: Instant,
+    over: BoxFuture<()>,
 }
 
 struct Begun {
@@ -146,7 +177,8 @@ impl Requests<'_> {
             self.begin_held();
             let may_read = self.held.is_none() && self.begun.is_none() && self.pending.len() < PENDING_MAX;
             let may_read = may_read && self.pending.iter().all(|pending| pending.ahead);
-            let is_idle = may_read && self.pending.is_empty();
+            let may_read = may_read && self.silence.is_none();
+            let is_idle = self.begun.is_none() && self.pending.is_empty() && (may_read || self.silence.is_some());
             // What comes after the server has begun to close is not begun: what was begun is answered, and that is all.
             let may_read = may_read && !self.closing.is_closed();
             tokio::select! {
@@ -159,12 +191,25 @@ impl Requests<'_> {
                     Err(_) if !self.pending.is_empty() => return Ok(ready(&mut self.pending).await),
                     Err(error) => return Err(Ended::Receive(error)),
                 },
+                () = over(&mut self.silence), if self.silence.is_some() => self.silence = None,
                 _ = self.closing.acquire(), if is_idle => return Err(Ended::Closing),
             }
         }
     }
 
+    /// Of several silences the one that ends last counts.
+    fn fall_silent(&mut self, silence: Duration) {
+        let until = self.clock.now() + silence;
+        let is_longer = self.silence.as_ref().is_none_or(|present| present.until < until);
+        if !silence.is_zero() && is_longer {
+            self.silence = Some(Silence { until, over: self.clock.sleep_until(until) });
+        }
+    }
+
     fn begin_held(&mut self) {
+        if self.silence.is_some() {
+            return;
+        }
         let Some(frame) = &self.held else { return };
         let ahead = self.service.may_run_ahead(&frame.bytes);
         let alone = self.begun.is_none() && self.pending.is_empty();
@@ -193,6 +238,10 @@ async fn ready(pending: &mut VecDeque<Pending>) -> Vec<Handled> {
     })
     .await;
     done
+}
+
+async fn over(silence: &mut Option<Silence>) {
+    silence.as_mut().expect("asked only if there is one").over.as_mut().await;
 }
 
 async fn outcome(begun: &mut Option<Begun>) -> Pending {

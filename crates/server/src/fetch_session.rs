@@ -184,6 +184,22 @@ impl FetchSessions {
     }
 }
 
+impl FetchSessions {
+    /// Answers nothing of what was read, as the client is over its quota: the session is told nothing, and none begins.
+    pub fn hold_back(&self, context: &FetchContext) -> SessionAnswer {
+        let count = context.partitions.len();
+        match context.kind {
+            Kind::Sessionless | Kind::Full { .. } => refused(ErrorCode::None, NO_SESSION, count),
+            Kind::Incremental { session_id, epoch } => match self.state.lock().sessions.get(&session_id) {
+                Some(session) if session.epoch == epoch => refused(ErrorCode::None, session_id, count),
+                Some(_) => refused(ErrorCode::InvalidFetchSessionEpoch, session_id, count),
+                None => refused(ErrorCode::FetchSessionIdNotFound, NO_SESSION, count),
+            },
+        }
+    }
+}
+
+/// An answer that names no partition.
 fn refused(error: ErrorCode, session_id: i32, partitions: usize) -> SessionAnswer {
     SessionAnswer { error, session_id, told: vec![false; partitions] }
 }

@@ -10,4 +10,5 @@ pub mod groups;
 pub mod listener;
 pub mod memory;
 pub mod producer_ids;
+pub mod quotas;
 pub mod reply;

@@ -9,6 +9,7 @@ use protocol::create_topics_response::{CreatableTopicResult, CreateTopicsRespons
 use protocol::{ErrorCode, Uuid};
 
 use super::{assigned, check_assignment, check_topic_name, new_partition, partition_record, too_many_records};
+use crate::allowance::Allowance;
 use crate::answer::ApiError;
 use crate::machine::{Decision, Machine, RECORDS_PER_DECISION_MAX};
 use crate::placement;
@@ -36,7 +37,11 @@ fn failed(name: &str, error: ApiError) -> CreatableTopicResult {
     }
 }
 
-pub fn create(machine: &Machine, request: &CreateTopicsRequest) -> Decision<CreateTopicsResponse> {
+pub fn create(
+    machine: &Machine,
+    request: &CreateTopicsRequest,
+    allowance: &Allowance,
+) -> Decision<CreateTopicsResponse> {
     let mut times: BTreeMap<&str, usize> = BTreeMap::new();
     request.topics.iter().for_each(|topic| *times.entry(&topic.name).or_default() += 1);
     let is_allowed = |topic: &&CreatableTopic| times[&*topic.name] == 1 && topic.name != CLUSTER_METADATA_TOPIC;
@@ -51,6 +56,10 @@ pub fn create(machine: &Machine, request: &CreateTopicsRequest) -> Decision<Crea
     let mut topics = Vec::new();
     for topic in allowed {
         let created = checked_configs(machine, topic).and_then(|configs| create_one(machine, topic, &configs));
+        let created = created.and_then(|(new, result)| {
+            allowance.take(result.num_partitions as usize)?;
+            Ok((new, result))
+        });
         topics.push(match created {
             Ok((mut new, result)) => {
                 records.append(&mut new);
@@ -226,7 +235,7 @@ fn unavailable(topic: &CreatableTopic, index: usize, factor: usize) -> ApiError 
 
 pub fn auto_create(machine: &Machine, names: &[String]) -> Decision<CreateTopicsResponse> {
     let topics = names.iter().map(|name| wanted_topic(machine, name)).collect();
-    create(machine, &CreateTopicsRequest { topics, ..Default::default() })
+    create(machine, &CreateTopicsRequest { topics, ..Default::default() }, &Allowance::default())
 }
 
 pub fn auto_create_refused(names: &[String], code: ErrorCode) -> CreateTopicsResponse {

@@ -8,6 +8,7 @@ use protocol::delete_topics_response::{DeletableTopicResult, DeleteTopicsRespons
 use protocol::{ErrorCode, Uuid};
 use record::TopicId;
 
+use crate::allowance::Allowance;
 use crate::answer::ApiError;
 use crate::machine::{Decision, Machine};
 
@@ -24,7 +25,11 @@ pub fn delete_refused(request: &DeleteTopicsRequest, code: ErrorCode) -> DeleteT
     answer.finish()
 }
 
-pub fn delete(machine: &Machine, request: &DeleteTopicsRequest) -> Decision<DeleteTopicsResponse> {
+pub fn delete(
+    machine: &Machine,
+    request: &DeleteTopicsRequest,
+    allowance: &Allowance,
+) -> Decision<DeleteTopicsResponse> {
     if !machine.options.defaults.delete_enabled {
         return Decision::nothing(delete_refused(request, ErrorCode::TopicDeletionDisabled));
     }
@@ -80,9 +85,14 @@ pub fn delete(machine: &Machine, request: &DeleteTopicsRequest) -> Decision<Dele
             doomed.insert(id, name);
         }
     }
-    let records = doomed.keys().map(|id| Record::TopicRemoved(TopicId(id.0))).collect();
+    let mut records = Vec::with_capacity(doomed.len());
     for (id, name) in doomed {
-        answer.push(Some(name), id, Ok(()));
+        let partitions = topics.by_id(TopicId(id.0)).map_or(0, |topic| topic.partitions.len());
+        let outcome = allowance.take(partitions);
+        if outcome.is_ok() {
+            records.push(Record::TopicRemoved(TopicId(id.0)));
+        }
+        answer.push(Some(name), id, outcome);
     }
     Decision { records, answer: answer.finish() }
 }

@@ -8,6 +8,7 @@ use protocol::create_partitions_request::{CreatePartitionsRequest, CreatePartiti
 use protocol::create_partitions_response::{CreatePartitionsResponse, CreatePartitionsTopicResult};
 
 use super::{assigned, check_assignment, new_partition, partition_record};
+use crate::allowance::Allowance;
 use crate::answer::ApiError;
 use crate::machine::{Decision, Machine, RECORDS_PER_DECISION_MAX};
 use crate::placement;
@@ -31,7 +32,11 @@ fn result(name: &str, outcome: Result<(), ApiError>) -> CreatePartitionsTopicRes
     }
 }
 
-pub fn create_partitions(machine: &Machine, request: &CreatePartitionsRequest) -> Decision<CreatePartitionsResponse> {
+pub fn create_partitions(
+    machine: &Machine,
+    request: &CreatePartitionsRequest,
+    allowance: &Allowance,
+) -> Decision<CreatePartitionsResponse> {
     let mut times: BTreeMap<&str, usize> = BTreeMap::new();
     request.topics.iter().for_each(|topic| *times.entry(&topic.name).or_default() += 1);
     let mut results: Vec<CreatePartitionsTopicResult> = times
@@ -48,7 +53,11 @@ pub fn create_partitions(machine: &Machine, request: &CreatePartitionsRequest) -
     }
     let mut records = Vec::new();
     for topic in single() {
-        let outcome = grow(machine, topic).map(|mut grown| records.append(&mut grown));
+        let outcome = grow(machine, topic).and_then(|mut grown| {
+            allowance.take(grown.len())?;
+            records.append(&mut grown);
+            Ok(())
+        });
         results.push(result(&topic.name, outcome));
     }
     if request.validate_only {

@@ -1,10 +1,14 @@
 //! Fields to bytes and back. Reading trusts no length.
 
+use bytes::Bytes;
 use protocol::Uuid;
 use record::{BrokerId, LeaderEpoch, ProducerId, TopicId};
 
 use super::{DecodeError, Record};
-use crate::{Broker, Directories, Endpoint, Partition, Replicas, Resource};
+use crate::{
+    Broker, Directories, Endpoint, Limit, Part, Partition, QuotaEntity, Replicas, Resource, ScramCredential,
+    ScramMechanism,
+};
 
 /// Never given to another record.
 mod kind {
@@ -19,6 +23,8 @@ mod kind {
     pub const FEATURE: u16 = 9;
     pub const NEXT_PRODUCER_ID: u16 = 10;
     pub const NEXT_BROKER_EPOCH: u16 = 11;
+    pub const CLIENT_QUOTA: u16 = 12;
+    pub const SCRAM_CREDENTIAL: u16 = 13;
 }
 
 /// Of every kind so far.
@@ -40,12 +46,14 @@ fn kind_of(record: &Record) -> u16 {
         Record::Broker(_) => kind::BROKER,
         Record::BrokerFenced { .. } => kind::BROKER_FENCED,
         Record::BrokerRemoved(_) => kind::BROKER_REMOVED,
+        Record::ClientQuota { .. } => kind::CLIENT_QUOTA,
         Record::Config { .. } => kind::CONFIG,
         Record::Feature { .. } => kind::FEATURE,
         Record::LeadershipRenewed(_) => kind::LEADERSHIP_RENEWED,
         Record::NextBrokerEpoch(_) => kind::NEXT_BROKER_EPOCH,
         Record::NextProducerId(_) => kind::NEXT_PRODUCER_ID,
         Record::Partition { .. } => kind::PARTITION,
+        Record::ScramCredential { .. } => kind::SCRAM_CREDENTIAL,
         Record::Topic { .. } => kind::TOPIC,
         Record::TopicRemoved(_) => kind::TOPIC_REMOVED,
     }
@@ -73,6 +81,18 @@ fn fields(record: &Record, writer: &mut Writer) {
             writer.bool(*fenced);
         }
         Record::BrokerRemoved(broker) | Record::LeadershipRenewed(broker) => writer.i32(broker.value()),
+        Record::ClientQuota { entity, key, limit } => {
+            let parts: Vec<(&str, Option<&str>)> = entity.parts().collect();
+            writer.array(&parts, |writer, (kind, name)| {
+                writer.string(kind);
+                writer.optional(*name);
+            });
+            writer.string(key);
+            writer.bool(limit.is_some());
+            if let Some(limit) = limit {
+                writer.i64(limit.value().to_bits() as i64);
+            }
+        }
         Record::Config { resource, name, value } => {
             writer.u8(resource.type_code() as u8);
             writer.string(&resource.name());
@@ -94,6 +114,17 @@ fn fields(record: &Record, writer: &mut Writer) {
             writer.array(&partition.replicas, |writer, id| writer.i32(id.value()));
             writer.array(&partition.isr, |writer, id| writer.i32(id.value()));
             writer.array(&partition.directories, Writer::uuid);
+        }
+        Record::ScramCredential { key: (user, mechanism), credential } => {
+            writer.string(user);
+            writer.u8(mechanism.code() as u8);
+            writer.bool(credential.is_some());
+            if let Some(credential) = credential {
+                writer.blob(&credential.salt);
+                writer.blob(&credential.stored_key);
+                writer.blob(&credential.server_key);
+                writer.i32(credential.iterations);
+            }
         }
         Record::Topic { id, name } => {
             writer.bytes.extend(id.0);
@@ -139,6 +170,16 @@ fn read_fields(kind: u16, reader: &mut Reader<'_>) -> Result<Option<Record>, Dec
             Record::BrokerFenced { broker: BrokerId(reader.i32()?), epoch: reader.i64()?, fenced: reader.bool()? }
         }
         kind::BROKER_REMOVED => Record::BrokerRemoved(BrokerId(reader.i32()?)),
+        kind::CLIENT_QUOTA => Record::ClientQuota {
+            entity: quota_entity(reader)?,
+            key: reader.string()?.into(),
+            limit: match reader.bool()? {
+                true => Some(
+                    Limit::new(f64::from_bits(reader.i64()? as u64)).ok_or(DecodeError::Malformed("no such quota"))?,
+                ),
+                false => None,
+            },
+        },
         kind::CONFIG => {
             let (type_code, name) = (reader.u8()? as i8, reader.string()?);
             Record::Config {
@@ -154,10 +195,34 @@ fn read_fields(kind: u16, reader: &mut Reader<'_>) -> Result<Option<Record>, Dec
         kind::PARTITION => {
             Record::Partition { topic: TopicId(reader.uuid()?.0), index: reader.i32()?, partition: partition(reader)? }
         }
+        kind::SCRAM_CREDENTIAL => Record::ScramCredential {
+            key: (
+                reader.string()?.into(),
+                ScramMechanism::of(reader.u8()? as i8).ok_or(DecodeError::Malformed("no such SCRAM mechanism"))?,
+            ),
+            credential: match reader.bool()? {
+                true => Some(ScramCredential {
+                    salt: reader.blob()?,
+                    stored_key: reader.blob()?,
+                    server_key: reader.blob()?,
+                    iterations: reader.i32()?,
+                }),
+                false => None,
+            },
+        },
         kind::TOPIC => Record::Topic { id: TopicId(reader.uuid()?.0), name: reader.string()?.into() },
         kind::TOPIC_REMOVED => Record::TopicRemoved(TopicId(reader.uuid()?.0)),
         _ => return Ok(None),
     }))
+}
+
+fn quota_entity(reader: &mut Reader<'_>) -> Result<QuotaEntity, DecodeError> {
+    let mut entity = QuotaEntity::default();
+    let parts = reader.array(|reader| Ok((reader.string()?, Part::from(reader.optional()?))))?;
+    for (kind, part) in parts {
+        *entity.part_mut(kind).ok_or(DecodeError::Malformed("no such kind of quota entity"))? = part;
+    }
+    Ok(entity)
 }
 
 fn partition(reader: &mut Reader<'_>) -> Result<Partition, DecodeError> {
@@ -211,6 +276,11 @@ impl Writer {
     fn string(&mut self, text: &str) {
         self.u32(text.len() as u32);
         self.bytes.extend(text.as_bytes());
+    }
+
+    fn blob(&mut self, bytes: &[u8]) {
+        self.u32(bytes.len() as u32);
+        self.bytes.extend(bytes);
     }
 
     fn optional(&mut self, text: Option<&str>) {
@@ -284,6 +354,11 @@ impl<'a> Reader<'a> {
     fn string(&mut self) -> Result<&'a str, DecodeError> {
         let length = self.u32()? as usize;
         std::str::from_utf8(self.take(length)?).map_err(|_| DecodeError::Malformed("text that is not UTF-8"))
+    }
+
+    fn blob(&mut self) -> Result<Bytes, DecodeError> {
+        let length = self.u32()? as usize;
+        Ok(Bytes::copy_from_slice(self.take(length)?))
     }
 
     fn optional(&mut self) -> Result<Option<&'a str>, DecodeError> {

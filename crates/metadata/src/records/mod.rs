@@ -11,7 +11,7 @@ use bytes::Bytes;
 use record::{BrokerId, ProducerId, TopicId};
 
 use self::codec::{Reader, Writer};
-use crate::{Broker, Partition, Resource};
+use crate::{Broker, Limit, Partition, QuotaEntity, Resource, ScramCredential, ScramKey};
 
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Record {
@@ -23,6 +23,12 @@ pub enum Record {
         fenced: bool,
     },
     BrokerRemoved(BrokerId),
+    /// `None` takes it back.
+    ClientQuota {
+        entity: QuotaEntity,
+        key: String,
+        limit: Option<Limit>,
+    },
     /// `None` takes the value back.
     Config {
         resource: Resource,
@@ -45,6 +51,11 @@ pub enum Record {
         topic: TopicId,
         index: i32,
         partition: Partition,
+    },
+    /// `None` takes it back.
+    ScramCredential {
+        key: ScramKey,
+        credential: Option<ScramCredential>,
     },
     Topic {
         id: TopicId,

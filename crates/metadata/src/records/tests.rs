@@ -32,6 +32,30 @@ fn samples() -> Vec<Record> {
         Record::Config { resource: Resource::topic("ä"), name: "retention.ms".into(), value: Some("1".into()) },
         Record::Config { resource: Resource::BrokerDefault, name: "x".into(), value: None },
         Record::Config { resource: Resource::Broker(BrokerId(3)), name: "x".into(), value: Some(String::new()) },
+        Record::ClientQuota {
+            entity: QuotaEntity {
+                user: crate::Part::Named("ada".into()),
+                client_id: crate::Part::Default,
+                ..Default::default()
+            },
+            key: "producer_byte_rate".into(),
+            limit: Limit::new(1.5),
+        },
+        Record::ClientQuota {
+            entity: QuotaEntity { ip: crate::Part::Named("10.0.0.1".into()), ..Default::default() },
+            key: "connection_creation_rate".into(),
+            limit: None,
+        },
+        Record::ScramCredential {
+            key: ("ada".into(), crate::ScramMechanism::Sha512),
+            credential: Some(ScramCredential {
+                salt: Bytes::from_static(b"salt"),
+                stored_key: Bytes::from_static(b"stored"),
+                server_key: Bytes::from_static(b"server"),
+                iterations: 4096,
+            }),
+        },
+        Record::ScramCredential { key: ("ada".into(), crate::ScramMechanism::Sha256), credential: None },
         Record::Feature { name: "metadata.version".into(), level: 30 },
         Record::LeadershipRenewed(BrokerId(1)),
         Record::NextBrokerEpoch(9),

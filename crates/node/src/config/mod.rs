@@ -24,7 +24,8 @@ pub use problem::{ConfigErrors, Problem};
 pub use profile::{DEVIATIONS, Deviation, Profile};
 pub use settings::{Setting, Settings, Source};
 pub use typed::{
-    Config, Durability, FetchConfig, GroupConfig, HttpListener, LogConfig, NetworkConfig, OffsetsConfig, TopicDefaults,
+    Config, Durability, FetchConfig, GroupConfig, HttpListener, LogConfig, NetworkConfig, OffsetsConfig, QuotaConfig,
+    TopicDefaults,
 };
 pub use value::Wrong;
 

@@ -30,6 +30,7 @@ pub struct Config {
     pub fetch: FetchConfig,
     pub groups: GroupConfig,
     pub offsets: OffsetsConfig,
+    pub quotas: QuotaConfig,
     pub describe_topic_partitions_max: usize,
     /// `producer.id.expiration.ms`
     pub producer_id_expiration: Duration,
@@ -83,6 +84,15 @@ pub enum Durability {
 pub struct FetchConfig {
     pub response_bytes_max: usize,
     pub session_slots: usize,
+}
+
+/// Windows in which uses are counted, and how long one is.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct QuotaConfig {
+    pub windows: u32,
+    pub window: Duration,
+    pub mutation_windows: u32,
+    pub mutation_window: Duration,
 }
 
 /// Of the classic protocol.
@@ -174,6 +184,12 @@ pub(super) fn config(sources: &Sources<'_>, settings: Settings) -> Result<Config
             topic_segment_bytes: number("offsets.topic.segment.bytes") as u64,
         },
         producer_id_expiration: ms("producer.id.expiration.ms"),
+        quotas: QuotaConfig {
+            windows: number("quota.window.num") as u32,
+            window: Duration::from_secs(number("quota.window.size.seconds") as u64),
+            mutation_windows: number("controller.quota.window.num") as u32,
+            mutation_window: Duration::from_secs(number("controller.quota.window.size.seconds") as u64),
+        },
         describe_topic_partitions_max: size("max.request.partition.size.limit"),
         memory_bytes: limited("ottla.memory.bytes"),
         settings,

@@ -37,7 +37,7 @@ pub async fn handle(call: Call) -> Answer {
         context.partitions.iter().map(|(key, request)| Target::find(&call, key, *request)).collect();
     let wait_max = Duration::from_millis(request.max_wait_ms.max(0) as u64);
     let results = read_enough(&call, &reader, &targets, asked_at + wait_max).await;
-    answer(call, &context, targets, results).await
+    answer(call, &reader, &context, targets, results).await
 }
 
 /// Who reads, and how much.
@@ -57,13 +57,11 @@ impl Reader {
             _ if request.isolation_level == 1 => Visibility::Committed,
             _ => Visibility::Uncommitted,
         };
-        let bytes_max = (request.max_bytes.max(0) as usize).min(call.broker.settings.fetch_bytes_max);
-        Self {
-            visibility,
-            is_follower: replica_id >= 0,
-            bytes_min: (request.min_bytes.max(0) as usize).min(bytes_max),
-            bytes_max,
-        }
+        let is_follower = replica_id >= 0;
+        let quota_bytes_max = if is_follower { usize::MAX } else { call.fetch_bytes_max() };
+        let settings = &call.broker.settings;
+        let bytes_max = (request.max_bytes.max(0) as usize).min(settings.fetch_bytes_max).min(quota_bytes_max);
+        Self { visibility, is_follower, bytes_min: (request.min_bytes.max(0) as usize).min(bytes_max), bytes_max }
     }
 }
 
@@ -220,7 +218,7 @@ fn is_enough(reader: &Reader, results: &Results) -> bool {
     bytes >= reader.bytes_min
 }
 
-async fn answer(call: Call, context: &FetchContext, targets: Vec<Target>, results: Results) -> Answer {
+async fn answer(call: Call, reader: &Reader, context: &FetchContext, targets: Vec<Target>, results: Results) -> Answer {
     let broker = &call.broker;
     let mut records = Vec::with_capacity(results.len());
     let mut data = Vec::with_capacity(results.len());
@@ -232,6 +230,14 @@ async fn answer(call: Call, context: &FetchContext, targets: Vec<Target>, result
         };
         data.push(partition_data);
         records.push(pieces);
+    }
+    if !reader.is_follower {
+        let silence = call.fetch_silence(response_bytes(&records));
+        if !silence.is_zero() {
+            let session = broker.fetch_sessions.hold_back(context);
+            let (error_code, session_id) = (session.error.code(), session.session_id);
+            return call.reply_after(&FetchResponse { error_code, session_id, ..Default::default() }, silence);
+        }
     }
     let answers: Vec<PartitionAnswer> = data.iter().map(for_session).collect();
     let session = broker.fetch_sessions.finish(context, &answers, broker.env.clock.now(), &*broker.env.rng);
@@ -251,6 +257,14 @@ async fn answer(call: Call, context: &FetchContext, targets: Vec<Target>, result
         }
     }
     call.reply_with_records(&response, told_records)
+}
+
+/// The fields of a partition, about: they count too.
+const PARTITION_BYTES: u64 = 64;
+
+/// What a quota counts.
+fn response_bytes(records: &[Vec<Piece>]) -> u64 {
+    records.iter().map(|pieces| PARTITION_BYTES + pieces.iter().map(Piece::len).sum::<u64>()).sum()
 }
 
 /// Neighbours of one topic share its entry, as in `FetchResponse.of`.

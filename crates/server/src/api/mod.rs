@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::ops::RangeInclusive;
 use std::sync::Arc;
+use std::time::Duration;
 
 use env::BoxFuture;
 use protocol::{ApiKey, EncodeError, Message, RequestFrame, View};
@@ -10,10 +11,12 @@ use protocol::{ApiKey, EncodeError, Message, RequestFrame, View};
 use crate::broker::Broker;
 use crate::connection::{Handled, Outcome, Service};
 use crate::frame::Frame;
+use crate::quotas::{Client, Flow, Meter, Metered};
 use crate::reply::{Piece, Reply};
 
 mod api_versions;
 mod authorized_operations;
+mod client_quotas;
 mod config_resources;
 mod configs;
 mod delete_records;
@@ -122,6 +125,8 @@ pub static SERVED: &[Served] = &[
         begin: |call| done(partitions::list_reassignments(call)),
     },
     Served { key: ApiKey::OffsetDelete, versions: 0..=0, begin: |call| done(offsets::delete(call)) },
+    Served { key: ApiKey::DescribeClientQuotas, versions: 0..=1, begin: |call| done(client_quotas::describe(call)) },
+    Served { key: ApiKey::AlterClientQuotas, versions: 0..=1, begin: |call| done(client_quotas::alter(call)) },
     Served { key: ApiKey::DescribeQuorum, versions: 0..=2, begin: |call| done(describe_quorum::handle(call)) },
     Served { key: ApiKey::UpdateFeatures, versions: 0..=2, begin: |call| done(update_features::handle(call)) },
     Served { key: ApiKey::DescribeCluster, versions: 0..=2, begin: |call| done(describe_cluster::handle(call)) },
@@ -146,6 +151,34 @@ pub struct Call {
     frame: Frame,
     /// Where in the frame the body begins.
     body_at: usize,
+    /// Only while there are quotas.
+    measured: Option<Measured>,
+}
+
+/// What of a request quotas look at, also after it is forgotten.
+struct Measured {
+    client_id: String,
+    request_bytes: usize,
+    /// Only if the time of its requests is limited.
+    meter: Option<Arc<Meter>>,
+}
+
+impl Measured {
+    fn of(broker: &Broker, client_id: Option<&str>, request_bytes: usize) -> Option<Self> {
+        let image = broker.image();
+        if image.quotas.is_empty() {
+            return None;
+        }
+        let mut measured = Self { client_id: client_id.unwrap_or("").to_owned(), request_bytes, meter: None };
+        if broker.quotas.limits_requests(&image.quotas, measured.client()) {
+            measured.meter = Some(Meter::new(broker.env.clock.clone()));
+        }
+        Some(measured)
+    }
+
+    fn client(&self) -> Client<'_> {
+        Client::anonymous(&self.client_id)
+    }
 }
 
 /// The other end of a connection, and which of our listeners it came through.
@@ -182,7 +215,64 @@ impl Call {
     }
 
     pub fn reply<M: Message>(&self, response: &M) -> Answer {
-        self.reply_at(response, self.version)
+        self.reply_after(response, self.request_silence())
+    }
+
+    /// As the client is over a quota for so long: it is told, and then not heard for that time.
+    pub fn reply_after<M: Message>(&self, response: &M, silence: Duration) -> Answer {
+        if silence.is_zero() {
+            return self.reply_at(response, self.version);
+        }
+        let mut told = response.clone();
+        told.set_throttle_time_ms(i32::try_from(silence.as_millis()).unwrap_or(i32::MAX));
+        match self.reply_at(&told, self.version)? {
+            Handled::Reply(reply) => Ok(Handled::Throttled { reply: Some(reply), silence }),
+            handled => Ok(handled),
+        }
+    }
+
+    /// Counts the time that this request has taken.
+    fn request_silence(&self) -> Duration {
+        let Some(measured) = &self.measured else { return Duration::ZERO };
+        let Some(meter) = &measured.meter else { return Duration::ZERO };
+        let broker = &self.broker;
+        let now = broker.env.clock.now();
+        broker.quotas.record_request(&broker.image().quotas, measured.client(), meter.spent(), now)
+    }
+
+    /// Who asks, while there are quotas.
+    fn client_name(&self) -> Option<String> {
+        self.measured.as_ref().map(|measured| measured.client_id.clone())
+    }
+
+    /// Counts the bytes of a Produce.
+    fn produce_silence(&self) -> Duration {
+        let Some(measured) = &self.measured else { return Duration::ZERO };
+        let broker = &self.broker;
+        let (now, bytes) = (broker.env.clock.now(), measured.request_bytes as f64);
+        broker.quotas.record(&broker.image().quotas, Flow::Produce, measured.client(), bytes, now)
+    }
+
+    /// Counts the bytes of a Fetch, unless it is not answered with them.
+    fn fetch_silence(&self, bytes: u64) -> Duration {
+        let Some(measured) = &self.measured else { return Duration::ZERO };
+        let broker = &self.broker;
+        let (image, now) = (broker.image(), broker.env.clock.now());
+        let of_bytes = broker.quotas.record(&image.quotas, Flow::Fetch, measured.client(), bytes as f64, now);
+        let silence = of_bytes.max(self.request_silence());
+        if !silence.is_zero() {
+            broker.quotas.unrecord(&image.quotas, Flow::Fetch, measured.client(), bytes as f64, now);
+        }
+        silence
+    }
+
+    /// As many bytes as a Fetch of this client may ask for at once.
+    fn fetch_bytes_max(&self) -> usize {
+        let burst = self.measured.as_ref().and_then(|measured| {
+            let broker = &self.broker;
+            broker.quotas.burst_bytes(&broker.image().quotas, Flow::Fetch, measured.client())
+        });
+        burst.unwrap_or(usize::MAX)
     }
 
     /// A response whose records are elsewhere: `records` are the pieces of each.
@@ -242,13 +332,28 @@ impl Service for Api {
         let answered_at = parsed.answered_at(&served.versions);
         let body_at = frame.bytes.len() - body.len();
         let (broker, peer) = (self.broker.clone(), self.peer.clone());
-        let call = Call { broker, peer, api_key, version, correlation_id, frame, body_at };
+        let measured = Measured::of(&broker, parsed.client_id, frame.bytes.len());
+        let meter = measured.as_ref().and_then(|measured| measured.meter.clone());
+        let call = Call { broker, peer, api_key, version, correlation_id, frame, body_at, measured };
         match answered_at {
-            Some(at) if at == version => (served.begin)(call),
+            Some(at) if at == version => match meter {
+                Some(meter) => metered((served.begin)(call), meter),
+                None => (served.begin)(call),
+            },
             Some(_) => Box::pin(std::future::ready(Outcome::Done(handled(api_versions::unsupported_version(&call))))),
             None => closed(format!("{api_key:?} version {version} is not served")),
         }
     }
+}
+
+/// Both parts of a request take time.
+fn metered(begun: BoxFuture<Outcome>, meter: Arc<Meter>) -> BoxFuture<Outcome> {
+    Box::pin(async move {
+        match (Metered { future: begun, meter: meter.clone() }).await {
+            Outcome::Waits(handled) => Outcome::Waits(Box::pin(Metered { future: handled, meter })),
+            outcome => outcome,
+        }
+    })
 }
 
 fn closed(reason: String) -> BoxFuture<Outcome> {

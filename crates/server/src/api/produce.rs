@@ -26,8 +26,8 @@ const OWN_COMMIT_MAX: Duration = Duration::from_secs(10);
 /// Begins a Produce: everything is appended when this ends.
 pub async fn begin(mut call: Call) -> Outcome {
     match append(&call).await {
-        Ok(Produced { acks: Ok(Acks::None), response, .. }) => Outcome::Done(silent(&response)),
-        Ok(produced) if produced.waits.is_empty() => Outcome::Done(handled(call.reply(&produced.response))),
+        Ok(Produced { acks: Ok(Acks::None), response, .. }) => Outcome::Done(silent(&call, &response)),
+        Ok(produced) if produced.waits.is_empty() => Outcome::Done(handled(reply(&call, &produced.response))),
         Ok(produced) => {
             call.forget_request();
             Outcome::Waits(answer_later(call, produced))
@@ -237,7 +237,7 @@ fn tell_leader(
 }
 
 /// acks=0 has no response, so an error is told by closing the connection (`KafkaApis.handleProduceRequest`).
-fn silent(response: &ProduceResponse) -> Handled {
+fn silent(call: &Call, response: &ProduceResponse) -> Handled {
     let failed = response
         .responses
         .iter()
@@ -248,8 +248,16 @@ fn silent(response: &ProduceResponse) -> Handled {
             let error = ErrorCode::from_code(partition.error_code).unwrap_or(ErrorCode::UnknownServerError);
             Handled::Close(format!("{}-{}: a produce with acks=0 failed: {error}", topic.name, partition.index))
         }
-        None => Handled::Silent,
+        None => match call.produce_silence() {
+            Duration::ZERO => Handled::Silent,
+            silence => Handled::Throttled { reply: None, silence },
+        },
     }
+}
+
+fn reply(call: &Call, response: &ProduceResponse) -> Answer {
+    let silence = call.produce_silence();
+    call.reply_after(response, silence.max(call.request_silence()))
 }
 
 fn answer_later(call: Call, produced: Produced) -> BoxFuture<Handled> {
@@ -271,5 +279,5 @@ async fn answer(call: Call, mut produced: Produced) -> Answer {
             Acknowledgement::Waits => response.error_code = ErrorCode::RequestTimedOut.code(),
         }
     }
-    call.reply(&produced.response)
+    reply(&call, &produced.response)
 }

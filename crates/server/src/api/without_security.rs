@@ -21,11 +21,12 @@ use protocol::sasl_handshake_request::SaslHandshakeRequestView;
 use protocol::sasl_handshake_response::SaslHandshakeResponse;
 
 use super::{Answer, Call, Malformed};
+use crate::quotas::ANONYMOUS;
 
 /// Of every kind of code in an ACL: what the client could not name. Kafka does not read such a request.
 const UNKNOWN: i8 = 0;
 const NO_AUTHORIZER: &str = "No Authorizer is configured.";
-const ANONYMOUS: (&str, &str) = ("User", "ANONYMOUS");
+const USER: &str = "User";
 
 pub async fn describe_acls(call: Call) -> Answer {
     let request: DescribeAclsRequestView<'_> = call.request()?;
@@ -98,16 +99,16 @@ pub async fn create_delegation_token(call: Call) -> Answer {
     };
     let mut response = CreateDelegationTokenResponse {
         error_code: TOKEN_REFUSED.code(),
-        principal_type: or_anonymous(request.owner_principal_type, ANONYMOUS.0),
-        principal_name: or_anonymous(request.owner_principal_name, ANONYMOUS.1),
+        principal_type: or_anonymous(request.owner_principal_type, USER),
+        principal_name: or_anonymous(request.owner_principal_name, ANONYMOUS),
         issue_timestamp_ms: -1,
         expiry_timestamp_ms: -1,
         max_timestamp_ms: -1,
         ..Default::default()
     };
     if call.version >= 3 {
-        response.token_requester_principal_type = ANONYMOUS.0.to_owned();
-        response.token_requester_principal_name = ANONYMOUS.1.to_owned();
+        response.token_requester_principal_type = USER.to_owned();
+        response.token_requester_principal_name = ANONYMOUS.to_owned();
     }
     call.reply(&response)
 }

@@ -1,5 +1,6 @@
 //! One connection over in-memory streams, with a service whose requests are named by their first byte:
-//! `p` is a Produce that waits until it is released, `q` anything else, `x` closes, `s` is silent.
+//! `p` is a Produce that waits until it is released, `q` anything else, `x` closes, `s` is silent, `t` is
+//! over a quota for ten seconds.
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
@@ -111,6 +112,11 @@ impl Service for RecorderService {
                 Box::pin(std::future::ready(Outcome::Waits(waits)))
             }
             b's' => Box::pin(std::future::ready(Outcome::Done(Handled::Silent))),
+            b't' => {
+                let Handled::Reply(reply) = reply else { unreachable!("made above") };
+                let silence = Duration::from_secs(10);
+                Box::pin(std::future::ready(Outcome::Done(Handled::Throttled { reply: Some(reply), silence })))
+            }
             b'x' => Box::pin(std::future::ready(Outcome::Done(Handled::Close("x".into())))),
             _ => Box::pin(std::future::ready(Outcome::Done(reply))),
         }
@@ -310,5 +316,35 @@ fn a_server_that_shuts_down_answers_what_has_begun() {
         fixture.release();
         fixture.answered("p1").await;
         assert!(matches!(fixture.ended.await, Ok(Ended::Closing)));
+    });
+}
+
+#[test]
+fn a_client_over_its_quota_is_answered_at_once_and_then_not_heard_for_as_long() {
+    run(async {
+        let mut fixture = Fixture::new();
+        fixture.send(&["p1", "p2", "t", "q"]).await;
+        fixture.release();
+        fixture.release();
+        fixture.answered("p1p2t").await;
+        settle().await;
+        fixture.clock.advance(Duration::from_millis(9_999));
+        settle().await;
+        assert_eq!(fixture.begun(), "p1 p2 t");
+        fixture.clock.advance(Duration::from_millis(1));
+        fixture.answered("q").await;
+    });
+}
+
+#[test]
+fn a_server_that_shuts_down_does_not_wait_for_a_client_that_is_not_heard() {
+    run(async {
+        let mut fixture = Fixture::new();
+        fixture.send(&["t", "q"]).await;
+        fixture.answered("t").await;
+        settle().await;
+        fixture.closing.close();
+        assert!(matches!(fixture.ended.await, Ok(Ended::Closing)));
+        assert_eq!(fixture.recorder.begun.lock().join(" "), "t");
     });
 }

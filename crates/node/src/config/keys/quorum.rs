@@ -1,5 +1,5 @@
 //! The controller, its quorum and the log of metadata.
-use super::reasons::{INTERNAL, ONE_NODE, QUORUM, QUOTAS, TESTING};
+use super::reasons::{INTERNAL, ONE_NODE, QUORUM, TESTING};
 use crate::config::key::Effect::Served;
 use crate::config::key::Importance::{High, Low, Medium};
 use crate::config::key::Rule::{AtLeast, SomeElements};
@@ -95,9 +95,9 @@ pub(super) const KEYS: &[Key] = &[
     )
     .rule(AtLeast(0)),
     list("controller.quorum.voters", Some(""), High, QUORUM, "The voters of a static quorum as id@host:port."),
-    int("controller.quota.window.num", "11", Low, QUOTAS, "Samples that the quota of controller mutations remembers.")
+    int("controller.quota.window.num", "11", Low, Served, "Samples that the quota of controller mutations remembers.")
         .rule(AtLeast(1)),
-    int("controller.quota.window.size.seconds", "1", Low, QUOTAS, "Length of one such sample.").rule(AtLeast(1)),
+    int("controller.quota.window.size.seconds", "1", Low, Served, "Length of one such sample.").rule(AtLeast(1)),
     int("controller.socket.timeout.ms", "30000", Medium, QUORUM, "How long a request to the controller may take."),
     int(
         "initial.broker.registration.timeout.ms",

@@ -1,5 +1,6 @@
 //! Quotas, metrics and telemetry.
 use super::reasons::{JVM_CLASS_REFUSED, METRICS, QUOTAS, TELEMETRY};
+use crate::config::key::Effect::Served;
 use crate::config::key::Importance::Low;
 use crate::config::key::Rule::AtLeast;
 use crate::config::key::{Key, class, int, list, long, string};
@@ -30,8 +31,8 @@ pub(super) const KEYS: &[Key] = &[
     int("metrics.num.samples", "2", Low, METRICS, "Samples of which a metric is computed.").rule(AtLeast(1)),
     string("metrics.recording.level", Some("INFO"), Low, METRICS, "How detailed metrics are."),
     long("metrics.sample.window.ms", "30000", Low, METRICS, "Length of one sample.").rule(AtLeast(1)),
-    int("quota.window.num", "11", Low, QUOTAS, "Samples that a client quota remembers.").rule(AtLeast(1)),
-    int("quota.window.size.seconds", "1", Low, QUOTAS, "Length of one such sample.").rule(AtLeast(1)),
+    int("quota.window.num", "11", Low, Served, "Samples that a client quota remembers.").rule(AtLeast(1)),
+    int("quota.window.size.seconds", "1", Low, Served, "Length of one such sample.").rule(AtLeast(1)),
     int("telemetry.max.bytes", "1048576", Low, TELEMETRY, "Most bytes that a client may push as telemetry.")
         .rule(AtLeast(1)),
 ];

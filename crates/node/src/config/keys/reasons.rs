@@ -21,7 +21,7 @@ pub(super) const PROVIDERS_REFUSED: Effect =
     Refused("providers are Java classes; give the value itself, or a KAFKA_ variable");
 pub(super) const PURGATORY: Effect = WithoutEffect("what waits in Ottla needs no purging");
 pub(super) const QUORUM: Effect = WithoutEffect("Ottla's controller and its log of metadata work in their own way");
-pub(super) const QUOTAS: Effect = WithoutEffect("quotas are not served yet");
+pub(super) const QUOTAS: Effect = WithoutEffect("nothing moves between brokers or directories yet");
 pub(super) const SASL: Effect = WithoutEffect("no SASL listener is served yet");
 pub(super) const SHARE_GROUPS: Effect = WithoutEffect("share groups are not served yet");
 pub(super) const STREAMS_GROUPS: Effect = WithoutEffect("streams groups are not served yet");
