@@ -1,6 +1,7 @@
 //! Raw produce: each connection keeps a window of requests in flight, or sends at a fixed rate.
 use std::collections::VecDeque;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use protocol::produce_request::{PartitionProduceData, ProduceRequest, TopicProduceData};
@@ -8,14 +9,18 @@ use protocol::produce_response::ProduceResponseView;
 use protocol::{ApiKey, Records, View, decode_response_header, encode_request};
 use record::{BatchBuilder, Compression, Timestamp};
 
-use crate::Common;
 use crate::histogram::Histogram;
 use crate::wire::{Error, Wire};
+use crate::{Span, Topic};
 
 #[derive(Clone, clap::Args)]
 pub struct Options {
     #[command(flatten)]
-    common: Common,
+    topic: Topic,
+    #[command(flatten)]
+    span: Span,
+    #[arg(long, default_value_t = 16)]
+    connections: usize,
     /// Requests in flight on each connection.
     #[arg(long, default_value_t = 5)]
     in_flight: usize,
@@ -34,35 +39,56 @@ pub struct Options {
 
 const VERSION: i16 = 9;
 
+impl Options {
+    /// A single writer of single records.
+    pub fn at_rate(topic: &Topic, span: &Span, rate: f64, record_bytes: usize) -> Self {
+        Self {
+            topic: topic.clone(),
+            span: span.clone(),
+            connections: 1,
+            in_flight: 5,
+            record_bytes,
+            batch_records: 1,
+            acks: -1,
+            rate: Some(rate),
+        }
+    }
+}
+
 #[derive(Default)]
-struct Outcome {
-    latencies: Option<Histogram>,
-    errors: u64,
+pub struct Outcome {
+    pub latencies: Option<Histogram>,
+    pub errors: u64,
+    /// The warm-up included.
+    pub requests: u64,
 }
 
 pub fn run(address: SocketAddr, options: &Options) -> Result<serde_json::Value, Error> {
-    let common = &options.common;
-    Wire::connect(address)?.prepare_topic(&common.topic, common.partitions)?;
+    Wire::connect(address)?.prepare_topic(&options.topic)?;
+    let frames = Arc::new(frames(options)?);
     let begin = Instant::now() + Duration::from_millis(50);
-    let threads: Vec<_> = (0..common.connections)
+    let threads: Vec<_> = (0..options.connections)
         .map(|connection| {
-            let options = options.clone();
-            std::thread::spawn(move || load(address, &options, connection, begin))
+            let (options, frames) = (options.clone(), frames.clone());
+            std::thread::spawn(move || load(address, &options, &frames, connection, begin))
         })
         .collect();
-    let (mut latencies, mut errors) = (Histogram::new(), 0);
+    let (mut latencies, mut errors, mut total) = (Histogram::new(), 0, 0);
     for thread in threads {
         let outcome = thread.join().map_err(|_| "a connection's thread panicked")??;
         outcome.latencies.iter().for_each(|found| latencies.merge(found));
         errors += outcome.errors;
+        total += outcome.requests;
     }
     let requests = latencies.count();
-    let bytes = requests as f64 * (options.record_bytes * options.batch_records) as f64;
-    let seconds = common.measured().as_secs_f64();
+    let request_bytes = (options.record_bytes * options.batch_records) as f64;
+    let seconds = options.span.measured().as_secs_f64();
     Ok(serde_json::json!({
         "requests": requests,
         "requests_per_second": requests as f64 / seconds,
-        "mib_per_second": bytes / seconds / f64::from(1 << 20),
+        "mib_per_second": requests as f64 * request_bytes / seconds / f64::from(1 << 20),
+        "total_requests": total,
+        "total_bytes": total as f64 * request_bytes,
         "p50_ms": latencies.quantile_ms(0.5),
         "p99_ms": latencies.quantile_ms(0.99),
         "p999_ms": latencies.quantile_ms(0.999),
@@ -70,19 +96,25 @@ pub fn run(address: SocketAddr, options: &Options) -> Result<serde_json::Value, 
     }))
 }
 
-fn load(address: SocketAddr, options: &Options, connection: usize, begin: Instant) -> Result<Outcome, Error> {
-    let common = &options.common;
+pub fn load(
+    address: SocketAddr,
+    options: &Options,
+    frames: &[Vec<u8>],
+    connection: usize,
+    begin: Instant,
+) -> Result<Outcome, Error> {
     let mut wire = Wire::connect(address)?;
-    let frames = frames(options)?;
-    let warm = begin + common.warm_up();
-    let end = warm + common.measured();
-    let interval = options.rate.map(|rate| Duration::from_secs_f64(common.connections as f64 / rate));
-    let mut due = begin + interval.unwrap_or_default().mul_f64(connection as f64 / common.connections as f64);
+    let connections = options.connections;
+    let warm = begin + options.span.warm_up();
+    let end = warm + options.span.measured();
+    let interval = options.rate.map(|rate| Duration::from_secs_f64(connections as f64 / rate));
+    let mut due = begin + interval.unwrap_or_default().mul_f64(connection as f64 / connections as f64);
     let mut next = connection % frames.len();
     let mut sent: VecDeque<Instant> = VecDeque::new();
+    let mut left = options.span.requests_max();
     let (mut latencies, mut errors) = (Histogram::new(), 0);
     loop {
-        while sent.len() < options.in_flight {
+        while sent.len() < options.in_flight && left > 0 {
             let now = Instant::now();
             let at = match interval {
                 // A late request counts from when it was due: a stall of the broker must not hide its own cost.
@@ -101,8 +133,9 @@ fn load(address: SocketAddr, options: &Options, connection: usize, begin: Instan
                 break;
             }
             wire.send(&frames[next])?;
-            next = (next + common.connections) % frames.len().max(1);
+            next = (next + connections) % frames.len();
             sent.push_back(at);
+            left -= 1;
         }
         let Some(at) = sent.pop_front() else { break };
         let (_, body) = decode_response_header(ApiKey::Produce, VERSION, wire.receive()?)?;
@@ -111,11 +144,12 @@ fn load(address: SocketAddr, options: &Options, connection: usize, begin: Instan
             latencies.add(at.elapsed());
         }
     }
-    Ok(Outcome { latencies: Some(latencies), errors })
+    let requests = options.span.requests_max() - left;
+    Ok(Outcome { latencies: Some(latencies), errors, requests })
 }
 
 /// One request for each partition, built once.
-fn frames(options: &Options) -> Result<Vec<Vec<u8>>, Error> {
+pub fn frames(options: &Options) -> Result<Vec<Vec<u8>>, Error> {
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH)?.as_millis() as i64;
     let value = vec![b'x'; options.record_bytes];
     let mut batch = BatchBuilder::new(Compression::None);
@@ -128,12 +162,12 @@ fn frames(options: &Options) -> Result<Vec<Vec<u8>>, Error> {
             ..Default::default()
         };
         let topic =
-            TopicProduceData { name: options.common.topic.clone(), partition_data: vec![data], ..Default::default() };
+            TopicProduceData { name: options.topic.topic.clone(), partition_data: vec![data], ..Default::default() };
         let request =
             ProduceRequest { acks: options.acks, timeout_ms: 30_000, topic_data: vec![topic], ..Default::default() };
         encode_request(&request, VERSION, partition, Some("bench"))
     };
-    Ok((0..options.common.partitions).map(frame).collect::<Result<_, _>>()?)
+    Ok((0..options.topic.partitions).map(frame).collect::<Result<_, _>>()?)
 }
 
 fn failures(body: &[u8]) -> Result<u64, Error> {
