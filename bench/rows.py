@@ -1,0 +1,299 @@
+"""The rows of the comparison: each is a load on one broker and the figures that it gives. Knows no bars and no ratios."""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import time
+from pathlib import Path
+
+import bars
+from observed import cpu_seconds, cpu_seconds_of_threads, memory_mib
+
+ROOT = Path(__file__).resolve().parent.parent
+LOG4J = ROOT / "tests-clients/java/log4j2.properties"
+JVM = ["-Xmx512m", f"-Dlog4j2.configurationFile={LOG4J}"]
+RUN_SECONDS_MAX = 900
+MANY = 9_990
+MIB, GIB = 1 << 20, 1 << 30
+
+# What a report of the load generator is called in the table.
+RAW_FIGURES = {"requests_per_second": "requests/s", "mib_per_second": "MiB/s",
+               "p50_ms": "p50, ms", "p99_ms": "p99, ms", "p999_ms": "p99.9, ms"}
+SMALL = {"topic": "raw", "partitions": 16}
+LARGE = {"topic": "raw-64k", "partitions": 16, "connections": 4, "batch_records": 64, "record_bytes": 1000}
+WIDE = {"topic": "many", "partitions": MANY, "record_bytes": 1024}
+
+
+class Rows:
+    """One product's turn. `figures` grows row by row."""
+
+    def __init__(self, broker, another, program, tools, options):
+        self.broker = broker
+        self.another = another  # Makes a second, empty broker of the same product.
+        self.program = program  # The load generator.
+        self.tools = tools
+        self.options = options
+        self.seconds = options.seconds
+        self.is_ottla = broker.name == "ottla"
+        self.filled = set()
+        self.figures = {}
+
+    def run(self):
+        self.timed_start(bars.START)
+        time.sleep(1)
+        self.figures[f"{bars.SIZE}: RSS idle, MiB"] = memory_mib(self.broker.process.pid, "VmRSS")
+        self.figures[f"{bars.SIZE}: idle CPU, % of a core"] = self.idle_cpu()
+        if self.is_ottla:
+            self.figures[f"{bars.SIZE}: binary, MB"] = self.broker.binary.stat().st_size / 1e6
+        for name, load in self.loads().items():
+            if any(part in name for part in self.options.only or [""]):
+                print(f"  {self.broker.name}: {name}", file=self.options.progress, flush=True)
+                load(name)
+        time.sleep(self.options.settle)
+        self.figures[f"{bars.SIZE}: RSS after all, MiB"] = memory_mib(self.broker.process.pid, "VmRSS")
+        self.figures[f"{bars.SIZE}: RSS at its peak, MiB"] = memory_mib(self.broker.process.pid, "VmHWM")
+        if any(part in bars.RESTART for part in self.options.only or [""]):
+            print(f"  {self.broker.name}: {bars.RESTART}", file=self.options.progress, flush=True)
+            self.fill(WIDE)
+            self.broker.kill()
+            self.timed_start(bars.RESTART)
+        self.broker.stop()
+        return self.figures
+
+    def loads(self):
+        """In this order: later rows read what earlier ones wrote, or write it themselves."""
+        loads = {
+            f"{bars.PRODUCER}, 1 partition": lambda name: self.producer(name, "perf-1", 1),
+            f"{bars.PRODUCER}, 100 partitions": lambda name: self.producer(name, "perf-100", 100),
+            f"{bars.CONSUMER}, 1 partition": lambda name: self.consumer(name, "perf-1", 1),
+            f"{bars.CONSUMER}, 100 partitions": lambda name: self.consumer(name, "perf-100", 100),
+            bars.PACED: self.paced_producer,
+            bars.END_TO_END: self.end_to_end,
+            bars.SMALL_16: lambda name: self.produce(name, **SMALL, connections=16),
+            bars.SMALL_64: lambda name: self.produce(name, **SMALL, connections=64),
+            bars.RAW_PACED: lambda name: self.produce(name, **SMALL, connections=16, rate=2000),
+            bars.RAW_64K: lambda name: self.produce(name, **LARGE),
+            bars.FETCH_64K: lambda name: self.fetch(name, LARGE),
+            bars.FETCH_SMALL: lambda name: self.fetch(name, SMALL),
+            bars.TAIL: self.tail,
+            bars.IDLE: self.idle_polls,
+            bars.COLD: self.cold_reads,
+            bars.CREATE: self.create,
+            f"{bars.PRODUCER}, {bars.MANY}": lambda name: self.producer(name, "many", MANY, share=0.1),
+            bars.RAW_MANY: lambda name: self.produce(name, **WIDE, connections=16),
+        }
+        if self.is_ottla:
+            for name, load in ((bars.SMALL_16, SMALL | {"connections": 16}), (bars.SMALL_64, SMALL | {"connections": 64}),
+                               (bars.RAW_64K, LARGE), (bars.RAW_MANY, WIDE | {"connections": 16})):
+                load = load | {"topic": f"relaxed-{load['topic']}", "config": "durability=relaxed"}
+                loads[bars.RELAXED + name] = lambda name, load=load: self.produce(name, **load)
+            for name, in_flight in ((bars.ONE_IN_FLIGHT, 1), (bars.MUCH_IN_FLIGHT, 16)):
+                for partitions, topic in ((100, "hundred"), (MANY, "many")):
+                    load = {"topic": topic, "partitions": partitions, "in_flight": in_flight, "connections": 16}
+                    loads[f"{name}, {partitions:,} partitions"] = lambda name, load=load: self.produce(name, **load)
+        return loads
+
+    # Measuring.
+
+    def timed_start(self, name):
+        began = time.monotonic()
+        self.broker.start()
+        self.raw("produce", topic="first", seconds=0.01, connections=1, in_flight=1)
+        self.figures[f"{name}: to acknowledged produce, s"] = time.monotonic() - began
+
+    def idle_cpu(self):
+        before = cpu_seconds_of_threads(self.broker.process.pid)
+        time.sleep(self.seconds)
+        return (cpu_seconds_of_threads(self.broker.process.pid) - before) / self.seconds * 100
+
+    def measured(self, name, load):
+        """Runs `load`, which gives (figures, requests or None, bytes or None); adds the server's CPU for each."""
+        before = cpu_seconds(self.broker.process.pid)
+        figures, requests, size = load()
+        spent = cpu_seconds(self.broker.process.pid) - before
+        for what, value in figures.items():
+            self.figures[f"{name}: {what}"] = value
+        if requests:
+            self.figures[f"{name}: CPU-s per million"] = spent / requests * 1e6
+        if size:
+            self.figures[f"{name}: CPU-s per GiB"] = spent / size * GIB
+        return spent
+
+    # Kafka's tools.
+
+    def tool(self, main, *arguments):
+        done = subprocess.run(
+            ["java", *JVM, "-cp", f"{self.tools}/*", f"org.apache.kafka.tools.{main}", *map(str, arguments)],
+            stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=RUN_SECONDS_MAX)
+        if done.returncode:
+            raise RuntimeError(f"{main}: {done.stderr[-600:]}{done.stdout[-600:]}")
+        return done.stdout
+
+    def producer_performance(self, topic, records, throughput, *properties):
+        out = self.tool("ProducerPerformance", "--topic", topic, "--num-records", records, "--record-size", 1024,
+                        "--throughput", throughput, "--bootstrap-server", self.broker.bootstrap,
+                        "--command-property", "acks=all", *properties)
+        return out.strip().splitlines()[-1]
+
+    def producer(self, name, topic, partitions, share=1):
+        self.make(topic, partitions)
+        records = int(60_000 * share * self.seconds)
+
+        def load():
+            last = self.producer_performance(topic, records, -1)
+            return {"records/s": float(re.search(r"([\d.]+) records/sec", last)[1])}, None, records * 1024
+        self.measured(name, load)
+        self.filled.add(topic)
+
+    def paced_producer(self, name):
+        self.make("perf-1", 1)
+        last = self.producer_performance("perf-1", int(10_000 * self.seconds), 10_000, "linger.ms=0")
+        for percentile, what in (("50th", "p50, ms"), ("99th", "p99, ms"), ("99.9th", "p99.9, ms")):
+            self.figures[f"{name}: {what}"] = float(re.search(rf"([\d.]+) ms {re.escape(percentile)}", last)[1])
+
+    def consumer(self, name, topic, partitions):
+        if topic not in self.filled:
+            self.producer(f"{bars.PRODUCER}, {partitions} partition{'s' * (partitions > 1)}", topic, partitions)
+        records = int(50_000 * self.seconds)
+
+        def load():
+            out = self.tool("ConsumerPerformance", "--topic", topic, "--num-records", records,
+                            "--bootstrap-server", self.broker.bootstrap, "--timeout", 60_000)
+            header, line = [row.split(", ") for row in out.strip().splitlines()[-2:]]
+            row = {key.strip(): value.strip() for key, value in zip(header, line)}
+            return {"records/s": float(row["fetch.nMsg.sec"])}, None, float(row["data.consumed.in.MB"]) * MIB
+        self.measured(name, load)
+
+    def end_to_end(self, name):
+        self.make("end-to-end", 1)
+        out = self.tool("EndToEndLatency", self.broker.bootstrap, "end-to-end", int(1000 * self.seconds), "all", 100)
+        found = re.search(r"50th = ([\d.]+), 99th = ([\d.]+), 99\.9th = ([\d.]+)", out)
+        for what, value in zip(("p50, ms", "p99, ms", "p99.9, ms"), found.groups()):
+            self.figures[f"{name}: {what}"] = float(value)
+
+    def create(self, name):
+        # On a broker of its own: a second topic as large would be in the way of the rows to come.
+        other = self.another()
+        try:
+            other.start()
+            began = time.monotonic()
+            self.tool("TopicCommand", "--bootstrap-server", other.bootstrap, "--create", "--topic", "many",
+                      "--partitions", MANY, "--replication-factor", 1)
+            self.figures[f"{name}: the tool with its start, s"] = time.monotonic() - began
+        finally:
+            other.stop()
+            shutil.rmtree(other.home)
+        report = self.raw("create", topic="many", partitions=MANY)
+        self.figures[f"{name}: the request itself, s"] = report["request_seconds"]
+        self.figures[f"{name}: until all have a leader, s"] = report["led_seconds"]
+
+    # The load generator.
+
+    def command(self, load, **options):
+        command = [self.program, "--address", self.broker.bootstrap, load]
+        for option, value in options.items():
+            command += [f"--{option.replace('_', '-')}", value]
+        return list(map(str, command))
+
+    def raw(self, load, **options):
+        done = subprocess.run(self.command(load, **options), stdin=subprocess.DEVNULL, capture_output=True, text=True,
+                              timeout=RUN_SECONDS_MAX)
+        if done.returncode:
+            raise RuntimeError(f"raw {load} {options}: {done.stderr}")
+        report = json.loads(done.stdout)
+        if report.get("errors"):
+            raise RuntimeError(f"raw {load} {options}: {report['errors']} errors")
+        return report
+
+    def make(self, topic, partitions, **options):
+        """Makes the topic unless it is there, and sees that it takes a record."""
+        self.raw("produce", topic=topic, partitions=partitions, seconds=0.01, connections=1, in_flight=1, **options)
+        time.sleep(1)  # Until every partition has its leader, which in Kafka takes a moment.
+
+    def fill(self, load):
+        """Writes a topic as its own row does, unless that has been run."""
+        if load["topic"] not in self.filled:
+            self.raw("produce", **load, seconds=min(self.seconds, 5))
+            self.filled.add(load["topic"])
+
+    def produce(self, name, topic, partitions, **options):
+        config = {"config": options["config"]} if "config" in options else {}
+        self.make(topic, partitions, **config)
+
+        def load():
+            report = self.raw("produce", topic=topic, partitions=partitions, seconds=self.seconds, **options)
+            figures = {RAW_FIGURES[what]: value for what, value in report.items() if what in RAW_FIGURES}
+            return figures, report["total_requests"], report["total_bytes"]
+        self.measured(name, load)
+        self.filled.add(topic)
+
+    def fetch(self, name, written):
+        self.fill(written)
+
+        def load():
+            report = self.raw("fetch", topic=written["topic"], partitions=written["partitions"], connections=4,
+                              seconds=self.seconds)
+            return {"MiB/s": report["mib_per_second"]}, None, report["total_bytes"]
+        self.measured(name, load)
+
+    def tail(self, name):
+        self.make("tail", 1)
+        read = 0
+
+        def load():
+            nonlocal read
+            report = self.raw("tail", topic="tail", readers=50, rate=500, record_bytes=4096, seconds=self.seconds)
+            read = report["total_bytes_read"]
+            return {RAW_FIGURES[what]: value for what, value in report.items() if what in RAW_FIGURES}, None, None
+        spent = self.measured(name, load)
+        self.figures[f"{name}: MiB per CPU-s"] = read / MIB / max(spent, 0.01)
+
+    def idle_polls(self, name, connections=4000):
+        self.make("idle", 16)
+        pid = self.broker.process.pid
+        before = memory_mib(pid, "VmRSS")
+        polls = subprocess.Popen(self.command("idle", topic="idle", partitions=16, connections=connections),
+                                 stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        try:
+            waiting = json.loads(polls.stdout.readline())["waiting"]
+            time.sleep(1)
+            self.figures[f"{name}: CPU, % of a core"] = self.idle_cpu()
+            self.figures[f"{name}: memory each, KiB"] = (memory_mib(pid, "VmRSS") - before) * 1024 / waiting
+            polls.stdin.close()
+            if polls.wait(RUN_SECONDS_MAX):
+                raise RuntimeError(f"{name}: some were answered")
+        finally:
+            polls.kill()
+
+    def cold_reads(self, name):
+        """What producing loses while another client reads what is no longer in memory."""
+        size = int(self.options.cold_gib * GIB)
+        load = LARGE | {"topic": "cold", "in_flight": 5}
+        self.make("cold", load["partitions"])
+        each = load["batch_records"] * load["record_bytes"]
+        self.raw("produce", **load, requests=max(1, size // each // load["connections"]))
+        alone = self.raw("produce", **LARGE, seconds=self.seconds)["mib_per_second"]
+        drop_page_cache()
+        reading = subprocess.Popen(
+            self.command("fetch", topic="cold", partitions=load["partitions"], connections=4, seconds=10 * self.seconds),
+            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+        try:
+            beside = self.raw("produce", **LARGE, seconds=self.seconds)["mib_per_second"]
+            if reading.poll() is not None:
+                raise RuntimeError(f"{name}: the reader has ended early")
+        finally:
+            reading.kill()
+            reading.wait()
+        self.figures[f"{name}: alone, MiB/s"] = alone
+        self.figures[f"{name}: beside, MiB/s"] = beside
+        self.figures[f"{name}: loss of produce throughput, %"] = max(0, 1 - beside / alone) * 100
+
+
+def drop_page_cache():
+    os.sync()
+    try:
+        Path("/proc/sys/vm/drop_caches").write_text("1")
+    except PermissionError as error:
+        raise RuntimeError("cold reads need root, to empty the page cache; leave that row out with --only") from error
