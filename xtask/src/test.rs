@@ -15,6 +15,7 @@ const STEPS: &[(&str, &str)] = &[
     ("unit", "unit, conformance and oracle tests"),
     ("simulation", "whole brokers, killed and without power"),
     ("clients", "real clients against the release binary"),
+    ("instructions", "what a request costs, counted"),
 ];
 
 const SEEDS: &str = "200";
@@ -71,7 +72,7 @@ pub fn run(root: &Path, arguments: &[String]) -> Result<String, String> {
         let outcome = step(name, root, complete);
         let Outcome { passed, failed, skipped } = outcome;
         let seconds = began.elapsed().as_secs();
-        lines.push(format!("{name:<10} {seconds:>4} s   {passed} passed, {failed} failed, {skipped} not run"));
+        lines.push(format!("{name:<12} {seconds:>4} s   {passed} passed, {failed} failed, {skipped} not run"));
         total.passed += passed;
         total.failed += failed;
         total.skipped += skipped;
@@ -93,6 +94,7 @@ fn step(name: &str, root: &Path, complete: bool) -> Outcome {
         "unit" => unit(root, complete),
         "simulation" => simulation(root),
         "clients" => clients(root, complete),
+        "instructions" => instructions(root),
         other => unreachable!("{other} is not in STEPS"),
     }
 }
@@ -202,6 +204,27 @@ fn clients_run(root: &Path, arguments: &[&str], complete: bool) -> Outcome {
         outcome.failed = outcome.failed.max(1);
     }
     outcome
+}
+
+/// Counts what the release binary spends on a request, and holds it to what was agreed on (`bench/instructions.toml`).
+fn instructions(root: &Path) -> Outcome {
+    for package in ["ottla", "bench"] {
+        if let Err(problem) = quiet(root, &["build", "--quiet", "--release", "--package", package]) {
+            return Outcome::of(Err(problem));
+        }
+    }
+    let mut command = Command::new("python3");
+    command.current_dir(root).stdin(Stdio::null()).stderr(Stdio::inherit()).arg("bench/instructions.py");
+    let (text, is_success) = match command.output() {
+        Ok(output) => (String::from_utf8_lossy(&output.stdout).into_owned(), output.status.success()),
+        Err(_) => ("not run: instruction counts, because python3 is missing".to_owned(), true),
+    };
+    print!("{text}");
+    match (is_success, text.starts_with("not run: ")) {
+        (true, true) => Outcome { passed: 0, failed: 0, skipped: 1 },
+        (true, false) => Outcome { passed: 1, failed: 0, skipped: 0 },
+        (false, _) => Outcome { passed: 0, failed: 1, skipped: 0 },
+    }
 }
 
 fn target_directory(root: &Path) -> PathBuf {

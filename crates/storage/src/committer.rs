@@ -15,7 +15,6 @@ use crate::log::state::{Control, Gate, Reach, State, Then};
 use crate::log::{Log, LogListener};
 use crate::settings::{Durability, Mutant};
 use crate::shared::{Shared, count};
-use crate::syncers::Owner;
 
 pub(crate) struct Committer {
     pub(crate) shared: Arc<Shared>,
@@ -180,11 +179,11 @@ impl Committer {
             self.shared.go_offline("a sync of the lane failed", &error);
             return Next::Stop;
         }
-        if self.shared.has_synced_all(Owner::Committer) {
-            return self.complete();
+        if self.shared.has_syncs() {
+            self.stage = Stage::SyncDirect;
+            return Next::Again;
         }
-        self.stage = Stage::SyncDirect;
-        Next::Again
+        self.complete()
     }
 
     /// Every sync of the group has returned.

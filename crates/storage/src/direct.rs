@@ -16,7 +16,7 @@ use crate::log::state::{Gate, Reach, State};
 use crate::segment::Segment;
 use crate::settings::Durability;
 use crate::shared::{Shared, count};
-use crate::syncers::{Found, Owner, Sync};
+use crate::syncers::Found;
 
 /// So many files a group waits for at most; what is large beyond that goes through the lane.
 const PIECES_MAX: usize = 16;
@@ -84,7 +84,9 @@ impl Committer {
             Ok(()) => {
                 piece.is_written = true;
                 count(&self.shared.counters.direct_pieces, 1);
-                self.shared.sync_soon(Owner::Committer, Sync::Segment(segment));
+                // A group of one piece waits no longer if it wakes nobody.
+                let syncers = if self.direct.len() > 1 { self.shared.syncers() } else { &[] };
+                self.shared.sync_soon(segment, syncers);
             }
             // The lane takes it; the flusher will meet the trouble again, and say so.
             Err(error) => tracing::debug!(log = %piece.log.name(), "a direct piece failed: {error}"),
@@ -93,11 +95,10 @@ impl Committer {
     }
 
     pub(crate) fn sync_direct(&mut self) -> Next {
-        match self.shared.sync_next(Owner::Committer) {
+        match self.shared.sync_next() {
             Found::Synced => Next::Again,
             Found::Running => Next::Idle,
             Found::Nothing => self.complete(),
-            Found::Failed => Next::Stop,
         }
     }
 }

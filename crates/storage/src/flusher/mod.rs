@@ -21,10 +21,9 @@ use crate::log::{Log, TruncateError};
 use crate::registry::Registry;
 use crate::segment::{Segment, SegmentError};
 use crate::shared::{Answer, Offline, Shared};
-use crate::syncers::{Found, Owner};
 use changes::Change;
+use checkpointing::Checkpointing;
 pub(crate) use checkpointing::Checkpoints;
-use checkpointing::{Checkpointing, Covered};
 use closing::Closing;
 use lane_files::NewLaneFile;
 use syncing::LogSync;
@@ -97,8 +96,6 @@ pub(crate) struct Flusher {
     lane_file: Option<NewLaneFile>,
     checkpoints: Checkpoints,
     checkpointing: Option<Checkpointing>,
-    /// Of the segments that are being synced side by side.
-    covered: Vec<Covered>,
     /// Segments with bytes that no sync has covered.
     dirty: BTreeMap<(u64, Offset), Arc<Segment>>,
     /// Directories that got or lost names since their last sync.
@@ -177,7 +174,6 @@ impl Flusher {
             lane_file: None,
             checkpoints,
             checkpointing: None,
-            covered: Vec::new(),
             dirty,
             dirty_directories,
             full_until: None,
@@ -194,12 +190,6 @@ impl Flusher {
 
     /// The parts in the order of their urgency; the first that does something ends the step.
     fn advance(&mut self) -> Step {
-        // What was written before they began is what they cover: until that is noted nothing is cut, dropped or moved.
-        match self.shared.sync_next(Owner::Flusher) {
-            Found::Nothing => self.covered.drain(..).for_each(|covered| covered.note()),
-            Found::Synced => return Ok(Did::Something),
-            Found::Running | Found::Failed => return Ok(Did::Nothing),
-        }
         self.turn = !self.turn;
         let parts: [fn(&mut Self) -> Step; 8] = if self.turn {
             [
