@@ -29,6 +29,7 @@ fn recover(
     report: &mut Report,
 ) {
     let case = || format!("{label}, {}", if kernel_lives { "kill" } else { "power loss" });
+    let image = if model.is_full() { started_without_room(image, model, kernel_lives, &case, report) } else { image };
     for _ in 0..bounds.second_crashes {
         report.crashes_inside_recovery += 1;
         let (second, lives) = crash_inside_recovery(&image, chance);
@@ -52,6 +53,29 @@ fn recover(
         go_on(&rig, model, &case);
     }
     rig.world.end();
+}
+
+/// A start on a full disk succeeds, or says that there is no room; either way nothing is lost. Then there is room again.
+fn started_without_room(
+    image: Disk,
+    model: &Model,
+    kernel_lives: bool,
+    case: &dyn Fn() -> String,
+    report: &mut Report,
+) -> Disk {
+    report.recoveries += 1;
+    image.set_free_bytes(0);
+    match open(image.clone(), true) {
+        Ok(rig) => {
+            judge(&rig, model, kernel_lives, case);
+            rig.world.end();
+        }
+        Err(OpenError::Io { .. } | OpenError::Segment(_)) => {}
+        Err(error) => panic!("{}: {error}", case()),
+    }
+    let image = image.kill();
+    image.set_free_bytes(1 << 30);
+    image
 }
 
 fn opened(image: Disk, case: &dyn Fn() -> String) -> Rig {

@@ -22,6 +22,8 @@ pub enum Op {
     Delete,
     /// The next sync of a file answers an error.
     FailSync,
+    /// The disk has no room for anything new; the second time it has again.
+    Full,
     /// The newest batch once more, as a producer that has heard nothing sends it.
     Duplicate,
     LogStart,
@@ -35,7 +37,7 @@ pub enum Op {
 }
 
 impl Op {
-    pub const ALL: [Op; 15] = [
+    pub const ALL: [Op; 16] = [
         Op::Append,
         Op::AppendLarge,
         Op::AppendDirect,
@@ -43,6 +45,7 @@ impl Op {
         Op::Checkpoint,
         Op::Delete,
         Op::FailSync,
+        Op::Full,
         Op::Duplicate,
         Op::LogStart,
         Op::Recreate,
@@ -61,6 +64,7 @@ pub struct Model {
     main: String,
     generation: u32,
     tag: u64,
+    is_full: bool,
 }
 
 #[derive(Clone, Default)]
@@ -125,6 +129,10 @@ impl Model {
             Op::Checkpoint => rig.dir.checkpoint(),
             Op::Create => self.create(rig),
             Op::Delete => self.delete(rig),
+            Op::Full => {
+                self.is_full ^= true;
+                rig.disk.set_free_bytes(if self.is_full { 0 } else { 1 << 30 });
+            }
             Op::FailSync => rig.disk.inject(Fault::input_output(Call::SyncData)),
             Op::Duplicate => self.duplicate(rig),
             Op::LogStart => self.move_log_start(rig),
@@ -242,6 +250,10 @@ impl Model {
             let durability = if model.is_relaxed { Durability::Relaxed } else { Durability::Flush };
             log.configure(LogConfig { durability, ..LogConfig::default() });
         });
+    }
+
+    pub fn is_full(&self) -> bool {
+        self.is_full
     }
 
     /// All that a crash may be judged by.
