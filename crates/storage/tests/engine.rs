@@ -332,3 +332,54 @@ fn a_full_disk_refuses_produces_and_takes_them_again_when_there_is_room() {
     let rig = Rig::on(rig.disk.power_loss(&mut Chance::new(9)), settings()).unwrap();
     assert_eq!(contents(&rig.log("a")), before);
 }
+
+#[test]
+fn a_stop_with_many_tails_leaves_them_in_the_lane() {
+    let settings = Settings { lane_file_bytes: 1 << 20, lane_bytes_max: 16 << 20, ..settings() };
+    let rig = Rig::new(settings.clone());
+    let relaxed = LogConfig { durability: Durability::Relaxed, ..LogConfig::default() };
+    let names: Vec<String> = (0..300).map(|number| format!("t{number}")).collect();
+    let logs: Vec<_> = names.iter().map(|name| rig.create(name)).collect();
+    let in_window = rig.create_with("relaxed", relaxed);
+    rig.run();
+    for (tag, log) in logs.iter().chain([&in_window]).enumerate() {
+        append(log, &batch(tag as u64, 1, 200)).unwrap();
+    }
+    let before: Vec<Vec<u8>> = logs.iter().chain([&in_window]).map(|log| contents(log)).collect();
+    let syncs_before = rig.dir.counters().segment_syncs;
+    rig.disk.take_work();
+    rig.close();
+    let syncs = rig.disk.take_work().syncs;
+    // The groups, a seal, the checkpoint, and the relaxed log's file.
+    assert!(syncs < 12, "{syncs}");
+    assert_eq!(rig.dir.counters().segment_syncs - syncs_before, 1, "the relaxed log's");
+
+    for round in 0..2 {
+        let rig = Rig::on(rig.disk.power_loss(&mut Chance::new(round)), settings.clone()).unwrap();
+        assert!(rig.dir.facts().was_clean);
+        let log = |name: &str| rig.log(name);
+        let after: Vec<Vec<u8>> =
+            names.iter().map(String::as_str).chain(["relaxed"]).map(|name| contents(&log(name))).collect();
+        assert!(before == after);
+        append(&rig.log("t7"), &batch(99, 1, 10)).unwrap();
+        rig.run();
+        let rig = Rig::on(rig.disk.kill(), settings.clone()).unwrap();
+        assert!(!rig.dir.facts().was_clean);
+        assert_eq!(rig.log("t7").ends().log_end, Offset(2));
+        assert_eq!(rig.log("t8").ends().log_end, Offset(1));
+    }
+}
+
+#[test]
+fn a_stop_that_cannot_write_its_files_in_time_leaves_them_in_the_lane() {
+    let rig = Rig::new(settings());
+    let log = rig.create("a");
+    append(&log, &batch(1, 1, 500)).unwrap();
+    let before = contents(&log);
+    // Pieces find no space, and wait for it; the checkpoint's file is there already.
+    rig.disk.inject(env::sim::disk::Fault::no_space(env::sim::disk::Call::CreateDir).times(u64::MAX));
+    rig.close();
+    let rig = Rig::on(rig.disk.power_loss(&mut Chance::new(4)), settings()).unwrap();
+    assert!(rig.dir.facts().was_clean);
+    assert_eq!(contents(&rig.log("a")), before);
+}

@@ -268,6 +268,7 @@ impl Flusher {
         }
         // Somebody wants the space back, and no other reason for a checkpoint may come for long.
         match self.unlink_checkpoint_at {
+            _ if self.closing.is_some() => Ok(Did::Nothing),
             Some(at) if self.now() >= at && self.checkpointing.is_none() => {
                 self.unlink_checkpoint_at = Some(self.now() + UNLINK_WAIT);
                 self.begin_checkpoint(false);

@@ -27,6 +27,8 @@ pub(crate) struct Checkpoints {
     /// The one to be overwritten next.
     pub older: usize,
     pub sequence: u64,
+    /// Where the lane begins for the newer one.
+    pub start: LanePoint,
 }
 
 pub(super) struct Checkpointing {
@@ -37,6 +39,8 @@ pub(super) struct Checkpointing {
 struct Plan {
     /// Groups before it will not be needed.
     start: LanePoint,
+    /// The newest group that is durable.
+    durable_group: u64,
     is_clean: bool,
 }
 
@@ -95,6 +99,9 @@ impl Flusher {
         let would_help = lane.published.number > self.checkpoints.starts.iter().copied().min().unwrap_or(0);
         let is_full = lane.wanted_bytes.is_some() && lane.free.is_empty();
         let many_files = self.dirty.len() >= DIRTY_FILES_MAX;
+        if self.leaves_tails() {
+            return is_full && would_help;
+        }
         (lane.written_bytes >= lane.checkpoint_at_bytes || is_full || many_files) && would_help || is_wanted
     }
 
@@ -116,7 +123,35 @@ impl Flusher {
             logs.extend(work.aging.iter().map(|(_, log)| log.clone()));
         }
         let stage = Stage::WriteOut { logs };
-        self.checkpointing = Some(Checkpointing { plan: Plan { start, is_clean }, stage });
+        let durable_group = start.number.saturating_sub(1);
+        self.checkpointing = Some(Checkpointing { plan: Plan { start, durable_group, is_clean }, stage });
+    }
+
+    /// Of a clean stop: the lane is sealed. Where tails are left it goes on beginning where it does.
+    pub(super) fn begin_last_checkpoint(&mut self) {
+        if !self.leaves_tails() {
+            self.begin_checkpoint(true);
+            return;
+        }
+        let durable_group = self.shared.lane.lock().published.number.saturating_sub(1);
+        let plan = Plan { start: self.checkpoints.start, durable_group, is_clean: true };
+        let stage = Stage::Capture { after: None, builder: Builder::new(), waits: VecDeque::new() };
+        self.checkpointing = Some(Checkpointing { plan, stage });
+    }
+
+    /// There is no time for its syncs. False if it has captured the logs already, or the lane needs it.
+    pub(super) fn abandon_checkpoint(&mut self) -> bool {
+        let is_early = |checkpointing: &Checkpointing| {
+            matches!(checkpointing.stage, Stage::WriteOut { .. } | Stage::Sync { .. } | Stage::SyncNames { .. })
+        };
+        if self.shared.lane.lock().wanted_bytes.is_some() || !self.checkpointing.as_ref().is_none_or(is_early) {
+            return false;
+        }
+        self.checkpointing.take().is_some()
+    }
+
+    pub(super) fn is_checkpointing(&self) -> bool {
+        self.checkpointing.is_some()
     }
 
     fn advance_checkpoint(&mut self, checkpointing: Checkpointing) -> Step {
@@ -290,7 +325,7 @@ impl Flusher {
             sequence: self.checkpoints.sequence + 1,
             next_log_id: self.registry.next_log_id(),
             lane_start: plan.start,
-            durable_group: plan.start.number.saturating_sub(1),
+            durable_group: plan.durable_group,
             lane_file_bytes: self.shared.settings.lane_file_bytes,
             is_clean: plan.is_clean,
             entries: 0,
@@ -301,6 +336,7 @@ impl Flusher {
         let checkpoints = &mut self.checkpoints;
         checkpoints.sequence += 1;
         checkpoints.starts[checkpoints.older] = plan.start.number;
+        checkpoints.start = plan.start;
         checkpoints.older = 1 - checkpoints.older;
         count(&self.shared.counters.checkpoints, 1);
         if self.shared.has_accepted_loss.swap(false, Ordering::Relaxed) {

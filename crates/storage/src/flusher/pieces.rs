@@ -53,6 +53,9 @@ impl Flusher {
             return Ok(Did::Nothing);
         }
         loop {
+            if self.leaves_tails() {
+                return Ok(Did::Nothing);
+            }
             if self.writing.is_none() {
                 let Some(log) = self.shared.work.lock().ready.pop_front() else { return Ok(Did::Nothing) };
                 let Some(log) = log.upgrade() else { continue };
@@ -75,7 +78,11 @@ impl Flusher {
         }
         let mut work = self.shared.work.lock();
         let mut moved = false;
+        let leaves_tails = self.leaves_tails();
         while let Some((at, log)) = work.aging.front() {
+            if leaves_tails {
+                return Ok(Did::Nothing);
+            }
             if *at > now && !self.shared.budget.is_pressed() && self.closing.is_none() {
                 break;
             }

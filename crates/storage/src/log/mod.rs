@@ -170,10 +170,11 @@ impl Log {
         self.state().producers.first_unstable_offset()
     }
 
-    /// Everything that was appended or asked for is durable and in the files.
-    pub(crate) fn is_settled(&self) -> bool {
+    /// Everything that was appended or asked for is durable, and in the files, or in the lane where that is enough.
+    pub(crate) fn is_settled(&self, leaves_tail: bool) -> bool {
         let state = self.state();
-        let is_written = state.gate == Gate::Deleted || state.tail.is_empty() && state.durable_end == state.log_end;
+        let is_written =
+            state.gate == Gate::Deleted || (leaves_tail || state.tail.is_empty()) && state.durable_end == state.log_end;
         is_written && state.controls.is_empty() && !state.is_queued && !state.is_cutting && state.unsynced_bytes == 0
     }
 

@@ -88,11 +88,17 @@ pub(crate) fn recover(shared: &Arc<Shared>) -> Result<Recovered, OpenError> {
     repair_all(shared, maps, &walked, &discarded, &mut walker, &registry)?;
     sync_dir(&*env.disk, &shared.path)?;
 
-    let was_clean = header.is_clean && walked.groups.is_empty();
+    // What a clean stop has left in the lane is all that is there.
+    let was_clean = header.is_clean && walked.end.number == header.durable_group + 1 && walked.damage.is_empty();
     let oldest = found.starts[0].min(found.starts[1]);
     let lane = open_run(shared, &slots, &walker.heads(), &walked, oldest)?;
-    let checkpoints =
-        Checkpoints { files: found.files, starts: found.starts, older: 1 - found.newest, sequence: header.sequence };
+    let checkpoints = Checkpoints {
+        files: found.files,
+        starts: found.starts,
+        older: 1 - found.newest,
+        sequence: header.sequence,
+        start: header.lane_start,
+    };
     Ok(Recovered { lane, checkpoints, registry, was_clean, may_lack_logs })
 }
 
