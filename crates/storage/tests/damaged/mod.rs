@@ -137,8 +137,11 @@ impl Image {
         let marked = self.look(&rig);
         rig.dir.checkpoint();
         rig.run_for(Duration::from_millis(20));
+        // A world and its workers hold each other.
+        rig.world.end();
         let rig = Rig::on(rig.disk.kill(), settings()).unwrap_or_else(|error| panic!("not opened again: {error}"));
         let again = self.look(&rig);
+        rig.world.end();
         assert!(marked.is_empty() || !again.is_empty(), "the mark is forgotten: {marked:?}");
         if marked.is_empty() { Outcome::Sound } else { Outcome::Marked }
     }
