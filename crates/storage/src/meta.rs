@@ -27,6 +27,10 @@ pub struct Facts {
 
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum MetaError {
+    /// Its checksum is of something else.
+    Damaged {
+        path: String,
+    },
     /// The directory belongs to another cluster or node.
     Foreign {
         path: String,
@@ -80,6 +84,9 @@ pub(crate) fn read(disk: &dyn Disk, directory: &Path, identity: &Identity) -> Re
     if format != FORMAT.to_string() {
         return Err(MetaError::Format { path: shown, found: format });
     }
+    if !is_as_written(&bytes) {
+        return Err(MetaError::Damaged { path: shown });
+    }
     let (cluster_id, node_id, directory_id) = (find("cluster.id")?, find("node.id")?, find("directory.id")?);
     let foreign = |key, found: &str, expected: String| MetaError::Foreign {
         path: shown.clone(),
@@ -102,14 +109,25 @@ pub(crate) fn write(env: &Env, directory: &Path, identity: &Identity) -> Result<
     let path = directory.join(layout::META);
     let cluster_id = identity.cluster_id.clone().unwrap_or_else(|| random_id(env).to_string());
     let facts = Facts { cluster_id, node_id: identity.node_id, directory_id: random_id(env), was_clean: true };
-    let text = format!(
+    let mut text = format!(
         "# Written by Ottla; one directory, one node.\nversion=1\nottla.format={FORMAT}\ncluster.id={}\nnode.id={}\n\
          directory.id={}\n",
         facts.cluster_id, facts.node_id, facts.directory_id
     );
+    text += &format!("{CHECKSUM}{:08x}\n", crc32c::crc32c(text.as_bytes()));
     replace_file(&*env.disk, &path, text.as_bytes())
         .map_err(|error| MetaError::Io { path: path.display().to_string(), error: error.to_string() })?;
     Ok(facts)
+}
+
+/// Of everything before it. Whoever changes the file takes it out; it is there because an id that is another one reads as
+/// well as the right one.
+const CHECKSUM: &str = "checksum=";
+
+fn is_as_written(bytes: &[u8]) -> bool {
+    let Some(at) = bytes.windows(CHECKSUM.len()).rposition(|part| part == CHECKSUM.as_bytes()) else { return true };
+    let said = bytes[at + CHECKSUM.len()..].trim_ascii_end();
+    said == format!("{:08x}", crc32c::crc32c(&bytes[..at])).as_bytes()
 }
 
 fn random_id(env: &Env) -> TopicId {
@@ -125,6 +143,9 @@ fn random_id(env: &Env) -> TopicId {
 impl fmt::Display for MetaError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            MetaError::Damaged { path } => {
+                write!(f, "{path} is not as it was written; put it right, and take out its line checksum=")
+            }
             MetaError::Foreign { path, key, found, expected } => {
                 write!(f, "{path}: this directory belongs to {key} {found}, and we are {expected}")
             }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use env::sim::Disk;
 use env::{Disk as _, OpenOptions};
 use record::{Batches, Offset, TopicPartition};
-use storage::{Durability, Log, LogConfig, OpenError, ReadError, Settings, Slice};
+use storage::{Durability, Facts, Log, LogConfig, OpenError, ReadError, Settings, Slice};
 
 use crate::rig::{self, ROOT, Rig, append, batch};
 
@@ -19,6 +19,7 @@ pub struct Image {
     pub name: &'static str,
     disk: Disk,
     held: Held,
+    facts: Facts,
 }
 
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
@@ -58,9 +59,9 @@ impl Image {
     /// After a clean stop.
     pub fn stopped() -> Image {
         let rig = lived();
-        let held = held(&rig);
+        let (held, facts) = (held(&rig), rig.dir.facts().clone());
         rig.close();
-        Image { name: "stopped", disk: rig.disk.kill().durable_image(), held }
+        Image { name: "stopped", disk: rig.disk.kill().durable_image(), held, facts }
     }
 
     /// Killed, with much in the lane. The last group is sealed.
@@ -83,8 +84,8 @@ impl Image {
             rig.run();
         }
         rig.run_for(Duration::from_millis(20));
-        let held = held(&rig);
-        Image { name: "killed", disk: rig.disk.kill().durable_image(), held }
+        let (held, facts) = (held(&rig), rig.dir.facts().clone());
+        Image { name: "killed", disk: rig.disk.kill().durable_image(), held, facts }
     }
 
     /// One more batch than there is: the judge must miss it.
@@ -134,6 +135,8 @@ impl Image {
                 return Outcome::Refused;
             }
         };
+        let Facts { cluster_id, directory_id, .. } = rig.dir.facts();
+        assert_eq!((cluster_id, directory_id), (&self.facts.cluster_id, &self.facts.directory_id));
         let marked = self.look(&rig);
         rig.dir.checkpoint();
         rig.run_for(Duration::from_millis(20));
