@@ -1,6 +1,7 @@
 //! Every served version of every API is answered, and in a form that its version can be read by: a field that a version
 //! lacks must not be set in it. What is not served closes the connection, and transactions are refused with an error that
 //! no client retries.
+#[allow(dead_code, reason = "each test uses its part")]
 mod wire;
 
 use bytes::Bytes;

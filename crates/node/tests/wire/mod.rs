@@ -40,6 +40,10 @@ pub struct Wire {
 }
 
 impl Wire {
+    pub fn new(connection: Connection) -> Wire {
+        Wire { connection }
+    }
+
     /// Sends a request and gives the response, decoded; `None` if the broker has closed the connection.
     pub async fn ask<R: Request>(&mut self, request: &R, version: i16) -> Option<R::Response> {
         let frame = protocol::encode_request(request, version, 7, Some("test")).expect("a request that can be sent");

@@ -1,0 +1,415 @@
+//! What one node promises, row by row of the table in docs/durability.md, through the whole broker on a simulated machine.
+//! The engine's own tests go through every crash (storage/tests/enumeration.rs) and every flipped bit (damage.rs), `sim`
+//! through long lives; here each row is one small story that can be read.
+#[allow(dead_code, reason = "each test uses its part")]
+mod wire;
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use env::sim::disk::{Call, Fault};
+use env::sim::{Machine, Settings, World};
+use node::Node;
+use node::config::Config;
+use protocol::create_topics_request::{CreatableTopic, CreatableTopicConfig, CreateTopicsRequest};
+use protocol::delete_records_request::{DeleteRecordsPartition, DeleteRecordsRequest, DeleteRecordsTopic};
+use protocol::delete_topics_request::{DeleteTopicState, DeleteTopicsRequest};
+use protocol::fetch_request::{FetchPartition, FetchRequest, FetchTopic};
+use protocol::produce_request::{PartitionProduceData, ProduceRequest, TopicProduceData};
+use protocol::{ErrorCode, Records};
+use record::{BatchBuilder, Batches, Compression, Decompressor, ProducerEpoch, ProducerId, Sequence, Timestamp};
+use wire::Wire;
+
+const FLUSH: &str = "flush";
+const RELAXED: &str = "relaxed";
+const MEMORY_BYTES: u64 = 1 << 30;
+/// What lies in the tails is in the segments after that, and what a relaxed topic has is synced.
+const SETTLED: Duration = Duration::from_secs(5);
+const ACKS_ALL: i16 = -1;
+
+fn story<F: Future<Output = ()> + Send + 'static>(test: impl FnOnce(Home) -> F + Send + 'static) {
+    env::sim::simulate(Settings::seed(11), |world: World| async move {
+        let machine = world.machine("broker");
+        test(Home { client: world.machine("client"), machine, world }).await;
+    });
+}
+
+/// Where a broker lives, through its ends.
+struct Home {
+    world: World,
+    machine: Machine,
+    client: Machine,
+}
+
+impl Home {
+    async fn start(&self) -> Node {
+        let env = if self.machine.is_up() { self.machine.env() } else { self.machine.boot() };
+        let config = Config::for_tests_at("/data", "0.0.0.0", 9092);
+        Node::start(env, &config, MEMORY_BYTES).await.expect("it starts")
+    }
+
+    async fn connect(&self) -> Wire {
+        let address = SocketAddr::new(self.machine.ip(), 9092);
+        Wire::new(self.client.env().net.connect(address).await.expect("it listens"))
+    }
+
+    /// With one topic of each durability.
+    async fn start_with_topics(&self) -> (Node, Wire) {
+        let node = self.start().await;
+        let mut wire = self.connect().await;
+        for name in [FLUSH, RELAXED] {
+            create(&mut wire, name, name).await;
+        }
+        (node, wire)
+    }
+
+    async fn killed(&self, node: Node) {
+        self.machine.kill();
+        self.machine.down().await;
+        drop(node);
+    }
+
+    async fn without_power(&self, node: Node) {
+        self.machine.power_loss();
+        self.machine.down().await;
+        drop(node);
+    }
+
+    async fn again(&self) -> (Node, Wire) {
+        let node = self.start().await;
+        (node, self.connect().await)
+    }
+
+    async fn settle(&self) {
+        self.world.sleep(SETTLED).await;
+    }
+}
+
+async fn create(wire: &mut Wire, name: &str, durability: &str) {
+    let config = |name: &str, value: &str| CreatableTopicConfig {
+        name: name.to_owned(),
+        value: Some(value.to_owned()),
+        ..Default::default()
+    };
+    let topic = CreatableTopic {
+        name: name.to_owned(),
+        num_partitions: 1,
+        replication_factor: 1,
+        configs: vec![config("durability", durability)],
+        ..Default::default()
+    };
+    let request = CreateTopicsRequest { topics: vec![topic], timeout_ms: 10_000, ..Default::default() };
+    let response = wire.ask(&request, 7).await.expect("an answer");
+    assert_eq!(response.topics[0].error_code, 0, "{:?}", response.topics[0].error_message);
+}
+
+fn request_of(topic: &str, builder: BatchBuilder, acks: i16, value: &str) -> ProduceRequest {
+    let mut batch = builder;
+    batch.append(Timestamp(1), None, Some(value.as_bytes()));
+    let partition = PartitionProduceData { records: Some(Records::Here(batch.build().into())), ..Default::default() };
+    let topic = TopicProduceData { name: topic.to_owned(), partition_data: vec![partition], ..Default::default() };
+    ProduceRequest { acks, timeout_ms: 10_000, topic_data: vec![topic], ..Default::default() }
+}
+
+/// The error of the partition, and the offset.
+async fn send(wire: &mut Wire, request: &ProduceRequest) -> Result<i64, ErrorCode> {
+    let response = wire.ask(request, 9).await.expect("an answer");
+    let partition = &response.responses[0].partition_responses[0];
+    match ErrorCode::from_code(partition.error_code) {
+        Some(ErrorCode::None) => Ok(partition.base_offset),
+        error => Err(error.expect("an error of Kafka's")),
+    }
+}
+
+async fn produce(wire: &mut Wire, topic: &str, acks: i16, value: &str) -> Result<i64, ErrorCode> {
+    send(wire, &request_of(topic, BatchBuilder::new(Compression::None), acks, value)).await
+}
+
+async fn fetch(wire: &mut Wire, topic: &str, from: i64) -> Result<Vec<(i64, String)>, ErrorCode> {
+    let partition = FetchPartition { fetch_offset: from, partition_max_bytes: 1 << 20, ..Default::default() };
+    let topic = FetchTopic { topic: topic.to_owned(), partitions: vec![partition], ..Default::default() };
+    let request =
+        FetchRequest { max_wait_ms: 100, min_bytes: 1, max_bytes: 1 << 20, topics: vec![topic], ..Default::default() };
+    let response = wire.ask(&request, 11).await.expect("an answer");
+    let partition = &response.responses[0].partitions[0];
+    if partition.error_code != 0 {
+        return Err(ErrorCode::from_code(partition.error_code).expect("an error of Kafka's"));
+    }
+    let Some(Records::Here(bytes)) = &partition.records else { return Ok(Vec::new()) };
+    let mut decompressor = Decompressor::default();
+    let mut read = Vec::new();
+    for batch in Batches::new(bytes) {
+        let batch = batch.expect("whole batches");
+        assert!(batch.crc_is_valid(), "a batch that is not what was written");
+        let body = decompressor.body(&batch, 1 << 20).expect("a body");
+        for record in record::Records::new(&batch, body).expect("records") {
+            let record = record.expect("a record");
+            let value = String::from_utf8(record.value.expect("a value").to_vec()).expect("text");
+            read.push((record.offset.0, value));
+        }
+    }
+    Ok(read)
+}
+
+async fn read_all(wire: &mut Wire, topic: &str) -> Vec<String> {
+    let mut all: Vec<String> = Vec::new();
+    loop {
+        let read = fetch(wire, topic, all.len() as i64).await.expect("readable");
+        if read.is_empty() {
+            return all;
+        }
+        for (offset, value) in read {
+            assert_eq!(offset, all.len() as i64, "in order, and without a gap");
+            all.push(value);
+        }
+    }
+}
+
+fn values(range: std::ops::Range<u32>) -> Vec<String> {
+    range.map(|number| format!("value {number}")).collect()
+}
+
+async fn produce_all(wire: &mut Wire, topic: &str, range: std::ops::Range<u32>) {
+    for value in values(range) {
+        produce(wire, topic, ACKS_ALL, &value).await.expect("acknowledged");
+    }
+}
+
+#[test]
+fn a_clean_restart_keeps_everything_that_was_acknowledged() {
+    story(|home| async move {
+        let (node, mut wire) = home.start_with_topics().await;
+        for topic in [FLUSH, RELAXED] {
+            produce_all(&mut wire, topic, 0..20).await;
+        }
+        drop(wire);
+        node.stop().await;
+        home.machine.kill();
+        home.machine.down().await;
+        let (node, mut wire) = home.again().await;
+        assert!(node.directory().facts().was_clean);
+        for topic in [FLUSH, RELAXED] {
+            assert_eq!(read_all(&mut wire, topic).await, values(0..20), "{topic}");
+        }
+        node.stop().await;
+    });
+}
+
+#[test]
+fn a_kill_keeps_everything_that_was_acknowledged_whatever_the_durability() {
+    story(|home| async move {
+        let (node, mut wire) = home.start_with_topics().await;
+        for topic in [FLUSH, RELAXED] {
+            produce_all(&mut wire, topic, 0..20).await;
+            produce(&mut wire, topic, 1, "value 20").await.expect("acks=1");
+        }
+        home.killed(node).await;
+        let (node, mut wire) = home.again().await;
+        for topic in [FLUSH, RELAXED] {
+            assert_eq!(read_all(&mut wire, topic).await, values(0..21), "{topic}");
+        }
+        node.stop().await;
+    });
+}
+
+#[test]
+fn a_power_loss_takes_nothing_that_a_flush_topic_has_acknowledged_with_acks_1_or_all() {
+    story(|home| async move {
+        let (mut node, mut wire) = home.start_with_topics().await;
+        let mut count = 0;
+        for round in 0..6 {
+            for acks in [ACKS_ALL, 1] {
+                let value = format!("value {count}");
+                produce(&mut wire, FLUSH, acks, &value).await.expect("acknowledged");
+                count += 1;
+            }
+            if round == 3 {
+                home.settle().await;
+            }
+            home.without_power(node).await;
+            (node, wire) = home.again().await;
+            assert_eq!(read_all(&mut wire, FLUSH).await, values(0..count));
+        }
+        node.stop().await;
+    });
+}
+
+#[test]
+fn a_power_loss_takes_no_more_of_a_relaxed_topic_than_its_window() {
+    story(|home| async move {
+        let (node, mut wire) = home.start_with_topics().await;
+        produce_all(&mut wire, RELAXED, 0..20).await;
+        home.settle().await;
+        produce_all(&mut wire, RELAXED, 20..40).await;
+        home.without_power(node).await;
+        let (node, mut wire) = home.again().await;
+        let left = read_all(&mut wire, RELAXED).await;
+        assert!(left.len() >= 20, "what was synced is lost: {}", left.len());
+        assert_eq!(left, values(0..left.len() as u32), "the beginning, and nothing else");
+        node.stop().await;
+    });
+}
+
+#[test]
+fn an_idempotent_producer_s_repeated_batch_is_in_the_log_once_also_after_a_power_loss() {
+    story(|home| async move {
+        let (node, mut wire) = home.start_with_topics().await;
+        let batch = |sequence: i32| {
+            BatchBuilder::new(Compression::None).with_producer(
+                ProducerId(4711),
+                ProducerEpoch(0),
+                Sequence(sequence),
+                false,
+            )
+        };
+        for sequence in 0..4 {
+            let request = request_of(FLUSH, batch(sequence), ACKS_ALL, &format!("value {sequence}"));
+            assert_eq!(send(&mut wire, &request).await, Ok(sequence.into()));
+        }
+        home.without_power(node).await;
+        let (node, mut wire) = home.again().await;
+        let again = request_of(FLUSH, batch(3), ACKS_ALL, "value 3");
+        assert_eq!(send(&mut wire, &again).await, Ok(3), "answered with the first one's offset");
+        let next = request_of(FLUSH, batch(4), ACKS_ALL, "value 4");
+        assert_eq!(send(&mut wire, &next).await, Ok(4));
+        assert_eq!(read_all(&mut wire, FLUSH).await, values(0..5));
+        node.stop().await;
+    });
+}
+
+/// The segment of the flush topic.
+fn segment(home: &Home) -> String {
+    use env::Disk;
+    let entries = home.machine.disk().read_dir(std::path::Path::new("/data")).unwrap();
+    let directory = entries.iter().find(|entry| entry.name.starts_with("flush-0.")).expect("it has a directory");
+    format!("/data/{}/00000000000000000000.log", directory.name)
+}
+
+#[test]
+fn bit_rot_is_never_served_and_everything_around_it_is() {
+    story(|home| async move {
+        let (node, mut wire) = home.start_with_topics().await;
+        produce_all(&mut wire, FLUSH, 0..20).await;
+        home.settle().await;
+        let path = segment(&home);
+        let size = home.machine.disk().visible(&path).expect("it was written").len() as u64 / 20;
+        // In the value of record 7.
+        home.machine.disk().rot(&path, 7 * size + size - 3, 0x10);
+        home.machine.disk().evict(&path);
+        let read = fetch(&mut wire, FLUSH, 0).await.expect("what comes before");
+        assert_eq!(read.iter().map(|(_, value)| value.clone()).collect::<Vec<_>>(), values(0..7));
+        assert_eq!(fetch(&mut wire, FLUSH, 7).await, Err(ErrorCode::CorruptMessage));
+        let behind = fetch(&mut wire, FLUSH, 8).await.expect("what comes behind");
+        assert_eq!(behind.iter().map(|(_, value)| value.clone()).collect::<Vec<_>>(), values(8..20));
+        produce(&mut wire, FLUSH, ACKS_ALL, "value 20").await.expect("the log goes on");
+        assert_eq!(node.directory().faulty_ranges(), 1);
+
+        // It is remembered, through every end.
+        home.without_power(node).await;
+        let (node, mut wire) = home.again().await;
+        assert_eq!(node.directory().faulty_ranges(), 1);
+        assert_eq!(fetch(&mut wire, FLUSH, 7).await, Err(ErrorCode::CorruptMessage));
+        assert_eq!(fetch(&mut wire, FLUSH, 20).await.expect("the newest")[0].1, "value 20");
+        node.stop().await;
+    });
+}
+
+#[test]
+fn a_sync_that_fails_takes_the_directory_offline_and_acknowledges_nothing_more() {
+    story(|home| async move {
+        let (node, mut wire) = home.start_with_topics().await;
+        produce_all(&mut wire, FLUSH, 0..5).await;
+        home.machine.disk().inject(Fault::input_output(Call::SyncData).on_path("/lane/"));
+        assert_eq!(produce(&mut wire, FLUSH, ACKS_ALL, "lost").await, Err(ErrorCode::KafkaStorageError));
+        assert!(node.directory().is_offline());
+        assert_eq!(produce(&mut wire, FLUSH, 1, "lost").await, Err(ErrorCode::KafkaStorageError));
+        home.without_power(node).await;
+        let (node, mut wire) = home.again().await;
+        let left = read_all(&mut wire, FLUSH).await;
+        assert_eq!(left[..5], values(0..5)[..]);
+        assert!(left.len() <= 6, "{left:?}");
+        node.stop().await;
+    });
+}
+
+#[test]
+fn a_full_disk_refuses_produces_with_a_retriable_error_and_everything_else_goes_on_until_there_is_room() {
+    story(|home| async move {
+        let (node, mut wire) = home.start_with_topics().await;
+        create(&mut wire, "spare", FLUSH).await;
+        produce_all(&mut wire, FLUSH, 0..20).await;
+        home.settle().await;
+        home.machine.disk().set_free_bytes(1 << 20);
+        // What comes before anybody has looked at the disk is let in, and kept.
+        let mut count = 20;
+        while let Ok(offset) = produce(&mut wire, FLUSH, ACKS_ALL, &format!("value {count}")).await {
+            assert_eq!(offset, i64::from(count));
+            count += 1;
+            assert!(count < 30, "nobody notices");
+            home.settle().await;
+        }
+        for topic in [FLUSH, RELAXED] {
+            // KAFKA_STORAGE_ERROR is an InvalidMetadataException: every client sends again.
+            assert_eq!(produce(&mut wire, topic, ACKS_ALL, "no").await, Err(ErrorCode::KafkaStorageError), "{topic}");
+        }
+        assert!(!node.directory().is_offline());
+        assert_eq!(read_all(&mut wire, FLUSH).await, values(0..count), "reads go on");
+        let partitions = vec![DeleteRecordsPartition { partition_index: 0, offset: 5, ..Default::default() }];
+        let topics = vec![DeleteRecordsTopic { name: FLUSH.to_owned(), partitions, ..Default::default() }];
+        let request = DeleteRecordsRequest { topics, timeout_ms: 5000, ..Default::default() };
+        let response = wire.ask(&request, 2).await.expect("an answer");
+        assert_eq!(response.topics[0].partitions[0].error_code, 0, "records are deleted");
+        let topics = vec![DeleteTopicState { name: Some("spare".to_owned()), ..Default::default() }];
+        let request = DeleteTopicsRequest { topics, timeout_ms: 5000, ..Default::default() };
+        assert_eq!(wire.ask(&request, 6).await.expect("an answer").responses[0].error_code, 0, "topics are deleted");
+
+        home.machine.disk().set_free_bytes(1 << 30);
+        home.settle().await;
+        let value = format!("value {count}");
+        assert_eq!(produce(&mut wire, FLUSH, ACKS_ALL, &value).await, Ok(count.into()), "it recovers by itself");
+        home.without_power(node).await;
+        let (node, mut wire) = home.again().await;
+        let left = fetch(&mut wire, FLUSH, 5).await.expect("readable");
+        assert_eq!(left.into_iter().map(|(_, value)| value).collect::<Vec<_>>(), values(5..count + 1));
+        node.stop().await;
+    });
+}
+
+#[test]
+fn a_clock_that_jumps_by_hours_loses_nothing() {
+    story(|home| async move {
+        let (node, mut wire) = home.start_with_topics().await;
+        let mut count = 0;
+        for hours in [5, -20, 30, -10] {
+            home.machine.jump_wall_ms(hours * 3_600_000);
+            produce_all(&mut wire, FLUSH, count..count + 5).await;
+            count += 5;
+            home.settle().await;
+        }
+        assert_eq!(read_all(&mut wire, FLUSH).await, values(0..count));
+        home.without_power(node).await;
+        home.machine.jump_wall_ms(-50 * 3_600_000);
+        let (node, mut wire) = home.again().await;
+        assert_eq!(read_all(&mut wire, FLUSH).await, values(0..count));
+        produce(&mut wire, FLUSH, ACKS_ALL, "one more").await.expect("acknowledged");
+        node.stop().await;
+    });
+}
+
+#[test]
+fn acks_0_may_lose_what_is_in_flight_and_never_the_order() {
+    story(|home| async move {
+        let (node, mut wire) = home.start_with_topics().await;
+        for value in values(0..30) {
+            let request = request_of(FLUSH, BatchBuilder::new(Compression::None), 0, &value);
+            let frame = protocol::encode_request(&request, 9, 7, Some("test")).expect("a request");
+            wire.send(&frame).await;
+        }
+        home.world.sleep(Duration::from_millis(3)).await;
+        home.without_power(node).await;
+        let (node, mut wire) = home.again().await;
+        let left = read_all(&mut wire, FLUSH).await;
+        assert_eq!(left, values(0..left.len() as u32), "a beginning of what was sent");
+        node.stop().await;
+    });
+}
