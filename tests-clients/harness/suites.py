@@ -296,7 +296,7 @@ class OttlaCommands(Suite):
     client = "Ottla's own commands"
     version = "this checkout"
     language = "Rust"
-    exercises = "`ottla topic`, `produce`, `consume` and `group`, which speak to any Kafka"
+    exercises = "`ottla topic`, `produce`, `consume`, `group`, `config` and `cluster`, which speak to any Kafka"
     seconds_max = 900  # It may have to compile first.
 
     def prepare(self, cache):

@@ -84,7 +84,7 @@ impl Console {
     }
 
     /// One line of stdin, for a yes or no.
-    pub async fn line(&mut self, env: &Env) -> Result<String, Failure> {
+    async fn line(&mut self, env: &Env) -> Result<String, Failure> {
         let mut input = self.input(env);
         let mut line = Vec::new();
         while let Some(piece) = input.recv().await {
@@ -94,6 +94,28 @@ impl Console {
             }
         }
         Ok(String::from_utf8_lossy(&line).lines().next().unwrap_or_default().to_owned())
+    }
+
+    /// All of stdin as text.
+    pub async fn all_input(&mut self, env: &Env, bytes_max: usize) -> Result<String, Failure> {
+        let mut input = self.input(env);
+        let mut text = Vec::new();
+        while let Some(piece) = input.recv().await {
+            text.extend_from_slice(&piece.map_err(|error| Failure::new(format!("cannot read stdin: {error}")))?);
+            if text.len() > bytes_max {
+                return Err(Failure::new(format!("stdin has more than {bytes_max} bytes")));
+            }
+        }
+        Ok(String::from_utf8_lossy(&text).into_owned())
+    }
+
+    /// Asks a person; where there is none, whoever wrote the script has decided.
+    pub async fn confirm(&mut self, env: &Env, question: &str) -> Result<bool, Failure> {
+        if !self.input_is_terminal {
+            return Ok(true);
+        }
+        self.say(&format!("{question} [y/N]"));
+        Ok(matches!(self.line(env).await?.trim(), "y" | "Y" | "yes"))
     }
 
     pub fn write(&mut self, bytes: &[u8]) -> Result<(), Failure> {

@@ -5,6 +5,8 @@ use std::io;
 use client::CallError;
 use protocol::ErrorCode;
 
+use crate::console::Console;
+
 /// Exit codes. Documented, so scripts may rely on them.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[repr(u8)]
@@ -127,5 +129,32 @@ impl fmt::Display for Failure {
             Some(remedy) => write!(f, "\n  {remedy}"),
             None => Ok(()),
         }
+    }
+}
+
+/// Several things may fail for several reasons; the first decides about the exit code, all are said.
+#[derive(Default)]
+pub struct Failures {
+    all: Vec<Failure>,
+}
+
+impl Failures {
+    pub fn add(&mut self, failure: Failure) {
+        self.all.push(failure);
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.all.is_empty()
+    }
+
+    pub fn len(&self) -> usize {
+        self.all.len()
+    }
+
+    pub fn report(self, console: &mut Console) -> Result<(), Failure> {
+        let mut all = self.all.into_iter();
+        let Some(first) = all.next() else { return Ok(()) };
+        all.for_each(|failure| console.report(&failure));
+        Err(first)
     }
 }

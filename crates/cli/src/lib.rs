@@ -1,6 +1,8 @@
-//! The commands: topics, produce, consume, groups, against any Kafka. Each is a client like any other and knows nothing
+//! The commands: topics, produce, consume, groups, configurations, the cluster; against any Kafka. Each is a client like any other and knows nothing
 //! of brokers' insides. What a command prints on stdout is data; everything else goes to stderr.
 
+mod cluster;
+mod config;
 mod connect;
 mod console;
 mod consume;
@@ -14,6 +16,8 @@ mod topic;
 use clap::Subcommand;
 use env::Env;
 
+pub use cluster::ClusterCommand;
+pub use config::ConfigCommand;
 pub use console::Console;
 pub use consume::Consume;
 pub use failure::Exit;
@@ -24,14 +28,20 @@ pub use topic::TopicCommand;
 /// What `ottla` can do besides being a broker.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Look at the cluster
+    #[command(subcommand)]
+    Cluster(ClusterCommand),
+    /// Look at and change configurations of topics, brokers, groups and client metrics
+    #[command(subcommand)]
+    Config(ConfigCommand),
     /// Read records and print them
     Consume(Consume),
-    /// Look at consumer groups
+    /// Look at, move and delete consumer groups
     #[command(subcommand)]
     Group(GroupCommand),
     /// Write records from stdin
     Produce(Produce),
-    /// Make, list, look at and delete topics
+    /// Make, list, look at, change, trim and delete topics
     #[command(subcommand)]
     Topic(TopicCommand),
 }
@@ -39,6 +49,8 @@ pub enum Command {
 /// Runs a command to its end. The answer is the exit code.
 pub async fn run(command: Command, env: Env, mut console: Console) -> u8 {
     let done = match command {
+        Command::Cluster(command) => cluster::run(command, env, &mut console).await,
+        Command::Config(command) => config::run(command, env, &mut console).await,
         Command::Consume(consume) => consume::run(consume, env, &mut console).await,
         Command::Group(command) => group::run(command, env, &mut console).await,
         Command::Produce(produce) => produce::run(produce, env, &mut console).await,

@@ -4,7 +4,7 @@ mod assignor;
 mod fetcher;
 pub(crate) mod member;
 pub(crate) mod offsets;
-mod position;
+pub(crate) mod position;
 
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -305,7 +305,7 @@ pub(crate) fn leader(cluster: &Cluster, partition: &TopicPartition) -> i32 {
     found.map_or(-1, |found| found.leader)
 }
 
-async fn check_topics(session: &Session, topics: &[String]) -> Result<(), Failure> {
+pub(crate) async fn check_topics(session: &Session, topics: &[String]) -> Result<(), Failure> {
     let cluster = session.client.metadata(Topics::Named { names: topics, create: false }).await?;
     for name in topics {
         let code = cluster.topic(name).map_or(ErrorCode::UnknownTopicOrPartition, |topic| topic.error);
@@ -317,7 +317,7 @@ async fn check_topics(session: &Session, topics: &[String]) -> Result<(), Failur
 }
 
 /// All partitions of the topics, or those that were asked for, which must be there.
-fn partitions(cluster: &Cluster, topics: &[String], wanted: &[i32]) -> Result<Vec<TopicPartition>, Failure> {
+pub(crate) fn partitions(cluster: &Cluster, topics: &[String], wanted: &[i32]) -> Result<Vec<TopicPartition>, Failure> {
     let mut partitions = Vec::new();
     for topic in topics.iter().filter_map(|name| cluster.topic(name)) {
         let there: Vec<i32> = topic.partitions.iter().map(|partition| partition.index).collect();

@@ -51,6 +51,18 @@ impl Range {
     }
 }
 
+impl Point {
+    /// Made for clap.
+    pub fn parse(text: &str) -> Result<Point, String> {
+        point(text).ok_or_else(|| {
+            format!(
+                "`{text}` is no offset: write start, end, 42, +10 (behind the start), -10 (before the end), @-1h, \
+                 @2026-11-26T10:00:00Z or @1790000000000"
+            )
+        })
+    }
+}
+
 fn point(text: &str) -> Option<Point> {
     match text {
         "start" | "beginning" | "earliest" => return Some(Point::Start),

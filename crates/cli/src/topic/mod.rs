@@ -1,20 +1,31 @@
-//! `ottla topic`: make, list, look at and delete topics.
+//! `ottla topic`: make, list, look at and delete topics; change their configuration, give them partitions, trim them.
+mod add_partitions;
+mod alter;
+mod trim;
+
 use clap::{Args, Subcommand};
 use client::{Partition, Topic, Topics};
 use env::Env;
 use protocol::create_topics_request::{CreatableTopic, CreatableTopicConfig, CreateTopicsRequest};
 use protocol::delete_topics_request::{DeleteTopicState, DeleteTopicsRequest};
-use protocol::describe_configs_request::{DescribeConfigsRequest, DescribeConfigsResource};
 use protocol::{ApiKey, ErrorCode};
 use serde_json::{Value, json};
 
+use crate::config::{self, Entry, Kind, Resource};
 use crate::connect::{CREATION, Connect, Session};
 use crate::console::Console;
-use crate::failure::Failure;
+use crate::failure::{Failure, Failures};
 use crate::table::{Output, Table};
+use add_partitions::AddPartitions;
+use alter::Alter;
+use trim::Trim;
 
 #[derive(Debug, Subcommand)]
 pub enum TopicCommand {
+    /// Give topics more partitions; shows what changes
+    AddPartitions(AddPartitions),
+    /// Change the configuration of topics; shows what changes
+    Alter(Alter),
     /// Make topics
     Create(Create),
     /// Delete topics and all that is in them
@@ -23,6 +34,8 @@ pub enum TopicCommand {
     Describe(Describe),
     /// Show which topics there are
     List(List),
+    /// Delete the records before an offset or a time; shows what goes, and asks
+    Trim(Trim),
 }
 
 #[derive(Args, Debug)]
@@ -107,10 +120,13 @@ pub struct List {
 
 pub async fn run(command: TopicCommand, env: Env, console: &mut Console) -> Result<(), Failure> {
     match command {
+        TopicCommand::AddPartitions(add_partitions) => add_partitions.run(env, console).await,
+        TopicCommand::Alter(alter) => alter.run(env, console).await,
         TopicCommand::Create(create) => create.run(env, console).await,
         TopicCommand::Delete(delete) => delete.run(env, console).await,
         TopicCommand::Describe(describe) => describe.run(env, console).await,
         TopicCommand::List(list) => list.run(env, console).await,
+        TopicCommand::Trim(trim) => trim.run(env, console).await,
     }
 }
 
@@ -147,12 +163,18 @@ impl Create {
                 Some(ErrorCode::None) if self.dry_run => console.say(&format!("{} could be made", topic.name)),
                 Some(ErrorCode::None) => {
                     console.say(&format!("made {}", topic.name));
-                    made.push(topic.name);
+                    made.push((topic.name, 1));
                 }
                 Some(ErrorCode::TopicAlreadyExists) if self.if_not_exists => {
                     console.say(&format!("{} is there already", topic.name));
                 }
-                _ => failures.add(&topic.name, topic.error_code, topic.error_message.as_deref()),
+                code => {
+                    let failure = Failure::of_code(&topic.name, topic.error_code, topic.error_message.as_deref());
+                    failures.add(match code {
+                        Some(ErrorCode::TopicAlreadyExists) => failure.remedy("--if-not-exists takes it as it is"),
+                        _ => failure,
+                    });
+                }
             }
         }
         until_seen(&session, &made).await?;
@@ -160,16 +182,22 @@ impl Create {
     }
 }
 
-/// The controller has made them; brokers hear of it a moment later, and the next command may ask one.
-async fn until_seen(session: &Session, topics: &[String]) -> Result<(), Failure> {
+/// The controller has made them, so many partitions of each; brokers hear of it a moment later, and the next command may
+/// ask one.
+async fn until_seen(session: &Session, topics: &[(String, i32)]) -> Result<(), Failure> {
     let deadline = session.env.clock.now() + CREATION.min(session.timeout);
+    let names: Vec<String> = topics.iter().map(|(name, _)| name.clone()).collect();
     loop {
-        let cluster = session.client.metadata(Topics::Named { names: topics, create: false }).await?;
-        let is_new = |topic: &Topic| {
-            let without_leader = topic.partitions.iter().any(|partition| partition.leader < 0);
-            topic.error == ErrorCode::UnknownTopicOrPartition || without_leader
+        let cluster = session.client.metadata(Topics::Named { names: &names, create: false }).await?;
+        let is_seen = |(name, count): &(String, i32)| {
+            cluster.topic(name).is_none_or(|topic| {
+                let with_leader = topic.partitions.iter().filter(|partition| partition.leader >= 0).count();
+                topic.error != ErrorCode::UnknownTopicOrPartition
+                    && with_leader == topic.partitions.len()
+                    && with_leader >= *count as usize
+            })
         };
-        if !cluster.topics.iter().any(is_new) || !session.pause(deadline).await {
+        if topics.iter().all(is_seen) || !session.pause(deadline).await {
             return Ok(());
         }
     }
@@ -178,12 +206,9 @@ async fn until_seen(session: &Session, topics: &[String]) -> Result<(), Failure>
 impl Delete {
     async fn run(self, env: Env, console: &mut Console) -> Result<(), Failure> {
         let session = self.connect.session(&env, console)?;
-        if !self.yes && console.input_is_terminal {
-            console.say(&format!("delete {} and all that is in it? [y/N]", self.topics.join(", ")));
-            let answer = console.line(&env).await?;
-            if !matches!(answer.trim(), "y" | "Y" | "yes") {
-                return Err(Failure::new("nothing was deleted"));
-            }
+        let question = format!("delete {} and all that is in it?", self.topics.join(", "));
+        if !self.yes && !console.confirm(&env, &question).await? {
+            return Err(Failure::new("nothing was deleted"));
         }
         let controller = session.client.controller().await?;
         let version = controller.version_of(ApiKey::DeleteTopics, 1..=6)?;
@@ -206,7 +231,7 @@ impl Delete {
                 Some(ErrorCode::UnknownTopicOrPartition) if self.if_exists => {
                     console.say(&format!("{name} is not there"));
                 }
-                _ => failures.add(&name, topic.error_code, topic.error_message.as_deref()),
+                _ => failures.add(Failure::of_code(&name, topic.error_code, topic.error_message.as_deref())),
             }
         }
         failures.report(console)
@@ -228,14 +253,6 @@ impl List {
     }
 }
 
-/// A topic's configuration as DescribeConfigs has it.
-struct Config {
-    name: String,
-    value: Option<String>,
-    /// `DEFAULT_CONFIG` is 5; anything else somebody set.
-    is_default: bool,
-}
-
 impl Describe {
     async fn run(self, env: Env, console: &mut Console) -> Result<(), Failure> {
         let session = self.connect.session(&env, console)?;
@@ -245,11 +262,12 @@ impl Describe {
         for name in &self.topics {
             let Some(topic) = cluster.topic(name) else { continue };
             if topic.error.is_error() {
-                failures.add(name, topic.error.code(), None);
+                failures.add(Failure::of_code(name, topic.error.code(), None));
                 continue;
             }
-            let mut configs = configs(&session, name).await?;
-            configs.retain(|config| self.all || !config.is_default);
+            let resource = Resource { kind: Kind::Topic, name: name.clone() };
+            let mut configs = config::describe(&session, &resource, None).await?;
+            configs.retain(|config| self.all || !config.is_default());
             match self.output {
                 Output::Json => described.push(to_json(topic, &configs)),
                 Output::Table => print(topic, &configs, described.is_empty(), console)?,
@@ -265,29 +283,7 @@ impl Describe {
     }
 }
 
-async fn configs(session: &Session, topic: &str) -> Result<Vec<Config>, Failure> {
-    const TOPIC: i8 = 2;
-    const DEFAULT_CONFIG: i8 = 5;
-    let resource =
-        DescribeConfigsResource { resource_type: TOPIC, resource_name: topic.to_owned(), ..Default::default() };
-    let resource = DescribeConfigsResource { configuration_keys: None, ..resource };
-    let request = DescribeConfigsRequest { resources: vec![resource], ..Default::default() };
-    let response = session.client.any().await?.call_within(&request, 1..=4, session.timeout).await?;
-    let Some(result) = response.results.into_iter().next() else { return Ok(Vec::new()) };
-    if result.error_code != ErrorCode::None.code() {
-        return Err(Failure::of_code(topic, result.error_code, result.error_message.as_deref()));
-    }
-    let config = |config: protocol::describe_configs_response::DescribeConfigsResourceResult| Config {
-        name: config.name,
-        is_default: config.config_source == DEFAULT_CONFIG,
-        value: if config.is_sensitive { Some("***".to_owned()) } else { config.value },
-    };
-    let mut configs: Vec<Config> = result.configs.into_iter().map(config).collect();
-    configs.sort_by(|left, right| left.name.cmp(&right.name));
-    Ok(configs)
-}
-
-fn to_json(topic: &Topic, configs: &[Config]) -> Value {
+fn to_json(topic: &Topic, configs: &[Entry]) -> Value {
     let partition = |partition: &Partition| {
         json!({
             "partition": partition.index,
@@ -298,7 +294,7 @@ fn to_json(topic: &Topic, configs: &[Config]) -> Value {
             "offline": partition.offline,
         })
     };
-    let configs = configs.iter().map(|config| (config.name.clone(), json!(config.value)));
+    let configs = configs.iter().map(|config| (config.key.clone(), config.shown()));
     json!({
         "topic": topic.name,
         "id": topic.id.to_string(),
@@ -308,13 +304,14 @@ fn to_json(topic: &Topic, configs: &[Config]) -> Value {
     })
 }
 
-fn print(topic: &Topic, configs: &[Config], is_first: bool, console: &mut Console) -> Result<(), Failure> {
+fn print(topic: &Topic, configs: &[Entry], is_first: bool, console: &mut Console) -> Result<(), Failure> {
     if !is_first {
         console.print("")?;
     }
     console.print(&format!("{}  id {}  {} partitions", topic.name, topic.id, topic.partitions.len()))?;
     for config in configs {
-        console.print(&format!("  {}={}", config.name, config.value.as_deref().unwrap_or("null")))?;
+        let value = config.shown();
+        console.print(&format!("  {}={}", config.key, value.as_str().unwrap_or("null")))?;
     }
     let mut table = Table::new(&["PARTITION", "LEADER", "EPOCH", "REPLICAS", "ISR"]);
     for partition in &topic.partitions {
@@ -328,30 +325,8 @@ fn leader(partition: &Partition) -> Value {
     if partition.leader < 0 { Value::Null } else { json!(partition.leader) }
 }
 
-/// Several topics may fail for several reasons; the first decides about the exit code, all are said.
-#[derive(Default)]
-struct Failures {
-    all: Vec<Failure>,
-}
-
-impl Failures {
-    fn add(&mut self, name: &str, code: i16, message: Option<&str>) {
-        let mut failure = Failure::of_code(name, code, message);
-        if ErrorCode::from_code(code) == Some(ErrorCode::TopicAlreadyExists) {
-            failure.remedy = Some("--if-not-exists takes it as it is".to_owned());
-        }
-        self.all.push(failure);
-    }
-
-    fn report(self, console: &mut Console) -> Result<(), Failure> {
-        let mut all = self.all.into_iter();
-        let Some(first) = all.next() else { return Ok(()) };
-        all.for_each(|failure| console.report(&failure));
-        Err(first)
-    }
-}
-
-fn pair(text: &str) -> Result<(String, String), String> {
+/// `KEY=VALUE`.
+pub fn pair(text: &str) -> Result<(String, String), String> {
     let (name, value) = text.split_once('=').ok_or_else(|| format!("`{text}` is no KEY=VALUE"))?;
     Ok((name.to_owned(), value.to_owned()))
 }

@@ -1,4 +1,9 @@
-//! `ottla group`: which consumer groups there are, who is in them, and how far they are behind.
+//! `ottla group`: which consumer groups there are, who is in them, and how far they are behind; where they go on, and
+//! their end.
+mod delete;
+mod places;
+mod seek;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use clap::{Args, Subcommand};
@@ -15,15 +20,21 @@ use crate::connect::{Connect, Session};
 use crate::console::Console;
 use crate::consume::member::{assigned, committed};
 use crate::consume::offsets;
-use crate::failure::Failure;
+use crate::failure::{Failure, Failures};
 use crate::table::{Output, Table};
+use delete::Delete;
+use seek::Seek;
 
 #[derive(Debug, Subcommand)]
 pub enum GroupCommand {
+    /// Delete groups that nobody is in, with their committed offsets
+    Delete(Delete),
     /// Show a group's members, its committed offsets and its lag
     Describe(Describe),
     /// Show which groups there are
     List(List),
+    /// Move committed offsets of a group that nobody is in; shows what moves, asks, and says what undoes it
+    Seek(Seek),
 }
 
 #[derive(Args, Debug)]
@@ -52,8 +63,10 @@ pub struct List {
 
 pub async fn run(command: GroupCommand, env: Env, console: &mut Console) -> Result<(), Failure> {
     match command {
+        GroupCommand::Delete(delete) => delete.run(env, console).await,
         GroupCommand::Describe(describe) => describe.run(env, console).await,
         GroupCommand::List(list) => list.run(env, console).await,
+        GroupCommand::Seek(seek) => seek.run(env, console).await,
     }
 }
 
@@ -120,12 +133,12 @@ impl Describe {
     async fn run(self, env: Env, console: &mut Console) -> Result<(), Failure> {
         let session = self.connect.session(&env, console)?;
         let mut described = Vec::new();
-        let mut failures = Vec::new();
+        let mut failures = Failures::default();
         for (index, name) in self.groups.iter().enumerate() {
             let group = match describe(&session, name).await {
                 Ok(group) => group,
                 Err(failure) => {
-                    failures.push(failure);
+                    failures.add(failure);
                     continue;
                 }
             };
@@ -144,12 +157,26 @@ impl Describe {
         if self.output == Output::Json {
             console.print(&Value::Array(described).to_string())?;
         }
-        let mut failures = failures.into_iter();
-        let Some(first) = failures.next() else { return Ok(()) };
-        failures.for_each(|failure| console.report(&failure));
-        Err(first)
+        failures.report(console)
     }
 }
+
+/// Names those whom a change of the group has to wait for.
+async fn who_is_in(session: &Session, name: &str) -> Result<String, Failure> {
+    let group = describe(session, name).await?;
+    let mut members: Vec<String> =
+        group.members.iter().map(|member| format!("{} at {}", member.client_id, member.host)).collect();
+    members.sort();
+    members.dedup();
+    let rest = members.len().saturating_sub(MEMBERS_SHOWN);
+    members.truncate(MEMBERS_SHOWN);
+    if rest > 0 {
+        members.push(format!("{rest} more"));
+    }
+    Ok(format!("stop these first: {}", members.join(", ")))
+}
+
+const MEMBERS_SHOWN: usize = 8;
 
 async fn describe(session: &Session, name: &str) -> Result<Group, Failure> {
     let not_found = || Failure::not_found(format!("there is no group {name}"));

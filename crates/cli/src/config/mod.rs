@@ -1,0 +1,220 @@
+//! `ottla config`: what is configured, where it comes from, and how to change it; for topics, brokers, their loggers,
+//! groups and client metrics.
+mod resource;
+
+use clap::{Args, Subcommand, ValueEnum};
+use env::Env;
+use serde_json::{Value, json};
+
+use crate::connect::Connect;
+use crate::console::Console;
+use crate::failure::{Failure, Failures};
+use crate::table::{Output, Table};
+
+pub use resource::{Change, Entry, Kind, Resource, alter, describe};
+
+#[derive(Debug, Subcommand)]
+pub enum ConfigCommand {
+    /// Show configurations, where each comes from, and what would count without it
+    Get(Get),
+    /// Set configurations; shows what changes
+    Set(Set),
+    /// Take configurations back, so that the default counts again; shows what changes
+    Unset(Unset),
+}
+
+#[derive(Args, Debug)]
+pub struct Get {
+    /// Of what
+    #[arg(value_enum)]
+    kind: KindArg,
+
+    /// Its name or number; `default` is what is set for all brokers
+    name: String,
+
+    /// Only these [default: all that somebody set]
+    keys: Vec<String>,
+
+    /// Defaults too
+    #[arg(short, long, conflicts_with = "keys")]
+    all: bool,
+
+    /// For people or for programs, which get documentation and synonyms one by one
+    #[arg(short, long, value_enum, default_value_t)]
+    output: Output,
+
+    #[command(flatten)]
+    connect: Connect,
+}
+
+#[derive(Args, Debug)]
+pub struct Set {
+    /// Of what
+    #[arg(value_enum)]
+    kind: KindArg,
+
+    /// Its name or number; `default` stands for all brokers
+    name: String,
+
+    /// What to set
+    #[arg(required = true, value_name = "KEY=VALUE", value_parser = crate::topic::pair)]
+    pairs: Vec<(String, String)>,
+
+    /// Only check whether it would work, and show what would change
+    #[arg(short = 'd', long)]
+    dry_run: bool,
+
+    /// For people or for programs
+    #[arg(short, long, value_enum, default_value_t)]
+    output: Output,
+
+    #[command(flatten)]
+    connect: Connect,
+}
+
+#[derive(Args, Debug)]
+pub struct Unset {
+    /// Of what
+    #[arg(value_enum)]
+    kind: KindArg,
+
+    /// Its name or number; `default` stands for all brokers
+    name: String,
+
+    /// What to take back
+    #[arg(required = true)]
+    keys: Vec<String>,
+
+    /// Only check whether it would work, and show what would change
+    #[arg(short = 'd', long)]
+    dry_run: bool,
+
+    /// For people or for programs
+    #[arg(short, long, value_enum, default_value_t)]
+    output: Output,
+
+    #[command(flatten)]
+    connect: Connect,
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
+pub enum KindArg {
+    Topic,
+    Broker,
+    BrokerLogger,
+    ClientMetrics,
+    Group,
+}
+
+impl KindArg {
+    fn resource(self, name: &str) -> Resource {
+        let kind = match self {
+            KindArg::Topic => Kind::Topic,
+            KindArg::Broker => Kind::Broker,
+            KindArg::BrokerLogger => Kind::BrokerLogger,
+            KindArg::ClientMetrics => Kind::ClientMetrics,
+            KindArg::Group => Kind::Group,
+        };
+        // On the wire the name of all brokers is empty.
+        let name = if kind == Kind::Broker && name == "default" { "" } else { name };
+        Resource { kind, name: name.to_owned() }
+    }
+}
+
+pub async fn run(command: ConfigCommand, env: Env, console: &mut Console) -> Result<(), Failure> {
+    match command {
+        ConfigCommand::Get(get) => get.run(env, console).await,
+        ConfigCommand::Set(set) => {
+            let changes = set.pairs.into_iter().map(|(key, value)| Change { key, value: Some(value) }).collect();
+            let resources = [set.kind.resource(&set.name)];
+            change(&set.connect, resources, changes, set.dry_run, set.output, env, console).await
+        }
+        ConfigCommand::Unset(unset) => {
+            let changes = unset.keys.into_iter().map(|key| Change { key, value: None }).collect();
+            let resources = [unset.kind.resource(&unset.name)];
+            change(&unset.connect, resources, changes, unset.dry_run, unset.output, env, console).await
+        }
+    }
+}
+
+impl Get {
+    async fn run(self, env: Env, console: &mut Console) -> Result<(), Failure> {
+        let session = self.connect.session(&env, console)?;
+        let resource = self.kind.resource(&self.name);
+        let keys = (!self.keys.is_empty()).then(|| self.keys.clone());
+        let mut entries = describe(&session, &resource, keys).await?;
+        let mut failures = Failures::default();
+        for key in &self.keys {
+            if !entries.iter().any(|entry| entry.key == *key) {
+                failures.add(Failure::not_found(format!("{resource} has no configuration {key}")));
+            }
+        }
+        entries.retain(|entry| self.all || !self.keys.is_empty() || !entry.is_default());
+        match self.output {
+            Output::Table => {
+                let mut table = Table::new(&["KEY", "VALUE", "ORIGIN", "OTHERWISE"]);
+                for entry in &entries {
+                    table.row(vec![
+                        json!(entry.key),
+                        entry.shown(),
+                        json!(entry.origin()),
+                        json!(entry.otherwise().map(|synonym| synonym.to_string())),
+                    ]);
+                }
+                table.print(Output::Table, console)?;
+            }
+            Output::Json => {
+                let entries = entries.iter().map(Entry::to_json).collect();
+                console.print(&Value::Array(entries).to_string())?;
+            }
+        }
+        failures.report(console)
+    }
+}
+
+/// Shows what changes, then changes it. For `topic alter` too.
+pub async fn change(
+    connect: &Connect,
+    resources: impl IntoIterator<Item = Resource>,
+    changes: Vec<Change>,
+    dry_run: bool,
+    output: Output,
+    env: Env,
+    console: &mut Console,
+) -> Result<(), Failure> {
+    let session = connect.session(&env, console)?;
+    let mut table = Table::new(&["TYPE", "NAME", "KEY", "OLD", "OLD_ORIGIN", "NEW"]);
+    let mut failures = Failures::default();
+    let mut found = Vec::new();
+    for resource in resources {
+        let keys = changes.iter().map(|change| change.key.clone()).collect();
+        let entries = match describe(&session, &resource, Some(keys)).await {
+            Ok(entries) => entries,
+            Err(failure) => {
+                failures.add(failure);
+                continue;
+            }
+        };
+        for Change { key, value } in &changes {
+            let entry = entries.iter().find(|entry| entry.key == *key);
+            let new = match (value, entry) {
+                (Some(value), _) => json!(value),
+                (None, Some(entry)) => entry.without(resource.kind),
+                (None, None) => Value::Null,
+            };
+            let (old, origin) = entry.map_or((Value::Null, None), |entry| (entry.shown(), Some(entry.origin())));
+            table.row(vec![json!(resource.kind.name()), json!(resource.shown()), json!(key), old, json!(origin), new]);
+        }
+        found.push(resource);
+    }
+    table.print(output, console)?;
+    console.flush()?;
+    for resource in found {
+        match alter(&session, &resource, &changes, dry_run).await {
+            Ok(()) if dry_run => console.say(&format!("{resource} could be changed so")),
+            Ok(()) => console.say(&format!("changed {resource}")),
+            Err(failure) => failures.add(failure),
+        }
+    }
+    failures.report(console)
+}
