@@ -696,4 +696,4 @@ def transactions(scene):
 
 
 SCENES = [log_dirs, alter_replica_log_dirs, describe_producers, client_quotas, throttling, mutations, elect_leaders, reassignments, quorum,
-          features, acls, delegation_tokens, sasl, transactions]
+          features, scram, acls, delegation_tokens, sasl, transactions]

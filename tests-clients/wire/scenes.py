@@ -117,7 +117,7 @@ def unknown_keys_and_versions(scene):
         scene.send_raw(label, struct.pack(">i", len(content)) + content)
 
 
-SERVED = {*range(4), *range(8, 24), *range(29, 48), 55, 57, 60, 61, 65, 66, 74, 75}
+SERVED = {*range(4), *range(8, 24), *range(29, 52), 55, 57, 60, 61, 65, 66, 74, 75}
 
 
 def api_versions(scene):

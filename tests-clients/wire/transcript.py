@@ -82,7 +82,7 @@ class Scene:
             # Kafka gives many things in the order of a hash map.
             if name == "entries":
                 value = sorted(value, key=lambda inner: str(sorted(map(str, inner["entity"]))))
-            for key in ("name", "groupId", "partitionIndex", "entityType", "key", "topicName"):
+            for key in ("name", "groupId", "partitionIndex", "entityType", "key", "topicName", "user"):
                 if value and isinstance(value[0], dict) and key in value[0] and name in UNORDERED:
                     value = sorted(value, key=lambda inner: (inner[key] is not None, inner[key]))
             if name == "configs":

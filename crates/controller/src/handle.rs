@@ -15,6 +15,8 @@ use protocol::alter_configs_request::AlterConfigsRequest;
 use protocol::alter_configs_response::AlterConfigsResponse;
 use protocol::alter_partition_reassignments_request::AlterPartitionReassignmentsRequest;
 use protocol::alter_partition_reassignments_response::AlterPartitionReassignmentsResponse;
+use protocol::alter_user_scram_credentials_request::AlterUserScramCredentialsRequest;
+use protocol::alter_user_scram_credentials_response::AlterUserScramCredentialsResponse;
 use protocol::create_partitions_request::CreatePartitionsRequest;
 use protocol::create_partitions_response::CreatePartitionsResponse;
 use protocol::create_topics_request::CreateTopicsRequest;
@@ -34,7 +36,7 @@ use crate::brokers::{self, BrokerEpoch, Registration};
 use crate::machine::{Decision, Machine};
 use crate::producer_ids::{self, ProducerIdBlock};
 use crate::run::{Asked, Message, Reply};
-use crate::{client_quotas, configs, elections, features, reassignments, topics};
+use crate::{client_quotas, configs, elections, features, reassignments, scram, topics};
 
 #[derive(Clone)]
 pub struct Handle {
@@ -114,6 +116,16 @@ impl Handle {
         let decide = move |machine: &Machine| client_quotas::alter(machine, &request, &unresolved);
         let answer = self.ask(Instant::NEVER, decide).await;
         answer.unwrap_or_else(|error| client_quotas::alter_refused(&refused, error))
+    }
+
+    pub async fn alter_user_scram_credentials(
+        &self,
+        request: AlterUserScramCredentialsRequest,
+    ) -> AlterUserScramCredentialsResponse {
+        let request = Arc::new(request);
+        let refused = request.clone();
+        let answer = self.ask(Instant::NEVER, move |machine| scram::alter(machine, &request)).await;
+        answer.unwrap_or_else(|error| scram::alter_refused(&refused, error))
     }
 
     pub async fn elect_leaders(&self, request: ElectLeadersRequest) -> ElectLeadersResponse {

@@ -17,6 +17,7 @@ mod placement;
 mod producer_ids;
 mod reassignments;
 mod run;
+mod scram;
 mod topics;
 
 pub use allowance::Allowance;

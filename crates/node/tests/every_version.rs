@@ -145,6 +145,7 @@ async fn ask_empty(wire: &mut Wire, key: ApiKey, version: i16, what: &str) {
         AlterConfigs alter_configs_request AlterConfigsRequest;
         AlterPartitionReassignments alter_partition_reassignments_request AlterPartitionReassignmentsRequest;
         AlterReplicaLogDirs alter_replica_log_dirs_request AlterReplicaLogDirsRequest;
+        AlterUserScramCredentials alter_user_scram_credentials_request AlterUserScramCredentialsRequest;
         CreateAcls create_acls_request CreateAclsRequest;
         CreateDelegationToken create_delegation_token_request CreateDelegationTokenRequest;
         CreatePartitions create_partitions_request CreatePartitionsRequest;
@@ -162,6 +163,7 @@ async fn ask_empty(wire: &mut Wire, key: ApiKey, version: i16, what: &str) {
         DescribeQuorum describe_quorum_request DescribeQuorumRequest;
         DescribeTopicPartitions describe_topic_partitions_request DescribeTopicPartitionsRequest;
         DescribeTransactions describe_transactions_request DescribeTransactionsRequest;
+        DescribeUserScramCredentials describe_user_scram_credentials_request DescribeUserScramCredentialsRequest;
         ElectLeaders elect_leaders_request ElectLeadersRequest;
         ExpireDelegationToken expire_delegation_token_request ExpireDelegationTokenRequest;
         Heartbeat heartbeat_request HeartbeatRequest;

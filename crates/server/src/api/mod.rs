@@ -37,6 +37,7 @@ mod offset_for_leader_epoch;
 mod offsets;
 mod partitions;
 mod produce;
+mod scram;
 mod topics;
 mod transactions;
 mod update_features;
@@ -127,6 +128,8 @@ pub static SERVED: &[Served] = &[
     Served { key: ApiKey::OffsetDelete, versions: 0..=0, begin: |call| done(offsets::delete(call)) },
     Served { key: ApiKey::DescribeClientQuotas, versions: 0..=1, begin: |call| done(client_quotas::describe(call)) },
     Served { key: ApiKey::AlterClientQuotas, versions: 0..=1, begin: |call| done(client_quotas::alter(call)) },
+    Served { key: ApiKey::DescribeUserScramCredentials, versions: 0..=0, begin: |call| done(scram::describe(call)) },
+    Served { key: ApiKey::AlterUserScramCredentials, versions: 0..=0, begin: |call| done(scram::alter(call)) },
     Served { key: ApiKey::DescribeQuorum, versions: 0..=2, begin: |call| done(describe_quorum::handle(call)) },
     Served { key: ApiKey::UpdateFeatures, versions: 0..=2, begin: |call| done(update_features::handle(call)) },
     Served { key: ApiKey::DescribeCluster, versions: 0..=2, begin: |call| done(describe_cluster::handle(call)) },
