@@ -489,6 +489,26 @@ def config_resources(scene):
     alter("standby replicas, too many", GROUP, "gathered", ("streams.num.standby.replicas", 0, "99"))
     alter("standby replicas", GROUP, "gathered", ("streams.num.standby.replicas", 0, "1"))
     alter("an isolation that is none", GROUP, "gathered", ("share.isolation.level", 0, "x"))
+    for key in ("consumer.assignment.interval.ms", "consumer.heartbeat.interval.ms", "consumer.session.timeout.ms",
+                "share.assignment.interval.ms", "share.delivery.count.limit", "share.heartbeat.interval.ms",
+                "share.partition.max.record.locks", "share.record.lock.duration.ms", "share.session.timeout.ms",
+                "streams.assignment.interval.ms", "streams.heartbeat.interval.ms", "streams.initial.rebalance.delay.ms",
+                "streams.num.standby.replicas", "streams.session.timeout.ms"):
+        for value in ("-1", "0", "1", "2147483647", "1.5", ""):
+            alter(f"{key}={value}", GROUP, "probed", (key, 0, value), validateOnly=True)
+    for key, values in {"errors.deadletterqueue.copy.record.enable": ["maybe", "TRUE"],
+                        "errors.deadletterqueue.topic.name": ["a/b", "dlq", "", "__dlq"],
+                        "share.auto.offset.reset": ["earliest", "by_duration:PT1H", "by_duration:-PT1H", "by_duration:x", ""],
+                        "share.isolation.level": ["read_committed", "READ_COMMITTED"], "share.renew.acknowledge.enable": ["no"],
+                        "streams.assignor.name": ["sticky", "no-such", ""],
+                        "streams.rack.aware.assignment.tags": ["a,b", "", "a,a"]}.items():
+        for value in values:
+            alter(f"{key}={value}".replace(": ", " "), GROUP, "probed", (key, 0, value), validateOnly=True)
+    for key, value in (("interval.ms", "100"), ("interval.ms", ""), ("interval.ms", "-1"), ("metrics", ""), ("metrics", "a,,b"),
+                       ("match", ""), ("match", "client_id=a,client_id=b"), ("match", "client_id=a,b"), ("match", "=a"),
+                       ("match", "client_id="), ("match", " client_id = a "), ("match", "client_instance_id=a,client_software_version=1")):
+        alter(f"{key}={value} of client metrics", CLIENT_METRICS, "probed", (key, 0, value), validateOnly=True)
+    alter("tags are appended", GROUP, "probed", ("streams.rack.aware.assignment.tags", 2, "a"), validateOnly=True)
     alter("an unknown key of a group", GROUP, "gathered", ("no.such", 0, "1"))
     alter("a group without a name", GROUP, "", ("consumer.session.timeout.ms", 0, "50000"))
     alter("append to a group", GROUP, "gathered", ("consumer.session.timeout.ms", 2, "1"))
@@ -696,4 +716,4 @@ def transactions(scene):
 
 
 SCENES = [log_dirs, alter_replica_log_dirs, describe_producers, client_quotas, throttling, mutations, elect_leaders, reassignments, quorum,
-          features, scram, acls, delegation_tokens, sasl, transactions]
+          features, config_resources, broker_loggers, scram, acls, delegation_tokens, sasl, transactions]

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use metadata::configs::{Kind, check_topic, key};
+use metadata::configs::{Kind, check_client_metrics, check_group, check_topic, key};
 use metadata::{Overrides, Record, Resource};
 use protocol::ErrorCode;
 use protocol::alter_configs_request::AlterConfigsRequest;
@@ -138,8 +138,8 @@ fn changed_list(
     let is_list = match resource {
         Resource::Topic(_) => key(name).is_some_and(|key| key.kind == Kind::List),
         Resource::Broker(_) | Resource::BrokerDefault => machine.options.broker_keys.is_list(name),
-        Resource::ClientMetrics(_) => name == "metrics" || name == "match",
-        Resource::Group(_) => false,
+        // Some of them are lists, and Kafka does not know it (`KafkaConfigSchema`).
+        Resource::ClientMetrics(_) | Resource::Group(_) => false,
     };
     if !is_list {
         let text = format!("Can't {} to key {name} because its type is not LIST.", operation.name());
@@ -297,46 +297,20 @@ fn alter(
                 checked.map_err(|text| ApiError::new(ErrorCode::InvalidRequest, text))?;
             }
         }
-        // Their values are looked at by what they configure, once it is there.
-        Resource::ClientMetrics(_) => known_names(&resulting, CLIENT_METRICS_CONFIGS, "client metrics configuration")?,
-        Resource::Group(_) => known_names(&resulting, GROUP_CONFIGS, "group config name")?,
+        Resource::ClientMetrics(name) if name.is_empty() => {
+            return Err(ApiError::new(ErrorCode::InvalidRequest, "Subscription name can't be empty"));
+        }
+        Resource::ClientMetrics(_) => {
+            check_client_metrics(&resulting).map_err(|(code, text)| ApiError::new(code, text))?;
+        }
+        Resource::Group(_) => {
+            let checked = check_group(&resulting, &machine.layers(""));
+            checked.map_err(|error| ApiError::new(ErrorCode::InvalidConfig, error.0))?;
+        }
     }
     // A broker hears of its own value even if it is the same: it may want to read a file again (KAFKA-14136).
     let is_broker = matches!(resource, Resource::Broker(_) | Resource::BrokerDefault);
     let changed = changes.into_iter().filter(|(name, value)| is_broker || present.value(name) != value.as_deref());
     let dropped = dropped.iter().map(|name| (name.clone(), None));
     Ok(changed.chain(dropped).map(|(name, value)| Record::Config { resource: resource.clone(), name, value }).collect())
-}
-
-const CLIENT_METRICS_CONFIGS: &[&str] = &["interval.ms", "match", "metrics"];
-
-/// `GroupConfig`
-const GROUP_CONFIGS: &[&str] = &[
-    "consumer.assignment.interval.ms",
-    "consumer.heartbeat.interval.ms",
-    "consumer.session.timeout.ms",
-    "errors.deadletterqueue.copy.record.enable",
-    "errors.deadletterqueue.topic.name",
-    "share.assignment.interval.ms",
-    "share.auto.offset.reset",
-    "share.delivery.count.limit",
-    "share.heartbeat.interval.ms",
-    "share.isolation.level",
-    "share.partition.max.record.locks",
-    "share.record.lock.duration.ms",
-    "share.renew.acknowledge.enable",
-    "share.session.timeout.ms",
-    "streams.assignment.interval.ms",
-    "streams.assignor.name",
-    "streams.heartbeat.interval.ms",
-    "streams.initial.rebalance.delay.ms",
-    "streams.num.standby.replicas",
-    "streams.session.timeout.ms",
-];
-
-fn known_names(configs: &Overrides, known: &[&str], what: &str) -> Result<(), ApiError> {
-    match configs.iter().find(|(name, _)| !known.contains(name)) {
-        Some((name, _)) => Err(ApiError::new(ErrorCode::InvalidConfig, format!("Unknown {what}: {name}"))),
-        None => Ok(()),
-    }
 }

@@ -16,6 +16,7 @@ use server::features::FEATURES;
 use server::fetch_session::FetchSessions;
 use server::groups::Groups;
 use server::listener::{ConnectionCounts, accept};
+use server::loggers::Loggers;
 use server::memory::FrameMemory;
 use server::producer_ids::ProducerIds;
 use server::quotas::{Quotas, Windows};
@@ -151,6 +152,7 @@ impl Node {
             replicas,
             groups,
             fetch_sessions: FetchSessions::new(config.fetch.session_slots),
+            loggers: Loggers::default(),
             quotas: quotas(&config.quotas),
             producer_ids: ProducerIds::new(controller.clone()),
             settings: Settings {

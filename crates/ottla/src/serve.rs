@@ -8,6 +8,8 @@ use env::{Disk, Env, Rng};
 use node::Node;
 use node::config::{Config, Profile, Sources};
 
+use tracing_subscriber::EnvFilter;
+
 use crate::banner;
 use crate::signals::Signals;
 
@@ -36,14 +38,14 @@ enum Failure {
 }
 
 pub fn run(start: Start) -> ExitCode {
-    start_log();
+    let log = start_log();
     let ended = match start.ephemeral {
         true => temporary_directory().map_err(Failure::Start).and_then(|directory| {
-            let ended = run_in(start, Some(&directory));
+            let ended = run_in(start, log, Some(&directory));
             remove(&directory);
             ended
         }),
-        false => run_in(start, None),
+        false => run_in(start, log, None),
     };
     match ended {
         Ok(()) => ExitCode::SUCCESS,
@@ -60,24 +62,41 @@ pub fn run(start: Start) -> ExitCode {
     }
 }
 
-fn run_in(start: Start, ephemeral: Option<&Path>) -> Result<(), Failure> {
+fn run_in(start: Start, log: Log, ephemeral: Option<&Path>) -> Result<(), Failure> {
     let config = load(start, ephemeral).map_err(Failure::Config)?;
     // A core is left to the committer: hand-over between busy threads is what a commit costs.
     let runtime =
         Runtime::new(env::real::cores() - 1).map_err(|error| Failure::Start(format!("no threads: {error}")))?;
-    runtime.block_on(serve(runtime.env(), &config))
+    runtime.block_on(serve(runtime.env(), &config, log))
 }
 
-fn start_log() {
-    let filter = tracing_subscriber::EnvFilter::try_from_env("OTTLA_LOG");
-    tracing_subscriber::fmt()
-        .with_env_filter(filter.unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info")))
+/// Which lines are written, in the words of OTTLA_LOG, and the way to change it.
+struct Log {
+    directives: String,
+    change: Box<dyn Fn(&str) + Send>,
+}
+
+fn start_log() -> Log {
+    let filter = EnvFilter::try_from_env("OTTLA_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
+    let directives = filter.to_string();
+    let log = tracing_subscriber::fmt()
         .with_writer(std::io::stderr)
         .with_ansi(env::process::stderr_is_terminal())
         .with_target(false)
         // It would panic where stderr is gone; a broker outlives whoever read its log.
         .log_internal_errors(false)
-        .init();
+        .with_env_filter(filter)
+        .with_filter_reloading();
+    let handle = log.reload_handle();
+    log.init();
+    let change = move |directives: &str| {
+        // Only of this process's own making, so it can be read; the handle is as old as the process.
+        let changed = EnvFilter::try_new(directives).map(|filter| handle.reload(filter));
+        if !matches!(changed, Ok(Ok(()))) {
+            tracing::error!(directives, "the log levels could not be changed");
+        }
+    };
+    Log { directives, change: Box::new(change) }
 }
 
 fn load(start: Start, ephemeral: Option<&Path>) -> Result<Config, String> {
@@ -106,7 +125,7 @@ fn load(start: Start, ephemeral: Option<&Path>) -> Result<Config, String> {
     Ok(config)
 }
 
-async fn serve(env: Env, config: &Config) -> Result<(), Failure> {
+async fn serve(env: Env, config: &Config, log: Log) -> Result<(), Failure> {
     if let Err(error) = env::process::raise_open_files_limit() {
         tracing::warn!(%error, "the limit on open files could not be raised");
     }
@@ -118,6 +137,7 @@ async fn serve(env: Env, config: &Config) -> Result<(), Failure> {
     let started = Node::start(env.clone(), config, env::process::memory_bytes()).await;
     signals.stop_in_order();
     let node = started.map_err(|error| Failure::Start(error.to_string()))?;
+    node.broker().loggers.connect(&log.directives, log.change);
     tracing::info!(
         cluster_id = node.broker().cluster_id,
         node_id = node.broker().node_id.0,

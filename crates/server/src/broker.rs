@@ -13,6 +13,7 @@ use replication::{Partition, Replicas};
 
 use crate::fetch_session::FetchSessions;
 use crate::groups::Groups;
+use crate::loggers::Loggers;
 use crate::producer_ids::ProducerIds;
 use crate::quotas::{Client, Quotas};
 
@@ -23,6 +24,7 @@ pub struct Broker {
     pub controller: Handle,
     pub replicas: Arc<Replicas>,
     pub groups: Groups,
+    pub loggers: Loggers,
     pub fetch_sessions: FetchSessions,
     pub producer_ids: ProducerIds,
     pub quotas: Quotas,

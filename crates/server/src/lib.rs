@@ -8,6 +8,7 @@ pub mod fetch_session;
 pub mod frame;
 pub mod groups;
 pub mod listener;
+pub mod loggers;
 pub mod memory;
 pub mod producer_ids;
 pub mod quotas;

@@ -98,7 +98,12 @@ pub fn create_topic_configs(layers: &Layers<'_>) -> Vec<CreatableTopicConfigs> {
         .collect()
 }
 
-/// Which configs of a topic are asked for, and how much about them.
+/// No names, or none at all: every config is.
+pub(super) fn is_asked(name: &str, names: Option<&[String]>) -> bool {
+    names.filter(|names| !names.is_empty()).is_none_or(|names| names.iter().any(|asked| asked == name))
+}
+
+/// Which configs of a resource are asked for, and how much about them.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Asked<'a> {
     /// `None` or empty: all.

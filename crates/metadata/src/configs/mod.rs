@@ -1,16 +1,20 @@
-//! The configs of a topic: which there are, what values they take, where a value comes from, and what all of them
+//! The configs of topics, groups and subscriptions to clients' metrics. Of a topic: which there are, what values they take, where a value comes from, and what all of them
 //! together mean for a log. The table and the messages are Kafka 4.4's (`LogConfig`), held against it in a test;
 //! `durability` is ours.
 
 mod broker;
+mod client_metrics;
 mod describe;
+mod group;
 mod keys;
 mod parse;
 mod rules;
 mod topic;
 
 pub use broker::{BrokerConfigs, BrokerKeys, Layers, NoBrokerKeys};
+pub use client_metrics::{check_client_metrics, describe_client_metrics};
 pub use describe::{Asked, create_topic_configs, describe_topic, describe_topic_result};
+pub use group::{check_group, describe_group};
 pub use keys::{KEYS, Key, Kind, Rule, Synonym, Unit, key};
 pub use parse::Value;
 pub use rules::{ConfigError, check_topic};

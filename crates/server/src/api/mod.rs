@@ -16,6 +16,7 @@ use crate::reply::{Piece, Reply};
 
 mod api_versions;
 mod authorized_operations;
+mod broker_loggers;
 mod client_quotas;
 mod config_resources;
 mod configs;

@@ -1,0 +1,105 @@
+//! The configs of a subscription to clients' metrics (KIP-714): kept and described. The table and the messages are Kafka
+//! 4.4's (`ClientMetricsConfigs`); without a receiver of metrics no client is ever asked for them.
+
+use protocol::ErrorCode;
+use protocol::describe_configs_response::{DescribeConfigsResourceResult, DescribeConfigsSynonym};
+
+use super::Asked;
+use super::broker::Source;
+use super::describe::is_asked;
+use super::keys::Kind;
+use crate::{Overrides, is_pattern};
+
+/// `CLIENT_METRICS_CONFIG`
+const OF_SUBSCRIPTION: i8 = 7;
+
+const INTERVAL: &str = "interval.ms";
+const MATCH: &str = "match";
+const METRICS: &str = "metrics";
+
+/// Name, kind, default, documentation.
+const KEYS: &[(&str, Kind, &str, &str)] = &[
+    (INTERVAL, Kind::Int, "300000", "How often clients push their metrics."),
+    (MATCH, Kind::List, "", "Which clients are asked: patterns of what they say of themselves."),
+    (METRICS, Kind::List, "", "Which metrics they are asked for: what the names begin with."),
+];
+
+/// What a pattern may look at.
+const MATCHED: [&str; 6] = [
+    "client_id",
+    "client_instance_id",
+    "client_software_name",
+    "client_software_version",
+    "client_source_address",
+    "client_source_port",
+];
+
+const INTERVAL_MS_MIN: i32 = 100;
+const INTERVAL_MS_MAX: i32 = 3_600_000;
+
+/// Whether a subscription may have these configs. Kafka has two codes for the reasons.
+pub fn check_client_metrics(configs: &Overrides) -> Result<(), (ErrorCode, String)> {
+    if let Some((name, _)) = configs.iter().find(|(name, _)| !KEYS.iter().any(|(known, ..)| known == name)) {
+        return Err((ErrorCode::InvalidRequest, format!("Unknown client metrics configuration: {name}")));
+    }
+    let invalid = |text: String| Err((ErrorCode::InvalidConfig, text));
+    if let Some(value) = configs.value(INTERVAL) {
+        let Ok(interval_ms) = value.trim().parse::<i32>() else {
+            return invalid(format!("Invalid value {value} for configuration {INTERVAL}: Not a number of type INT"));
+        };
+        if !(INTERVAL_MS_MIN..=INTERVAL_MS_MAX).contains(&interval_ms) {
+            let text = format!(
+                "Invalid value {interval_ms} for {INTERVAL}, interval must be between {INTERVAL_MS_MIN} and \
+                 {INTERVAL_MS_MAX} (1 hour)"
+            );
+            return Err((ErrorCode::InvalidRequest, text));
+        }
+    }
+    for name in [METRICS, MATCH] {
+        if elements(configs.value(name)).any(str::is_empty) {
+            return invalid(format!("Configuration '{name}' values must not be empty."));
+        }
+    }
+    match elements(configs.value(MATCH)).find(|element| !is_match(element)) {
+        Some(element) => invalid(format!("Illegal client matching pattern: {element}")),
+        None => Ok(()),
+    }
+}
+
+fn elements(list: Option<&str>) -> impl Iterator<Item = &str> {
+    list.map(str::trim).filter(|list| !list.is_empty()).into_iter().flat_map(|list| list.split(',').map(str::trim))
+}
+
+/// `name=pattern`
+fn is_match(element: &str) -> bool {
+    element.split_once('=').is_some_and(|(name, pattern)| {
+        MATCHED.contains(&name.trim()) && !pattern.is_empty() && !pattern.contains('=') && is_pattern(pattern.trim())
+    })
+}
+
+/// The configs of a subscription by name.
+pub fn describe_client_metrics(
+    subscription: Option<&Overrides>,
+    asked: Asked<'_>,
+) -> Vec<DescribeConfigsResourceResult> {
+    let wanted = KEYS.iter().filter(|(name, ..)| is_asked(name, asked.names));
+    let describe = |(name, kind, default, documentation): &(&str, Kind, &str, &str)| {
+        let own = subscription.and_then(|subscription| subscription.value(name));
+        let synonym = |value: &str| DescribeConfigsSynonym {
+            name: (*name).to_owned(),
+            value: Some(value.to_owned()),
+            source: OF_SUBSCRIPTION,
+            ..Default::default()
+        };
+        DescribeConfigsResourceResult {
+            name: (*name).to_owned(),
+            value: Some(own.unwrap_or(default).to_owned()),
+            config_source: if own.is_some() { OF_SUBSCRIPTION } else { Source::Default as i8 },
+            config_type: kind.code(),
+            documentation: asked.documentation.then(|| (*documentation).to_owned()),
+            synonyms: own.filter(|_| asked.synonyms).map(synonym).into_iter().collect(),
+            ..Default::default()
+        }
+    };
+    wanted.map(describe).collect()
+}
