@@ -68,7 +68,7 @@ impl LogDir {
         let recovered = recover(&shared)?;
         facts.was_clean = recovered.was_clean;
         *shared.lock.lock() = Some(lock);
-        let may_lack_logs = recovered.may_lack_logs;
+        let (may_lack_logs, has_damage) = (recovered.may_lack_logs, recovered.has_damage);
         let registry = Arc::new(recovered.registry);
         let flusher = Flusher::new(shared.clone(), registry.clone(), recovered.checkpoints);
         let committer = Committer::new(shared.clone(), recovered.lane);
@@ -83,7 +83,7 @@ impl LogDir {
         for log in registry.after(None, usize::MAX) {
             log.offer_pieces(&mut log.state());
         }
-        if shared.has_accepted_loss.load(Ordering::Relaxed) {
+        if has_damage {
             shared.work.lock().wants_checkpoint = true;
         }
         shared.wake_flusher();

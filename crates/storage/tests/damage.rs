@@ -7,9 +7,14 @@ mod damaged;
 mod rig;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
+use std::time::Duration;
 
 use damaged::{Image, Outcome, Tried};
 use env::sim::Chance;
+use env::{Disk, OpenOptions};
+use rig::{append, batch};
+use storage::{AppendError, ReadError};
 
 /// Of so many bytes one is tried, where nobody asks for more.
 const SAMPLED: u64 = 24;
@@ -73,6 +78,42 @@ fn told(what: &str, judge: impl FnOnce() -> Outcome) -> Outcome {
             std::panic::resume_unwind(panic)
         }
     }
+}
+
+#[test]
+fn a_log_that_may_have_lost_its_end_takes_nothing_until_somebody_accepts_that() {
+    let image = Image::killed();
+    let disk = image.copy();
+    // The last lane file: what was in it is anybody's guess.
+    for (path, _) in image.files().iter().filter(|(path, _)| path.starts_with("lane/")) {
+        damaged::cut(&disk, path, 0);
+    }
+    let rig = damaged::open(disk).unwrap();
+    let log = rig.log("b");
+    let end = log.ends().log_end;
+    assert!(matches!(append(&log, &batch(1, 1, 10)), Err(AppendError::Suspect { end: at }) if at == end));
+    assert!(matches!(log.read(end, 100, end, true), Err(ReadError::Faulty { .. })));
+    let before = rig::contents(&log);
+    assert!(!before.is_empty());
+    rig.dir.checkpoint();
+    rig.run_for(Duration::from_secs(2));
+    rig.world.end();
+
+    let rig = damaged::open(rig.disk.kill()).unwrap();
+    assert!(append(&rig.log("b"), &batch(1, 1, 10)).is_err(), "not by starting again");
+    rig.world.end();
+    let disk = rig.disk.kill();
+    let accept = Path::new(rig::ROOT).join("accept-loss");
+    disk.open(&accept, OpenOptions::CREATE_NEW).unwrap();
+    let rig = damaged::open(disk).unwrap();
+    assert_eq!(append(&rig.log("b"), &batch(1, 1, 10)).unwrap().base_offset, end);
+    assert_eq!(rig.dir.faulty_ranges(), 0);
+    rig.run_for(Duration::from_secs(2));
+    assert!(rig.disk.open(&accept, OpenOptions::READ).is_err(), "it is gone");
+    rig.world.end();
+    let rig = damaged::open(rig.disk.kill()).unwrap();
+    assert_eq!(append(&rig.log("b"), &batch(2, 1, 10)).unwrap().base_offset, end + 1);
+    rig.world.end();
 }
 
 #[test]

@@ -13,6 +13,7 @@ use record::Offset;
 use super::{Did, Flusher, Step, Trouble, fatal, io_trouble};
 use crate::checkpoint::{Builder, EntryView, Header};
 use crate::journal::LanePoint;
+use crate::journal::lane::slot_path;
 use crate::layout;
 use crate::log::Log;
 use crate::segment::{Segment, Summary};
@@ -347,10 +348,16 @@ impl Flusher {
         }
         // Should the newer file rot, the older one still finds its lane.
         let oldest = checkpoints.starts[0].min(checkpoints.starts[1]);
-        let (recycled, is_waited_for) = {
+        let (recycled, is_waited_for, short) = {
             let mut lane = self.shared.lane.lock();
-            (lane.recycle(oldest), lane.wanted_bytes.is_some())
+            (lane.recycle(oldest), lane.wanted_bytes.is_some(), lane.take_short())
         };
+        for slot in short {
+            let path = slot_path(&self.shared.path.join(layout::LANE), slot.number);
+            if let Err(error) = self.shared.env.disk.remove_file(&path) {
+                tracing::warn!(path = %path.display(), "cannot be removed: {error}");
+            }
+        }
         count(&self.shared.counters.recycled_files, recycled as u64);
         if is_waited_for {
             self.shared.wake_committer();

@@ -36,6 +36,8 @@ pub(crate) struct LaneSpace {
     /// The number that the next new file gets.
     pub next_slot: u32,
     pub total_bytes: u64,
+    /// Files that were cut: not used again, and removed when a checkpoint knows what that has cost.
+    pub short: Vec<Slot>,
     /// Behind the newest group whose records have taken effect.
     pub published: LanePoint,
     /// All groups together, since this process began.
@@ -52,10 +54,23 @@ impl LaneSpace {
         let mut count = 0;
         while self.used.get(1).is_some_and(|(_, first_group)| *first_group <= start) {
             let (slot, _) = self.used.pop_front().expect("there are two");
-            self.free.push_back(slot);
+            if !self.short.iter().any(|short| short.number == slot.number) {
+                self.free.push_back(slot);
+            }
             count += 1;
         }
         count
+    }
+}
+
+impl LaneSpace {
+    /// Cut files that nobody needs any more.
+    pub fn take_short(&mut self) -> Vec<Slot> {
+        let is_used = |slot: &Slot| self.used.iter().any(|(used, _)| used.number == slot.number);
+        let (kept, gone) = std::mem::take(&mut self.short).into_iter().partition(is_used);
+        self.short = kept;
+        self.total_bytes -= gone.iter().map(|slot: &Slot| slot.size_bytes).sum::<u64>();
+        gone
     }
 }
 

@@ -14,12 +14,6 @@ pub enum OpenError {
         directory: String,
         reasons: [String; 2],
     },
-    /// A piece that was acknowledged is not in its segment any more.
-    DamagedPiece {
-        path: String,
-        position: u32,
-        group: u64,
-    },
     Io {
         path: String,
         error: String,
@@ -62,9 +56,6 @@ impl fmt::Display for OpenError {
         match self {
             OpenError::Checkpoints { directory, reasons: [first, second] } => {
                 write!(f, "{directory}: neither checkpoint can be believed ({first}; {second})")
-            }
-            OpenError::DamagedPiece { path, position, group } => {
-                write!(f, "{path}: what group {group} wrote at {position}, and was acknowledged, is damaged")
             }
             OpenError::Io { path, error } => write!(f, "{path}: {error}"),
             OpenError::Lane { directory, error } => write!(f, "{directory}: {error}"),

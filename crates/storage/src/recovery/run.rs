@@ -126,12 +126,14 @@ fn space_of(shared: &Shared, slots: &[Slot], heads: &[Option<u64>], walked: &Wal
     }
     for slot in slots {
         let is_used = space.used.iter().any(|(used, _)| used.number == slot.number);
-        // One that was being made when the process ended is too small, and is passed over.
+        // One that was cut is passed over.
         if !is_used && slot.size_bytes >= shared.settings.lane_file_bytes / BLOCK as u64 * BLOCK as u64 {
             space.free.push_back(slot.clone());
         }
     }
     space.next_slot = slots.iter().map(|slot| slot.number + 1).max().unwrap_or(0);
+    let is_short = |slot: &&Slot| slot.size_bytes < shared.settings.lane_file_bytes / BLOCK as u64 * BLOCK as u64;
+    space.short = slots.iter().filter(is_short).cloned().collect();
     space.total_bytes = slots.iter().map(|slot| slot.size_bytes).sum();
     space
 }

@@ -124,11 +124,15 @@ impl Image {
             || at.is_multiple_of(1021)
     }
 
+    pub fn copy(&self) -> Disk {
+        self.disk.fork().kill()
+    }
+
     /// Damages a copy, starts on it, and looks at everything. Then once more, as the first start has left it.
     pub fn judge(&self, damage: impl FnOnce(&Disk)) -> Outcome {
-        let disk = self.disk.fork().kill();
+        let disk = self.copy();
         damage(&disk);
-        let rig = match Rig::on(disk, settings()) {
+        let rig = match open(disk) {
             Ok(rig) => rig,
             Err(error) => {
                 assert!(matches!(error, OpenError::Meta(_)), "not opened: {error}");
@@ -142,7 +146,7 @@ impl Image {
         rig.run_for(Duration::from_millis(20));
         // A world and its workers hold each other.
         rig.world.end();
-        let rig = Rig::on(rig.disk.kill(), settings()).unwrap_or_else(|error| panic!("not opened again: {error}"));
+        let rig = open(rig.disk.kill()).unwrap_or_else(|error| panic!("not opened again: {error}"));
         let again = self.look(&rig);
         rig.world.end();
         assert!(marked.is_empty() || !again.is_empty(), "the mark is forgotten: {marked:?}");
@@ -282,6 +286,10 @@ fn held(rig: &Rig) -> Held {
         held.insert(log.name().topic.to_string(), batches);
     }
     held
+}
+
+pub fn open(disk: Disk) -> Result<Rig, OpenError> {
+    Rig::on(disk, settings())
 }
 
 pub fn flip(disk: &Disk, path: &str, at: u64, mask: u8) {
