@@ -1,6 +1,7 @@
 """The rows of the comparison: each is a load on one broker and the figures that it gives. Knows no bars and no ratios."""
 
 import json
+import math
 import os
 import re
 import shutil
@@ -37,7 +38,7 @@ class Rows:
         self.options = options
         self.seconds = options.seconds
         self.is_ottla = broker.name == "ottla"
-        self.filled = set()
+        self.made, self.filled = set(), set()  # Topics.
         self.figures = {}
 
     def run(self):
@@ -48,19 +49,26 @@ class Rows:
         if self.is_ottla:
             self.figures[f"{bars.SIZE}: binary, MB"] = self.broker.binary.stat().st_size / 1e6
         for name, load in self.loads().items():
-            if any(part in name for part in self.options.only or [""]):
-                print(f"  {self.broker.name}: {name}", file=self.options.progress, flush=True)
-                load(name)
+            self.row(name, lambda: load(name))
         time.sleep(self.options.settle)
         self.figures[f"{bars.SIZE}: RSS after all, MiB"] = memory_mib(self.broker.process.pid, "VmRSS")
         self.figures[f"{bars.SIZE}: RSS at its peak, MiB"] = memory_mib(self.broker.process.pid, "VmHWM")
-        if any(part in bars.RESTART for part in self.options.only or [""]):
-            print(f"  {self.broker.name}: {bars.RESTART}", file=self.options.progress, flush=True)
-            self.fill(WIDE)
-            self.broker.kill()
-            self.timed_start(bars.RESTART)
+        self.row(bars.RESTART, self.restart)
         self.broker.stop()
         return self.figures
+
+    def row(self, name, load):
+        if not any(part in name for part in self.options.only or [""]):
+            return
+        began = time.monotonic()
+        print(f"  {self.broker.name}: {name} ... ", end="", file=self.options.progress, flush=True)
+        load()
+        print(f"{time.monotonic() - began:.0f} s", file=self.options.progress, flush=True)
+
+    def restart(self):
+        self.fill(WIDE)
+        self.broker.kill()
+        self.timed_start(bars.RESTART)
 
     def loads(self):
         """In this order: later rows read what earlier ones wrote, or write it themselves."""
@@ -100,7 +108,7 @@ class Rows:
     def timed_start(self, name):
         began = time.monotonic()
         self.broker.start()
-        self.raw("produce", topic="first", seconds=0.01, connections=1, in_flight=1)
+        self.until_taken(topic="first", partitions=1)
         self.figures[f"{name}: to acknowledged produce, s"] = time.monotonic() - began
 
     def idle_cpu(self):
@@ -202,20 +210,37 @@ class Rows:
                               timeout=RUN_SECONDS_MAX)
         if done.returncode:
             raise RuntimeError(f"raw {load} {options}: {done.stderr}")
-        report = json.loads(done.stdout)
+        return json.loads(done.stdout)
+
+    def without_errors(self, load, **options):
+        report = self.raw(load, **options)
         if report.get("errors"):
             raise RuntimeError(f"raw {load} {options}: {report['errors']} errors")
         return report
 
     def make(self, topic, partitions, **options):
-        """Makes the topic unless it is there, and sees that it takes a record."""
-        self.raw("produce", topic=topic, partitions=partitions, seconds=0.01, connections=1, in_flight=1, **options)
-        time.sleep(1)  # Until every partition has its leader, which in Kafka takes a moment.
+        if topic not in self.made:
+            self.until_taken(topic=topic, partitions=partitions, **options)
+            self.made.add(topic)
+
+    def until_taken(self, partitions, **options):
+        """Makes the topic unless it is there, and goes on until each partition takes a record.
+
+        In Kafka that is a moment later, and the first record of a partition costs a sync of its epochs: no row pays it.
+        """
+        deadline = time.monotonic() + RUN_SECONDS_MAX
+        connections = min(partitions, 16)
+        each = math.ceil(partitions / connections)
+        while self.raw("produce", partitions=partitions, requests=each, connections=connections, **options)["errors"]:
+            if time.monotonic() > deadline:
+                raise RuntimeError(f"{options} does not take records")
+            time.sleep(0.01)
 
     def fill(self, load):
         """Writes a topic as its own row does, unless that has been run."""
         if load["topic"] not in self.filled:
-            self.raw("produce", **load, seconds=min(self.seconds, 5))
+            self.make(load["topic"], load["partitions"])
+            self.without_errors("produce", **load, seconds=min(self.seconds, 5))
             self.filled.add(load["topic"])
 
     def produce(self, name, topic, partitions, **options):
@@ -223,7 +248,8 @@ class Rows:
         self.make(topic, partitions, **config)
 
         def load():
-            report = self.raw("produce", topic=topic, partitions=partitions, seconds=self.seconds, **options)
+            report = self.without_errors(
+                "produce", topic=topic, partitions=partitions, seconds=self.seconds, **options)
             figures = {RAW_FIGURES[what]: value for what, value in report.items() if what in RAW_FIGURES}
             return figures, report["total_requests"], report["total_bytes"]
         self.measured(name, load)
@@ -244,7 +270,8 @@ class Rows:
 
         def load():
             nonlocal read
-            report = self.raw("tail", topic="tail", readers=50, rate=500, record_bytes=4096, seconds=self.seconds)
+            report = self.without_errors(
+                "tail", topic="tail", readers=50, rate=500, record_bytes=4096, seconds=self.seconds)
             read = report["total_bytes_read"]
             return {RAW_FIGURES[what]: value for what, value in report.items() if what in RAW_FIGURES}, None, None
         spent = self.measured(name, load)
@@ -271,16 +298,17 @@ class Rows:
         """What producing loses while another client reads what is no longer in memory."""
         size = int(self.options.cold_gib * GIB)
         load = LARGE | {"topic": "cold", "in_flight": 5}
-        self.make("cold", load["partitions"])
+        for topic in ("cold", LARGE["topic"]):
+            self.make(topic, LARGE["partitions"])
         each = load["batch_records"] * load["record_bytes"]
-        self.raw("produce", **load, requests=max(1, size // each // load["connections"]))
-        alone = self.raw("produce", **LARGE, seconds=self.seconds)["mib_per_second"]
+        self.without_errors("produce", **load, requests=max(1, size // each // load["connections"]))
+        alone = self.without_errors("produce", **LARGE, seconds=self.seconds)["mib_per_second"]
         drop_page_cache()
         reading = subprocess.Popen(
             self.command("fetch", topic="cold", partitions=load["partitions"], connections=4, seconds=10 * self.seconds),
             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
         try:
-            beside = self.raw("produce", **LARGE, seconds=self.seconds)["mib_per_second"]
+            beside = self.without_errors("produce", **LARGE, seconds=self.seconds)["mib_per_second"]
             if reading.poll() is not None:
                 raise RuntimeError(f"{name}: the reader has ended early")
         finally:

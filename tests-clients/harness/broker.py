@@ -12,6 +12,7 @@ import time
 from pathlib import Path
 
 READY_SECONDS_MAX = 60
+READY_LOOK_SECONDS = 0.05
 STOP_SECONDS_MAX = 30
 
 # Both products read these; a suite may add to them. Node 0 with four partitions by default is
@@ -82,7 +83,7 @@ class Broker:
                 raise RuntimeError(f"{self.name} exited with {self.process.returncode} at start: {self.last_words()}")
             if time.monotonic() > deadline:
                 raise RuntimeError(f"{self.name} is not ready after {READY_SECONDS_MAX} s: {self.last_words()}")
-            time.sleep(0.05)
+            time.sleep(READY_LOOK_SECONDS)
 
     def answers(self):
         """A Metadata request (v1, no topics) is answered, and it lists a broker."""
