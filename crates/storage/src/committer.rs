@@ -13,6 +13,7 @@ use crate::journal::record::{Body, SegmentPlace};
 use crate::journal::{GroupBuilder, GroupKind, Lane};
 use crate::log::state::{Control, Gate, Reach, State, Then};
 use crate::log::{Log, LogListener};
+use crate::rare::Rare;
 use crate::settings::{Durability, Mutant};
 use crate::shared::{Shared, count};
 
@@ -144,6 +145,7 @@ impl Committer {
         let bytes = (self.builder.size_bytes() as u64).next_multiple_of(crate::journal::BLOCK as u64);
         let placed = self.lane.make_room(&mut self.shared.lane.lock(), bytes);
         if !placed {
+            self.shared.settings.reached(Rare::LaneFull);
             self.shared.wake_flusher();
             return Next::Idle;
         }

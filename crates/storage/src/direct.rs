@@ -13,6 +13,7 @@ use crate::flusher::Job;
 use crate::journal::record::{Body, SegmentPlace};
 use crate::log::Log;
 use crate::log::state::{Gate, Reach, State};
+use crate::rare::Rare;
 use crate::segment::Segment;
 use crate::settings::Durability;
 use crate::shared::{Shared, count};
@@ -89,7 +90,10 @@ impl Committer {
                 self.shared.sync_soon(segment, syncers);
             }
             // The lane takes it; the flusher will meet the trouble again, and say so.
-            Err(error) => tracing::debug!(log = %piece.log.name(), "a direct piece failed: {error}"),
+            Err(error) => {
+                self.shared.settings.reached(Rare::DirectWriteFailed);
+                tracing::debug!(log = %piece.log.name(), "a direct piece failed: {error}");
+            }
         }
         Next::Again
     }

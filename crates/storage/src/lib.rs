@@ -15,6 +15,7 @@ mod log_dir;
 mod meta;
 pub mod offsets_compaction;
 pub mod producer_state;
+mod rare;
 mod reader;
 mod recovery;
 mod registry;
@@ -32,6 +33,8 @@ pub use log::{
 };
 pub use log_dir::{CreateError, LogDir};
 pub use meta::{Facts, MetaError};
+#[cfg(feature = "mutants")]
+pub use rare::{Rare, Reached};
 pub use recovery::OpenError;
 pub use segment::TimestampOffset;
 pub use settings::{Durability, Identity, LogConfig, Mutant, Settings};

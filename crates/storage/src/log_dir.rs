@@ -19,6 +19,7 @@ use crate::layout;
 use crate::log::state::{Control, Gate, State, index_settings};
 use crate::log::{FileSlice, Log, LogListener, Read, ReadError, Slice};
 use crate::meta::{self, Facts};
+use crate::rare::Rare;
 use crate::reader::Reader;
 use crate::recovery::{OpenError, extra_slot, io_error, recover, sync_dir};
 use crate::registry::Registry;
@@ -183,7 +184,11 @@ impl LogDir {
         let shared = &self.inner.shared;
         let settings = &shared.settings;
         let relaxed = shared.relaxed_bytes.load(Ordering::Relaxed);
-        shared.budget.admits(bytes) && relaxed < settings.relaxed_window_bytes && !shared.is_full()
+        let has_memory = shared.budget.admits(bytes);
+        if !has_memory {
+            settings.reached(Rare::MemoryFull);
+        }
+        has_memory && relaxed < settings.relaxed_window_bytes && !shared.is_full()
     }
 
     /// Told (`notify_waiters`) when `admits` may have become true, and when a paused log goes on. Register before looking.

@@ -8,6 +8,7 @@ use env::{Next, Worker};
 use parking_lot::Mutex;
 use tokio::sync::oneshot;
 
+use crate::rare::Rare;
 use crate::shared::{Shared, Ticket};
 
 #[derive(Default)]
@@ -32,6 +33,7 @@ impl Shared {
         {
             let mut queue = self.readers.queue.lock();
             if queue.has_stopped {
+                self.settings.reached(Rare::ReadOfOffline);
                 return ticket; // Its other end goes here.
             }
             queue.jobs.push_back(Box::new(job));

@@ -2,6 +2,10 @@
 //! (`max.message.bytes`, timestamps, codecs) are `validate::Rules`; they are looked at before the engine is.
 use std::time::Duration;
 
+use crate::rare::Rare;
+#[cfg(feature = "mutants")]
+use crate::rare::Reached;
+
 /// Of one log directory. Not changed while it is open.
 #[derive(Clone, Debug)]
 pub struct Settings {
@@ -39,6 +43,9 @@ pub struct Settings {
     /// A bug to be found by the tests that must find it.
     #[cfg(feature = "mutants")]
     pub mutant: Option<Mutant>,
+    /// Told of rare states.
+    #[cfg(feature = "mutants")]
+    pub reached: Reached,
 }
 
 impl Default for Settings {
@@ -61,6 +68,8 @@ impl Default for Settings {
             free_bytes_min: 64 << 20,
             #[cfg(feature = "mutants")]
             mutant: None,
+            #[cfg(feature = "mutants")]
+            reached: Reached::default(),
         }
     }
 }
@@ -178,4 +187,13 @@ impl Settings {
     pub(crate) const fn has(&self, _mutant: Mutant) -> bool {
         false
     }
+
+    /// The engine is in this state. Nobody asks, in a build without the feature.
+    #[cfg(feature = "mutants")]
+    pub(crate) fn reached(&self, rare: Rare) {
+        self.reached.note(rare);
+    }
+
+    #[cfg(not(feature = "mutants"))]
+    pub(crate) const fn reached(&self, _rare: Rare) {}
 }

@@ -11,6 +11,7 @@ use crate::budget::Budget;
 use crate::flusher::Work;
 use crate::journal::LaneSpace;
 use crate::log::Log;
+use crate::rare::Rare;
 use crate::reader::Readers;
 use crate::settings::Settings;
 use crate::syncers::Syncs;
@@ -222,6 +223,7 @@ impl Shared {
     /// acknowledgement (rule 12). The workers see it at their next step and stop.
     pub fn go_offline(&self, what: &str, error: &dyn std::fmt::Display) {
         if self.health.swap(OFFLINE, Ordering::AcqRel) != OFFLINE {
+            self.settings.reached(Rare::WentOffline);
             tracing::error!(directory = %self.path.display(), "{what}: {error}; the log directory goes offline");
         }
         self.wake_committer();

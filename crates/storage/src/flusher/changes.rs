@@ -14,6 +14,7 @@ use crate::journal::record::SegmentPlace;
 use crate::log::state::{Gate, Reach};
 use crate::log::{Log, TruncateError, answer_now};
 use crate::producer_state::ProducerState;
+use crate::rare::Rare;
 use crate::segment::{BatchPlace, Segment, Summary};
 use crate::settings::{Durability, Mutant};
 use crate::shared::Answer;
@@ -98,8 +99,10 @@ impl Flusher {
             Job::Name { log } => self.change = Some(Change::Name { log, stage: NameStage::Make }),
             Job::PlanCut { log, to, answer } => self.plan_cut(&log, to, answer)?,
             Job::RemoveLog { log } => self.begin_remove(log),
-            // One at a time: again when that is done.
-            job @ (Job::SettleCut { .. } | Job::Switch { .. }) if self.log_sync.is_some() => {
+            // One at a time: again when that is done, or when there is space.
+            job @ (Job::SettleCut { .. } | Job::Switch { .. })
+                if self.log_sync.is_some() || self.is_waiting_for_space() =>
+            {
                 self.shared.work.lock().jobs.push_back(job);
                 return Ok(Did::Nothing);
             }
@@ -229,6 +232,7 @@ impl Flusher {
                 let segment = state.segments.pop_front().expect("there are two");
                 let next = state.segments[0].base_offset();
                 if state.synced.place.segment < next {
+                    self.shared.settings.reached(Rare::DropOfUnsynced);
                     state.synced = Reach { offset: next, place: SegmentPlace { segment: next, position: 0 } };
                 }
                 state.sealed_below = state.sealed_below.max(next);

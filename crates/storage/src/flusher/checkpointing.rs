@@ -16,6 +16,8 @@ use crate::journal::LanePoint;
 use crate::journal::lane::slot_path;
 use crate::layout;
 use crate::log::Log;
+use crate::log::state::Gate;
+use crate::rare::Rare;
 use crate::segment::{Segment, Summary};
 use crate::settings::{Durability, Mutant};
 use crate::shared::count;
@@ -382,6 +384,9 @@ enum Captured {
 fn is_durable(log: &Weak<Log>, end: Offset) -> bool {
     let Some(log) = log.upgrade() else { return true };
     let state = log.state();
+    if state.gate == Gate::Deleted && !state.is_gone && state.durable_end < end {
+        log.shared.settings.reached(Rare::DeletionDuringCheckpoint);
+    }
     // What was cut or deleted since has a record behind this entry's. Of a log whose deletion has only been asked for that
     // record may yet be lost, and then the lane must bring it to the entry's end.
     state.durable_end >= end || state.log_end < end || state.is_gone

@@ -18,6 +18,7 @@ use env::{Instant, Next, Worker};
 use record::Offset;
 
 use crate::log::{Log, TruncateError};
+use crate::rare::Rare;
 use crate::registry::Registry;
 use crate::segment::{Segment, SegmentError};
 use crate::shared::{Answer, Offline, Shared};
@@ -158,6 +159,9 @@ impl Flusher {
                     && segment.base_offset() >= state.synced.place.segment
                     && segment.summary().size_bytes > 0
             };
+            if state.segments.iter().any(|segment| is_unsynced(segment) && !segment.is_dirty()) {
+                shared.settings.reached(Rare::DirectPieceAboveSynced);
+            }
             let segments = state.segments.iter().filter(|segment| segment.is_dirty() || is_unsynced(segment));
             dirty.extend(segments.map(|segment| ((log.log_id(), segment.base_offset()), segment.clone())));
         }
@@ -222,6 +226,7 @@ impl Flusher {
                 Ok(Did::Something) => return Ok(Did::Something),
                 Ok(Did::Later(at)) => soonest = Some(soonest.map_or(at, |soonest| soonest.min(at))),
                 Err(Trouble::Full) => {
+                    self.shared.settings.reached(Rare::DiskFull);
                     let at = self.now() + FULL_RETRY;
                     self.full_until = Some(at);
                     self.shared.set_full(true);

@@ -7,6 +7,7 @@ use record::Timestamp;
 use super::{Did, Flusher, Job, Step};
 use crate::log::Log;
 use crate::log::state::Gate;
+use crate::rare::Rare;
 use crate::retention::{self, Retained, RetentionRules};
 
 impl Flusher {
@@ -61,6 +62,7 @@ fn retain(log: &Arc<Log>, now: Timestamp) {
         }
         if expired == retained.len() {
             // All of it: a new segment takes what comes, as in Kafka.
+            log.shared.settings.reached(Rare::RetentionOfAll);
             let base = state.log_end;
             log.roll(&mut state, base, now);
         }

@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering;
 
 use record::Offset;
 
-use super::{Did, Flusher, Step, fatal};
+use super::{Did, Flusher, Job, Step, Trouble, fatal};
 use crate::log::state::{Control, Gate, Reach, Then};
 use crate::log::{Log, TruncateError};
 use crate::segment::Segment;
@@ -42,6 +42,17 @@ enum Stage {
     },
 }
 
+impl Purpose {
+    /// What asks for it again.
+    fn into_job(self, log: Arc<Log>) -> Job {
+        match self {
+            Purpose::Cut { answer } => Job::SettleCut { log, answer },
+            Purpose::Switch => Job::Switch { log },
+            Purpose::Window => unreachable!("a window waits for nothing"),
+        }
+    }
+}
+
 impl LogSync {
     pub fn new(log: Arc<Log>, purpose: Purpose) -> Self {
         Self { log, purpose, stage: Stage::WriteOut }
@@ -67,9 +78,16 @@ impl Flusher {
                     state.durability == Durability::Flush && state.durable_end < state.log_end
                 };
                 let written = if is_behind { Ok(Did::Nothing) } else { self.write_piece(&log) };
-                let did = match written {
-                    Ok(did) => did,
-                    Err(trouble) => {
+                let did = match (written, &purpose) {
+                    (Ok(did), _) => did,
+                    // Indexes find no place. What was acknowledged is written, and its window does not wait for space.
+                    (Err(Trouble::Full), Purpose::Window) => Did::Nothing,
+                    (Err(Trouble::Full), _) => {
+                        // Meanwhile others have their windows.
+                        self.shared.give(purpose.into_job(log));
+                        return Err(Trouble::Full);
+                    }
+                    (Err(trouble), _) => {
                         self.log_sync = Some(LogSync { log, purpose, stage: Stage::WriteOut });
                         return Err(trouble);
                     }

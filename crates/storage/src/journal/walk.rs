@@ -27,6 +27,8 @@ pub(crate) struct Walked {
     pub durable_group: u64,
     /// Groups that were durable and are not whole.
     pub damage: Vec<LaneDamage>,
+    /// It ends at a group whose header is there.
+    pub is_torn: bool,
 }
 
 /// A place where the lane does not hold what was acknowledged.
@@ -183,6 +185,7 @@ impl<'a> Walker<'a> {
                     if keeps_torn {
                         walked.records.extend(torn);
                     }
+                    walked.is_torn = true;
                     break;
                 }
             }

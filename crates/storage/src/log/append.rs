@@ -8,6 +8,7 @@ use super::{Gate, Log, State};
 use crate::journal::record::SegmentPlace;
 use crate::log::state::index_settings;
 use crate::producer_state::{Checked, ProducerError, TransactionVersion};
+use crate::rare::Rare;
 use crate::roll::Incoming;
 use crate::segment::{BatchPlace, Segment, Summary};
 use crate::settings::{Durability, Mutant};
@@ -73,6 +74,9 @@ impl Log {
             return Err(AppendError::Overflow);
         }
         if let Some(mut original) = check_producer(&state, batch, base_offset)? {
+            if original.end > state.durable_end {
+                self.shared.settings.reached(Rare::DuplicateInFlight);
+            }
             if self.shared.settings.has(Mutant::AnswerDuplicateEarly) {
                 original.end = Offset::ZERO;
             }

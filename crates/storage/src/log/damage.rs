@@ -8,6 +8,7 @@ use record::Offset;
 
 use super::state::{Control, Gate, State};
 use super::{Log, ReadError};
+use crate::rare::Rare;
 use crate::segment::{Segment, SegmentError};
 
 impl Log {
@@ -50,6 +51,7 @@ impl Log {
             let offsets = damage.offsets.start.max(state.log_start)..damage.offsets.end;
             if !offsets.is_empty() && mark(&mut state.faulty, offsets.clone()) {
                 is_new = true;
+                self.shared.settings.reached(Rare::DamageFound);
                 tracing::error!(
                     log = %self.name(), directory = %self.directory().display(), segment = %segment.base_offset(),
                     from = %offsets.start, to = %offsets.end, position = damage.positions.start,

@@ -15,6 +15,7 @@ use crate::layout;
 use crate::log::Log;
 use crate::log::damage::mark;
 use crate::log::state::{Control, DirectoryState, Gate, Reach, State, Then};
+use crate::rare::Rare;
 use crate::registry::Registry;
 use crate::segment::{IndexSettings, Segment};
 use crate::settings::{Durability, LogConfig, Mutant};
@@ -46,9 +47,15 @@ pub(super) fn repair_all(
         }
         let in_tail: usize = map.pieces.iter().map(|piece| piece.size_bytes as usize).sum();
         let has_direct = map.pieces.iter().any(|piece| !matches!(piece.source, Source::Lane(_)));
+        if map.entry.as_ref().is_some_and(|entry| entry.durability != map.durability) {
+            shared.settings.reached(Rare::SwitchInLane);
+        }
         let mode = if is_relaxed || map.cut.is_some() || discarded.contains(&log_id) {
             Mode::Synced
         } else if has_direct || has_dropped || in_tail > tail_bytes_left {
+            if in_tail > tail_bytes_left {
+                shared.settings.reached(Rare::RecoveryBeyondMemory);
+            }
             Mode::Written
         } else {
             tail_bytes_left -= in_tail;
@@ -74,6 +81,12 @@ pub(super) fn repair_all(
     }
     for (map, repair) in repairs.into_values() {
         let repaired = repair.finish()?;
+        let rare = [
+            (repaired.kept_bytes > 0, Rare::RelaxedTailKept),
+            (repaired.dropped_bytes > 0, Rare::RelaxedTailCut),
+            (repaired.is_reset, Rare::LogResetToStart),
+        ];
+        rare.iter().filter(|(is_so, _)| *is_so).for_each(|(_, rare)| shared.settings.reached(*rare));
         if repaired.kept_bytes + repaired.dropped_bytes > 0 {
             tracing::warn!(
                 log = %map.name, kept_bytes = repaired.kept_bytes, dropped_bytes = repaired.dropped_bytes,
@@ -115,6 +128,7 @@ fn untouched(env: &Env, directory: &Arc<Path>, entry: Entry) -> Repaired {
         tail: Tail::default(),
         kept_bytes: 0,
         dropped_bytes: 0,
+        is_reset: false,
     }
 }
 
@@ -135,6 +149,9 @@ fn log_of(shared: &Arc<Shared>, map: &map::LogMap, repaired: Repaired) -> Arc<Lo
     state.segments = repaired.segments;
     state.dropped = repaired.dropped;
     state.faulty = map.faulty.clone();
+    if !state.faulty.is_empty() {
+        shared.settings.reached(Rare::DamageFound);
+    }
     for range in repaired.faulty {
         mark(&mut state.faulty, range);
     }

@@ -29,6 +29,7 @@ use crate::flusher::Checkpoints;
 use crate::journal::Lane;
 use crate::journal::walk::{LaneDamage, WalkedBody, WalkedRecord, Walker};
 use crate::layout;
+use crate::rare::Rare;
 use crate::registry::Registry;
 use crate::settings::Mutant;
 use crate::shared::Shared;
@@ -58,12 +59,22 @@ pub(crate) fn recover(shared: &Arc<Shared>) -> Result<Recovered, OpenError> {
         walked.damage.push(LaneDamage { group, place, is_unattributed: true });
     }
     for damage in &walked.damage {
+        shared.settings.reached(Rare::DamageFound);
         tracing::error!(
             directory = %shared.path.display(), group = damage.group, file = damage.place.slot, at = damage.place.at,
             "the lane is damaged where it was acknowledged"
         );
     }
     let discarded = end_at_torn_piece(shared, &mut walked)?;
+    if walked.is_torn {
+        shared.settings.reached(Rare::GroupTorn);
+    }
+    if !discarded.is_empty() {
+        shared.settings.reached(Rare::TornDirectPiece);
+    }
+    if found.starts.contains(&0) {
+        shared.settings.reached(Rare::CheckpointTorn);
+    }
     if shared.settings.has(Mutant::CutAcknowledgedGroup) && walked.groups.len() > 1 {
         walked.end_before(walked.groups.len() - 1);
     }
@@ -77,6 +88,9 @@ pub(crate) fn recover(shared: &Arc<Shared>) -> Result<Recovered, OpenError> {
     };
     maps.replay(walked.records.iter().filter(|record| !ignored(record)), &walked.damage)
         .map_err(|error| lane_error(&shared.path, &error))?;
+    if !maps.deleted.is_empty() {
+        shared.settings.reached(Rare::DeletedLogInLane);
+    }
     if has_accepted_loss(shared)? {
         let count = maps.logs.values_mut().map(|map| map.accept_loss()).filter(|was_suspect| *was_suspect).count();
         tracing::warn!(logs = count, "logs whose last records may be lost go on without them, as they were told to");

@@ -7,6 +7,7 @@ use env::Disk;
 use super::map::Maps;
 use super::{OpenError, io_error, sync_dir};
 use crate::layout;
+use crate::rare::Rare;
 use crate::shared::Shared;
 
 /// Directories of deleted logs go. What nothing accounts for is kept for people to look at, out of the way, and its
@@ -25,6 +26,7 @@ pub(super) fn set_orphans_aside(shared: &Shared, maps: &mut Maps, checkpointed_l
         // Where records of creations may be lost, what the checkpoint does not know may be a log.
         let is_deleted = log_id < checkpointed_log_id || maps.deleted.contains(&log_id);
         if log_id < known_before && (is_deleted || !maps.may_lack_logs) {
+            shared.settings.reached(Rare::OrphanOfDeleted);
             remove_dir_all(disk, &path)?;
             continue;
         }
@@ -33,6 +35,7 @@ pub(super) fn set_orphans_aside(shared: &Shared, maps: &mut Maps, checkpointed_l
             Err(error) if error.kind() != ErrorKind::AlreadyExists => return Err(io_error(&aside, &error)),
             _ => {}
         }
+        shared.settings.reached(Rare::OrphanSetAside);
         tracing::warn!(directory = %path.display(), "no record speaks of this log: set aside");
         let mut to = aside.join(&entry.name);
         for attempt in 1.. {

@@ -11,6 +11,7 @@ use crate::journal::lane::{Slot, new_slot_path, slot_path};
 use crate::journal::walk::{Walked, WalkedBody, Walker};
 use crate::journal::{BLOCK, GroupBuilder, GroupKind, Lane, LaneSpace};
 use crate::layout;
+use crate::rare::Rare;
 use crate::segment::{FileKind, file_name};
 use crate::settings::Mutant;
 use crate::shared::Shared;
@@ -39,6 +40,9 @@ pub(super) fn make_durable(
         slot.file.write_all_at(&[IoSlice::new(&aligned[..copy.len()])], group.place.at).map_err(io)?;
         touched.push(slot.number);
     }
+    if !touched.is_empty() {
+        shared.settings.reached(Rare::GroupMadeDurable);
+    }
     for slot in slots.iter().filter(|slot| touched.contains(&slot.number)) {
         slot.file.sync_data().map_err(io)?;
     }
@@ -52,6 +56,7 @@ pub(super) fn make_durable(
         let read = file.read_at(&mut bytes, place.position.into()).map_err(io)?;
         file.write_all_at(&[IoSlice::new(&bytes[..read])], place.position.into()).map_err(io)?;
         file.sync_data().map_err(io)?;
+        shared.settings.reached(Rare::DirectPieceMadeDurable);
     }
     Ok(())
 }
@@ -73,6 +78,7 @@ pub(super) fn open_run(
     let mut lane = Lane::new(run, current, walked.end, walked.end.number - 1);
     if !lane.make_room(&mut space, BLOCK as u64) {
         // All files are full of what is needed: the opening group gets one of its own.
+        shared.settings.reached(Rare::LaneFileForOpening);
         let slot = extra_slot(disk, &directory, shared.settings.lane_file_bytes, &mut space)?;
         space.free.push_back(slot);
         assert!(lane.make_room(&mut space, BLOCK as u64), "a new file has room");

@@ -44,6 +44,8 @@ pub(crate) struct Repaired {
     /// Of a relaxed log: how many bytes behind S were found and kept, and how many were not.
     pub kept_bytes: u64,
     pub dropped_bytes: u64,
+    /// Nothing was left of it up to the log start.
+    pub is_reset: bool,
 }
 
 /// How a log comes back. The lane keeps what it has until the next checkpoints, so nothing of that need be written now.
@@ -168,7 +170,8 @@ impl Repair {
         if has_files && self.is_relaxed {
             (kept_bytes, dropped_bytes) = self.take_unsynced(&mut log)?;
         }
-        if log.noted < self.log_start {
+        let is_reset = log.noted < self.log_start;
+        if is_reset {
             self.reset(&mut log);
         }
         if has_files {
@@ -207,6 +210,7 @@ impl Repair {
             faulty: self.faulty,
             kept_bytes,
             dropped_bytes,
+            is_reset,
         })
     }
 
