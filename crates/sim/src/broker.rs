@@ -1,5 +1,5 @@
 //! The broker under test: one node on one machine, started, killed and started again. All else about it is the node's own.
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use env::sim::Machine;
 use node::config::Config;
@@ -19,18 +19,23 @@ const MEMORY_BYTES: u64 = 256 << 20;
 pub struct Setup {
     pub settings: Settings,
     pub bug: Option<Bug>,
+    /// Reads fail: it may say no.
+    pub may_be_refused: bool,
 }
 
 /// One process of the broker.
-#[derive(Clone)]
+#[derive(Clone, Default)]
 pub struct Process {
     stop: Arc<Notify>,
     stopped: Arc<Notify>,
+    /// Whether it starts, once that is known.
+    starts: Arc<Mutex<Option<bool>>>,
+    is_known: Arc<Notify>,
 }
 
 /// Starts the broker on a machine that has just booted. It serves once it has recovered.
 pub fn start(machine: &Machine, setup: &Setup) -> Process {
-    let process = Process { stop: Arc::new(Notify::new()), stopped: Arc::new(Notify::new()) };
+    let process = Process::default();
     let (env, machine, setup, ours) = (machine.env(), machine.clone(), setup.clone(), process.clone());
     env.clone().spawn.task(
         "node",
@@ -46,8 +51,14 @@ pub fn start(machine: &Machine, setup: &Setup) -> Process {
                 Ok(node) => node,
                 // Power failed while it was starting: the machine goes down as soon as this step ends.
                 Err(_) if machine.disk().is_off() => return,
+                Err(error) if setup.may_be_refused => {
+                    tracing::debug!(%error, "the broker does not start, as it may");
+                    ours.know(false);
+                    return;
+                }
                 Err(error) => panic!("the broker does not start: {error}"),
             };
+            ours.know(true);
             ours.stop.notified().await;
             node.stop().await;
             ours.stopped.notify_one();
@@ -57,6 +68,17 @@ pub fn start(machine: &Machine, setup: &Setup) -> Process {
 }
 
 impl Process {
+    fn know(&self, starts: bool) {
+        *self.starts.lock().unwrap_or_else(PoisonError::into_inner) = Some(starts);
+        self.is_known.notify_one();
+    }
+
+    /// Whether it starts; asked once.
+    pub async fn starts(&self) -> bool {
+        self.is_known.notified().await;
+        self.starts.lock().unwrap_or_else(PoisonError::into_inner).expect("it is known")
+    }
+
     /// A clean stop, to its end.
     pub async fn stop(&self) {
         self.stop.notify_one();

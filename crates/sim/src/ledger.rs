@@ -5,6 +5,7 @@
 //! It knows the simulated disk, but no word of the broker besides its answers.
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -335,13 +336,8 @@ impl Ledger {
             assert!(ledger.partitions[partition].held[&known].heard.life < heard.life, "{place}: {why}");
             self.lose_from(topic, partition, known, heard.life, &why);
         }
-        let ledger = self.topic(topic);
         // Whatever else was known to be here, or above, must be what a power loss was allowed to take.
-        let before = ledger.partitions[partition].held.range(..base).next_back();
-        let from = before.filter(|(_, held)| held.end > base).map_or(base, |(before, _)| *before);
-        let conflict = ledger.partitions[partition].held.range(from..end).next();
-        if let Some((other, held)) = conflict {
-            let (other, held) = (*other, held.clone());
+        while let Some((other, held)) = self.conflict(topic, partition, base..end) {
             let why = format!("{key} is at {base}, and {} at {other}..{}", held.key, held.end);
             assert!(held.heard.life < heard.life, "{place}: an offset means two things: {why}");
             self.lose_from(topic, partition, other, heard.life, &why);
@@ -351,12 +347,23 @@ impl Ledger {
         partition.held.insert(base, Held { key, end, heard, promised });
     }
 
-    /// What was known from here on before this life is gone: fails if that was not allowed.
+    /// A batch that is known to be at some of these offsets.
+    fn conflict(&self, topic: Uuid, partition: usize, offsets: Range<i64>) -> Option<(i64, Held)> {
+        let held = &self.topics[&topic].partitions[partition].held;
+        let before = held.range(..offsets.start).next_back().filter(|(_, held)| held.end > offsets.start);
+        let first = before.or_else(|| held.range(offsets).next());
+        first.map(|(base, held)| (*base, held.clone()))
+    }
+
+    /// What was known to be here before this life is gone, and with it what was known above it no later: fails if that was
+    /// not allowed. What was heard of above it since may have come after the loss.
     fn lose_from(&mut self, topic: Uuid, partition: usize, offset: i64, life: usize, why: &str) {
         let place = self.place(topic, partition);
         let window = self.window;
         let above = self.topic(topic).partitions[partition].held.split_off(&offset);
-        let (lost, kept): (BTreeMap<i64, Held>, _) = above.into_iter().partition(|(_, held)| held.heard.life < life);
+        let last_seen = above[&offset].heard.life.min(life - 1);
+        let (lost, kept): (BTreeMap<i64, Held>, _) =
+            above.into_iter().partition(|(_, held)| held.heard.life <= last_seen);
         self.topic(topic).partitions[partition].held.extend(kept);
         for (base, held) in lost {
             assert!(!held.promised, "{place}: {} at {base} is gone: {why}", held.key);
@@ -433,10 +440,10 @@ impl Ledger {
         self.log_start_seen(topic, partition, found.log_start);
         self.check_contiguous(&place, topic, partition, found);
         let there: BTreeMap<i64, BatchKey> = found.batches.iter().copied().collect();
-        let held = &self.topic(topic).partitions[partition].held;
-        let missing = held.iter().find(|(base, held)| held.end > found.log_start && !there.contains_key(base));
-        if let Some((base, held)) = missing {
-            let (base, held) = (*base, held.clone());
+        loop {
+            let held = &self.topic(topic).partitions[partition].held;
+            let missing = held.iter().find(|(base, held)| held.end > found.log_start && !there.contains_key(base));
+            let Some((base, held)) = missing.map(|(base, held)| (*base, held.clone())) else { break };
             let why = format!("the log is {}..{}", found.log_start, found.log_end);
             assert!(held.heard.life < life, "{place}: {} at {base} is gone: {why}", held.key);
             self.lose_from(topic, partition, base, life, &why);

@@ -7,6 +7,7 @@ pub mod bugs;
 pub mod ledger;
 pub mod observed;
 pub mod producer;
+pub mod rare;
 pub mod reader;
 pub mod scenario;
 pub mod shared;

@@ -123,6 +123,7 @@ impl Producer {
                 }
                 Next::BeginAnew if wire.in_flight() == 0 => {
                     self.streams.clear();
+                    self.shared.met("producer: began anew");
                     self.producer_id = -1; // Also if this connection breaks.
                     self.begin(&mut wire).await?;
                     next = Next::GoOn;
@@ -242,6 +243,9 @@ impl Producer {
             let shared = &self.shared;
             let made = make(&mut self.chance, key, self.env.clock.wall_ms(), || shared.next_mark());
             stream.next_sequence = sequence_after(key.sequence, made.records);
+            if stream.next_sequence < key.sequence {
+                shared.met("producer: sequence wrapped");
+            }
             shared.ledger().sent(topic, partition, key, &made.view(), made.mark);
             stream.pending.push_back(made);
         }
@@ -273,6 +277,11 @@ impl Producer {
         let is_first = stream.pending.front().is_some_and(|made| made.key == key);
         let relaxed = self.shared.ledger().topic(topic).was_relaxed;
         match error {
+            ErrorCode::KafkaStorageError => self.shared.met("answer: kafka storage error to a produce"),
+            ErrorCode::OutOfOrderSequenceNumber => self.shared.met("answer: out of order sequence number"),
+            _ => {}
+        }
+        match error {
             ErrorCode::None | ErrorCode::DuplicateSequenceNumber => {
                 assert!(
                     is_first,
@@ -286,7 +295,10 @@ impl Producer {
                         let heard = self.shared.heard_in(life);
                         self.shared.ledger().acknowledged(topic, partition, key, offset, heard);
                     }
-                    _ => self.shared.ledger().acknowledged_somewhere(),
+                    _ => {
+                        self.shared.met("answer: duplicate sequence number");
+                        self.shared.ledger().acknowledged_somewhere();
+                    }
                 }
                 Next::GoOn
             }

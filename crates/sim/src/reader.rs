@@ -172,6 +172,7 @@ impl Consumer {
         match fetched.error {
             ErrorCode::None => show(&mut ledger, place, asked, fetched, heard, |_, _| {}),
             ErrorCode::OffsetOutOfRange => {
+                self.shared.met("answer: offset out of range");
                 let relaxed = ledger.topic(topic).was_relaxed;
                 let may_be_gone = ledger.may_begin_above(topic, partition, asked);
                 assert!(relaxed || may_be_gone, "{}: {asked} is out of range", ledger.place(topic, partition));
@@ -179,7 +180,12 @@ impl Consumer {
                 let known = ledger.known_start(topic, partition)..ledger.known_end(topic, partition) + 1;
                 if known.is_empty() { 0 } else { self.chance.in_range(known.start as u64..known.end as u64) as i64 }
             }
-            error if error.is_retriable() => asked,
+            error if error.is_retriable() => {
+                if error == ErrorCode::KafkaStorageError {
+                    self.shared.met("answer: kafka storage error to a fetch");
+                }
+                asked
+            }
             error => panic!("{}: Fetch got {error}", ledger.place(topic, partition)),
         }
     }

@@ -1,5 +1,6 @@
 //! Seeds on all cores, and what is printed of them.
 use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::io::Write as _;
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -82,6 +83,7 @@ pub fn seeds(seeds: Range<u64>, acknowledged_min: u64, bug: Option<Bug>) -> bool
     }
     let passed: Vec<_> = outcomes.iter().filter_map(|(_, outcome)| outcome.as_ref().ok()).collect();
     print_counts(&passed);
+    print_rare(&passed);
     let took = env::real::Runtime::new(1).expect("threads").env().clock.now() - began;
     println!("{} of {count} seeds passed in {:.1} s", passed.len(), took.as_secs_f64());
     failed.is_empty()
@@ -106,6 +108,8 @@ fn print_counts(passed: &[&(Summary, Report)]) {
     row("power losses", |(summary, _)| summary.power_losses);
     row("clean stops", |(summary, _)| summary.clean_stops);
     row("syncs that failed", |(summary, _)| summary.sync_errors);
+    row("reads that failed", |(summary, _)| summary.read_errors);
+    row("full disks", |(summary, _)| summary.full_disks);
     row("images judged", |(summary, _)| summary.images_judged);
     row("checkpoints", |(summary, _)| summary.observed.checkpoints);
     row("lane files recycled", |(summary, _)| summary.observed.lane_files_recycled);
@@ -115,6 +119,24 @@ fn print_counts(passed: &[&(Summary, Report)]) {
     row("syncs", |(summary, _)| summary.observed.syncs);
     row("events", |(_, report)| report.events);
     row("simulated ms", |(_, report)| report.now.0 / 1_000_000);
+}
+
+/// What is rare, the rarest first, and what was never reached.
+fn print_rare(passed: &[&(Summary, Report)]) {
+    let mut seeds: BTreeMap<&str, (usize, u64)> = BTreeMap::new();
+    for (name, times) in passed.iter().flat_map(|(summary, _)| summary.met.iter()) {
+        let (in_seeds, in_all) = seeds.entry(name).or_default();
+        *in_seeds += usize::from(times > 0);
+        *in_all += times;
+    }
+    let (mut reached, never): (Vec<_>, Vec<_>) = seeds.into_iter().partition(|(_, (in_seeds, _))| *in_seeds > 0);
+    reached.sort_by_key(|(name, (in_seeds, _))| (*in_seeds, *name));
+    println!("{:>45} {:>8} {:>12}", "rare states", "seeds", "in all");
+    for (name, (in_seeds, in_all)) in reached {
+        println!("{name:>45} {in_seeds:>8} {in_all:>12}");
+    }
+    let never: Vec<&str> = never.into_iter().map(|(name, _)| name).collect();
+    println!("never reached: {}", if never.is_empty() { "none".to_owned() } else { never.join("; ") });
 }
 
 /// How many seeds may look for a bug that is met by chance only.

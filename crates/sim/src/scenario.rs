@@ -40,6 +40,8 @@ const RELAXED_WINDOW: Duration = Duration::from_millis(100);
 const RELAXED_SLACK: Duration = Duration::from_millis(400);
 /// A seed takes some 200,000; one that takes so many goes round in circles.
 const EVENTS_MAX: u64 = 5_000_000;
+/// Less of it, and produces are refused.
+const FREE_BYTES_MIN: u64 = 1 << 20;
 /// Nothing acknowledged for so long, with the broker up, is a broker that hangs.
 const STALL_MAX: Duration = Duration::from_secs(60);
 
@@ -52,6 +54,8 @@ struct Run {
     observer: Observer,
     chance: Chance,
     summary: Summary,
+    /// The last end of the process was a loss of power.
+    lost_power: bool,
 }
 
 /// How fast the disk and the network of a seed are, and how evenly.
@@ -77,11 +81,11 @@ pub async fn run(world: World, plan: Plan) -> Summary {
     machine.disk().set_cold_probability(*chance.pick(&[0.0, 0.02, 0.3]));
     let ledger = Ledger::new(Some(machine.disk()), RELAXED_WINDOW + RELAXED_SLACK);
     let shared = Shared::new(world.env(), SocketAddr::new(machine.ip(), PORT), ledger);
-    let setup = Setup { settings: settings(&mut chance), bug: plan.bug };
+    let setup = Setup { settings: settings(&mut chance), bug: plan.bug, may_be_refused: false };
     let process = broker::start(&machine, &setup);
     shared.ledger().booted(Some(machine.disk()));
     let summary = Summary::default();
-    let mut run = Run { world, machine, shared, setup, process, observer, chance, summary };
+    let mut run = Run { world, machine, shared, setup, process, observer, chance, summary, lost_power: false };
     run.load(plan.acknowledged_min).await;
     run.settle().await;
     run.judge_all().await;
@@ -93,6 +97,8 @@ pub async fn run(world: World, plan: Plan) -> Summary {
     let mut summary = run.summary;
     summary.counts = run.shared.ledger().counts;
     summary.observed = run.observer.observed();
+    summary.met = run.shared.all_met();
+    summary.met.note_engine(&run.setup.settings.reached);
     let deleted = |ledger: &Ledger| ledger.topics.values().filter(|topic| topic.deletion == Deletion::Done).count();
     summary.topics_recreated = deleted(&run.shared.ledger()) as u64;
     summary
@@ -114,6 +120,7 @@ fn settings(chance: &mut Chance) -> Settings {
         relaxed_window: RELAXED_WINDOW,
         relaxed_window_bytes: 1 << 20,
         retention_check: Duration::from_millis(50),
+        free_bytes_min: FREE_BYTES_MIN,
         ..Settings::default()
     }
 }

@@ -6,6 +6,7 @@ use env::{Env, Instant};
 use protocol::Uuid;
 
 use crate::ledger::{Heard, Ledger};
+use crate::rare::Met;
 
 /// Cheap to clone; every clone is the same.
 #[derive(Clone)]
@@ -21,6 +22,7 @@ struct State {
     phase: Phase,
     next_mark: u64,
     clients_at_work: usize,
+    met: Met,
 }
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -35,7 +37,7 @@ pub enum Phase {
 
 impl Shared {
     pub fn new(env: Env, address: SocketAddr, ledger: Ledger) -> Self {
-        let state = State { phase: Phase::Load, next_mark: 0, clients_at_work: 0 };
+        let state = State { phase: Phase::Load, next_mark: 0, clients_at_work: 0, met: Met::default() };
         Self { env, address, ledger: Arc::new(Mutex::new(ledger)), state: Arc::new(Mutex::new(state)) }
     }
 
@@ -76,6 +78,15 @@ impl Shared {
 
     pub fn client_ended(&self) {
         self.state().clients_at_work -= 1;
+    }
+
+    /// Somebody came through this scene.
+    pub fn met(&self, scene: &str) {
+        self.state().met.note(scene);
+    }
+
+    pub fn all_met(&self) -> Met {
+        self.state().met.clone()
     }
 
     pub fn clients_at_work(&self) -> usize {

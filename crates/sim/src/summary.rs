@@ -1,10 +1,11 @@
 //! What a run did, and whether that is enough to have shown anything.
 use crate::ledger::Counts;
 use crate::observed::Observed;
+use crate::rare::Met;
 use crate::scenario::Plan;
 
 /// What a run did. A run that did less than it must has shown nothing.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Summary {
     pub counts: Counts,
     pub observed: Observed,
@@ -12,9 +13,12 @@ pub struct Summary {
     pub power_losses: u64,
     pub clean_stops: u64,
     pub sync_errors: u64,
+    pub read_errors: u64,
+    pub full_disks: u64,
     pub images_judged: u64,
     pub images_after_recycling: u64,
     pub topics_recreated: u64,
+    pub met: Met,
 }
 
 impl Summary {
@@ -30,6 +34,8 @@ impl Summary {
             ("power losses", self.power_losses, 3),
             ("clean stops", self.clean_stops, 1),
             ("syncs that failed", self.sync_errors, 1),
+            ("reads that failed", self.read_errors, 1),
+            ("full disks", self.full_disks, 1),
             ("checkpoints", observed.checkpoints, 5),
             ("recycled lane files", observed.lane_files_recycled, 2),
             ("segments made", observed.segments_made, 20),
@@ -63,6 +69,8 @@ mod tests {
             power_losses: 3,
             clean_stops: 1,
             sync_errors: 1,
+            read_errors: 1,
+            full_disks: 1,
             topics_recreated: 1,
             ..Summary::default()
         }
@@ -75,7 +83,7 @@ mod tests {
 
     #[test]
     fn a_run_below_any_floor_has_that_shortcoming() {
-        let lessen: [(&str, Less); 13] = [
+        let lessen: [(&str, Less); 15] = [
             ("acknowledged batches: 19999, fewer than 20000", |run| run.counts.acknowledged -= 1),
             ("durable batches: 1999, fewer than 2000", |run| {
                 (run.counts.acknowledged, run.counts.acknowledged_relaxed) = (1_999, 18_001);
@@ -88,6 +96,8 @@ mod tests {
             ("power losses: 2, fewer than 3", |run| run.power_losses -= 1),
             ("clean stops: 0, fewer than 1", |run| run.clean_stops -= 1),
             ("syncs that failed: 0, fewer than 1", |run| run.sync_errors -= 1),
+            ("reads that failed: 0, fewer than 1", |run| run.read_errors -= 1),
+            ("full disks: 0, fewer than 1", |run| run.full_disks -= 1),
             ("checkpoints: 4, fewer than 5", |run| run.observed.checkpoints -= 1),
             ("recycled lane files: 1, fewer than 2", |run| run.observed.lane_files_recycled -= 1),
             ("segments made: 19, fewer than 20", |run| run.observed.segments_made -= 1),

@@ -1,11 +1,12 @@
 //! What strikes the broker, and how it starts again.
+use std::ops::Range;
 use std::time::Duration;
 
 use env::sim::Machine;
 use env::sim::disk::{self, Call};
 
-use super::Run;
-use crate::broker;
+use super::{FREE_BYTES_MIN, Run};
+use crate::broker::{self, Setup};
 
 /// How a process of the broker ends.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -19,9 +20,13 @@ pub(super) enum Fault {
     CleanStop,
     /// A sync fails, and the kernel holds what it covered for written. Then the process is killed, or power fails.
     SyncError,
+    /// Some reads of segments fail, and then the process ends.
+    ReadError,
+    /// The disk is full, or nearly, for some time.
+    DiskFull,
 }
 
-pub(super) const FAULTS: [Fault; 12] = [
+pub(super) const FAULTS: [Fault; 14] = [
     Fault::Kill,
     Fault::KillInCall,
     Fault::KillInCall,
@@ -34,6 +39,8 @@ pub(super) const FAULTS: [Fault; 12] = [
     Fault::CleanStop,
     Fault::SyncError,
     Fault::SyncError,
+    Fault::ReadError,
+    Fault::DiskFull,
 ];
 /// Calls to end in: each has a rule that makes it harmless.
 const CALLS: &[(Call, &str)] = &[
@@ -59,6 +66,8 @@ const CALLS_OF_A_START: &[(Call, &str)] = &[
     (Call::SetLen, ".log"),
     (Call::SyncDir, "/data"),
 ];
+/// Of a disk that is not full.
+const FREE_BYTES: u64 = 1 << 40;
 /// A broker that was asked to stop has stopped by then.
 const STOP_MAX: Duration = Duration::from_secs(5);
 
@@ -70,12 +79,16 @@ impl Run {
             Fault::KillInCall => {
                 let (call, part) = *self.chance.pick(CALLS);
                 self.machine.kill_in_call(call, part, self.chance.in_range(0..8));
-                self.ended_by(Duration::from_secs(2), Machine::kill).await;
+                if self.ended_by(Duration::from_secs(2), Machine::kill).await {
+                    self.shared.met("crash: killed inside the call");
+                }
             }
             Fault::PowerLoss => self.machine.power_loss(),
             Fault::PowerLossInCall => {
                 self.plan_power_loss(60, CALLS);
-                self.ended_by(Duration::from_secs(2), Machine::power_loss).await;
+                if self.ended_by(Duration::from_secs(2), Machine::power_loss).await {
+                    self.shared.met("crash: power lost inside the call");
+                }
             }
             Fault::CleanStop => {
                 let patience = self.world.sleep(STOP_MAX);
@@ -90,22 +103,61 @@ impl Run {
                 let part = *self.chance.pick(&["/lane/", "/lane/", "/lane/", ".log", "checkpoint-"]);
                 let fault = disk::Fault::input_output(Call::SyncData).on_path(part);
                 self.machine.disk().inject(fault.after(self.chance.in_range(0..4)));
-                let span = Duration::from_millis(self.chance.in_range(1..150));
-                self.world.sleep(span).await;
+                self.sleep_ms(1..150).await;
+            }
+            Fault::ReadError => {
+                let fault = disk::Fault::input_output(Call::Read).on_path(".log");
+                self.machine.disk().inject(fault.times(self.chance.in_range(1..6)));
+                self.sleep_ms(1..150).await;
+            }
+            Fault::DiskFull => {
+                let disk = self.machine.disk();
+                disk.set_free_bytes(self.chance.in_range(0..FREE_BYTES_MIN * 2));
+                self.sleep_ms(100..3_000).await;
+                if self.chance.happens(0.5) {
+                    // It goes on by itself.
+                    disk.set_free_bytes(FREE_BYTES);
+                    self.sleep_ms(10..1_500).await;
+                } else {
+                    self.shared.met("crash: while the disk was full");
+                }
             }
         }
-        let mut lost_power = matches!(fault, Fault::PowerLoss | Fault::PowerLossInCall);
-        match fault {
-            Fault::Kill | Fault::KillInCall => self.summary.kills += 1,
-            Fault::CleanStop => self.summary.clean_stops += 1,
-            Fault::PowerLoss | Fault::PowerLossInCall => self.summary.power_losses += 1,
-            Fault::SyncError => {
-                self.summary.sync_errors += 1;
-                lost_power = self.chance.happens(0.5);
-                if lost_power { self.machine.power_loss() } else { self.machine.kill() }
+        self.end(fault);
+        self.machine.disk().set_free_bytes(FREE_BYTES);
+    }
+
+    /// The process is gone, or goes now; the ledger is told how.
+    fn end(&mut self, fault: Fault) {
+        let lost_power = match fault {
+            Fault::Kill | Fault::KillInCall | Fault::CleanStop => false,
+            Fault::PowerLoss | Fault::PowerLossInCall => true,
+            Fault::SyncError | Fault::ReadError | Fault::DiskFull => {
+                let lost_power = self.chance.happens(0.5);
+                if lost_power {
+                    self.machine.power_loss()
+                } else {
+                    self.machine.kill()
+                }
+                lost_power
             }
-        }
+        };
+        let counter = match fault {
+            Fault::Kill | Fault::KillInCall => &mut self.summary.kills,
+            Fault::CleanStop => &mut self.summary.clean_stops,
+            Fault::PowerLoss | Fault::PowerLossInCall => &mut self.summary.power_losses,
+            Fault::SyncError => &mut self.summary.sync_errors,
+            Fault::ReadError => &mut self.summary.read_errors,
+            Fault::DiskFull => &mut self.summary.full_disks,
+        };
+        *counter += 1;
+        self.lost_power = lost_power;
         self.shared.ledger().went_down(lost_power.then(|| self.shared.now()));
+    }
+
+    async fn sleep_ms(&mut self, span: Range<u64>) {
+        let span = Duration::from_millis(self.chance.in_range(span));
+        self.world.sleep(span).await;
     }
 
     /// Power fails in one of the next calls of the disk, whichever it is, or in one of a certain kind.
@@ -118,18 +170,22 @@ impl Run {
         }
     }
 
-    /// Waits for the end that is planned. The call that it waits for may never come: then it ends without.
-    async fn ended_by(&self, patience: Duration, end: impl FnOnce(&Machine)) {
+    /// Waits for the end that is planned: true. The call that it waits for may never come: then it ends without.
+    async fn ended_by(&self, patience: Duration, end: impl FnOnce(&Machine)) -> bool {
         let patience = self.world.sleep(patience);
         tokio::select! {
             biased;
-            () = self.machine.down() => {}
-            () = patience => end(&self.machine),
+            () = self.machine.down() => true,
+            () = patience => {
+                end(&self.machine);
+                false
+            }
         }
     }
 
-    /// Boots until it stays up: power may fail again while it recovers.
+    /// Boots until it stays up: power may fail again while it recovers, and reads may.
     pub(super) async fn start_again(&mut self) {
+        let mut crashes = 0;
         loop {
             let pause = Duration::from_micros(self.chance.in_range(0..30_000));
             self.world.sleep(pause).await;
@@ -137,18 +193,55 @@ impl Run {
             if self.chance.happens(0.2) {
                 self.machine.jump_wall_ms(self.chance.in_range(0..2_000) as i64 - 1_000);
             }
-            let again = self.chance.happens(0.35);
-            if again {
-                self.plan_power_loss(25, CALLS_OF_A_START);
+            match self.chance.in_range(0..100) {
+                0..10 => {
+                    if self.starts_although_a_read_fails().await {
+                        return;
+                    }
+                }
+                10..40 => {
+                    self.plan_power_loss(25, CALLS_OF_A_START);
+                    self.start();
+                    if self.ended_by(Duration::from_millis(500), Machine::power_loss).await {
+                        self.shared.met("crash: inside a start");
+                        crashes += 1;
+                        if crashes == 2 {
+                            self.shared.met("crash: inside a start, twice in a row");
+                        }
+                        if !self.lost_power {
+                            self.shared.met("crash: inside a start after a kill");
+                        }
+                    }
+                    self.end(Fault::PowerLossInCall);
+                }
+                _ => {
+                    self.start();
+                    return;
+                }
             }
-            self.process = broker::start(&self.machine, &self.setup);
-            self.shared.ledger().booted(Some(self.machine.disk()));
-            if !again {
-                return;
-            }
-            self.ended_by(Duration::from_millis(500), Machine::power_loss).await;
-            self.summary.power_losses += 1;
-            self.shared.ledger().went_down(Some(self.shared.now()));
         }
+    }
+
+    fn start(&mut self) {
+        self.process = broker::start(&self.machine, &self.setup);
+        self.shared.ledger().booted(Some(self.machine.disk()));
+    }
+
+    /// A broker that cannot read what it must know does not start, and has changed nothing. If it starts nevertheless,
+    /// which it may where it did not need to know, all is as ever.
+    async fn starts_although_a_read_fails(&mut self) -> bool {
+        let part = *self.chance.pick(&["/lane/", "/lane/", "checkpoint-", ".log", "/metadata/", "meta.properties"]);
+        let fault = disk::Fault::input_output(Call::Read).on_path(part);
+        self.machine.disk().inject(fault.after(self.chance.in_range(0..6)));
+        let setup = Setup { may_be_refused: true, ..self.setup.clone() };
+        self.process = broker::start(&self.machine, &setup);
+        self.shared.ledger().booted(Some(self.machine.disk()));
+        if self.process.starts().await {
+            self.shared.met("start: a read failed, and it went well");
+            return true;
+        }
+        self.shared.met("start: a read failed, and it was refused");
+        self.end(Fault::ReadError);
+        false
     }
 }
