@@ -4,9 +4,9 @@
 use std::fmt;
 use std::ops::Range;
 
-use record::{LeaderEpoch, Offset, Timestamp, TopicId, TopicPartition};
+use record::{LeaderEpoch, Offset, TopicId, TopicPartition};
 
-use crate::journal::record::{Fields, SegmentPlace, durability_code};
+use crate::journal::record::{Fields, SegmentPlace, durability_code, put_summary};
 use crate::journal::{LanePoint, Place};
 use crate::leader_epochs::LeaderEpochs;
 use crate::log::state::Reach;
@@ -15,7 +15,7 @@ use crate::segment::Summary;
 use crate::settings::Durability;
 
 const MAGIC: &[u8; 8] = b"OTTLACKP";
-pub(crate) const VERSION: u16 = 1;
+pub(crate) const VERSION: u16 = 2;
 const HEADER_BYTES: usize = 88;
 /// What planted files may make us allocate.
 pub(crate) const FILE_BYTES_MAX: u64 = 4 << 30;
@@ -52,6 +52,8 @@ pub(crate) struct Entry {
     pub high_watermark: Offset,
     /// Of what changes a log other than by appends, everything up to this group is in the entry, nothing behind it is.
     pub lsn: u64,
+    /// Everything below has been compacted.
+    pub compacted_end: Offset,
     pub segments: Vec<Summary>,
     pub epochs: LeaderEpochs,
     pub faulty: Vec<Range<Offset>>,
@@ -130,6 +132,7 @@ pub(crate) struct EntryView<'a> {
     pub log_start: Offset,
     pub high_watermark: Offset,
     pub lsn: u64,
+    pub compacted_end: Offset,
     pub segments: &'a [Summary],
     pub epochs: &'a LeaderEpochs,
     pub faulty: &'a [Range<Offset>],
@@ -149,6 +152,7 @@ impl EntryView<'_> {
         }
         put(out, self.synced.place.position.to_be_bytes());
         put(out, self.lsn.to_be_bytes());
+        put(out, self.compacted_end.0.to_be_bytes());
         put(out, (self.segments.len() as u32).to_be_bytes());
         for segment in self.segments {
             put_summary(out, segment);
@@ -167,20 +171,6 @@ impl EntryView<'_> {
 
 fn put<const N: usize>(out: &mut Vec<u8>, bytes: [u8; N]) {
     out.extend_from_slice(&bytes);
-}
-
-fn put_summary(out: &mut Vec<u8>, summary: &Summary) {
-    for number in [
-        summary.base_offset.0,
-        summary.end_offset.0,
-        summary.created.0,
-        summary.first_timestamp.0,
-        summary.max_timestamp.0,
-        summary.max_timestamp_offset.0,
-    ] {
-        put(out, number.to_be_bytes());
-    }
-    put(out, summary.size_bytes.to_be_bytes());
 }
 
 /// A whole file's content. Allocates in proportion to `bytes` only.
@@ -238,9 +228,10 @@ fn decode_entry(fields: &mut Fields<'_>) -> Option<Entry> {
     let [end, synced, segment, log_start, high_watermark] = [(); 5].map(|()| fields.offset());
     let place = SegmentPlace { segment: segment?, position: fields.u32()? };
     let lsn = fields.u64()?;
+    let compacted_end = fields.offset()?;
     let mut segments = Vec::new();
     for _ in 0..fields.u32()? {
-        segments.push(take_summary(fields)?);
+        segments.push(fields.summary()?);
     }
     let mut faulty = Vec::new();
     for _ in 0..fields.u32()? {
@@ -262,22 +253,11 @@ fn decode_entry(fields: &mut Fields<'_>) -> Option<Entry> {
         log_start: log_start?,
         high_watermark: high_watermark?,
         lsn,
+        compacted_end,
         segments,
         epochs,
         faulty,
         producers: snapshot.state,
-    })
-}
-
-fn take_summary(fields: &mut Fields<'_>) -> Option<Summary> {
-    Some(Summary {
-        base_offset: fields.offset()?,
-        end_offset: fields.offset()?,
-        created: Timestamp(fields.i64()?),
-        first_timestamp: Timestamp(fields.i64()?),
-        max_timestamp: Timestamp(fields.i64()?),
-        max_timestamp_offset: fields.offset()?,
-        size_bytes: fields.u32()?,
     })
 }
 

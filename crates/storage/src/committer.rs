@@ -356,6 +356,12 @@ fn push_control(log: &Log, state: &State, builder: &mut GroupBuilder, control: &
         Control::Synced { end, durability, .. } => {
             Body::Synced { end: end.offset, place: end.place, durability: *durability }
         }
+        Control::Replace(replacement) => Body::Replace {
+            from: replacement.range.start,
+            to: replacement.range.end,
+            compacted_end: replacement.compacted_end,
+            summary: replacement.segment.summary(),
+        },
         Control::Truncate { to, epoch } => Body::Truncate { to: *to, epoch: *epoch },
     };
     builder.push(log.log_id(), state.captured_end, &body);
@@ -377,6 +383,7 @@ fn apply(log: &Arc<Log>, state: &mut State, control: Control) {
             state.move_log_start(to);
             log.shared.give(Job::DropSegments { log: log.clone() });
         }
+        Control::Replace(replacement) => log.replace_segments(state, replacement),
         Control::Synced { end, durability, then } => synced(log, state, end, durability, then),
         // Everything below it is durable, and everything else is to go.
         Control::Truncate { to, .. } => {

@@ -116,6 +116,9 @@ fn plan(log: &Arc<Log>, state: &mut State, bytes_min: usize) -> Option<DirectPie
         return None;
     }
     let segment = state.segment(place.segment)?.clone();
+    if segment.generation() > 0 {
+        return None; // A piece's identity names the log's own segment, not one that compaction has written.
+    }
     if state.named != Some(place.segment) {
         want_names(log, state, &log.shared);
         return None;

@@ -13,6 +13,7 @@ use tokio::sync::{Notify, oneshot};
 
 use crate::checkpoint::{Builder, Header};
 use crate::committer::Committer;
+use crate::compactor::Compactor;
 use crate::flusher::Flusher;
 use crate::journal::{LanePoint, LaneSpace, Place};
 use crate::layout;
@@ -76,6 +77,7 @@ impl LogDir {
         shared.set_handles(Handles {
             committer: env.spawn.worker("committer", Box::new(committer)),
             flusher: env.spawn.worker("flusher", Box::new(flusher)),
+            compactor: env.spawn.worker("compactor", Box::new(Compactor::new(shared.clone(), registry.clone()))),
             reader: env.spawn.worker("reader", Box::new(Reader { shared: shared.clone() })),
             syncers: (0..shared.settings.syncers)
                 .map(|_| env.spawn.worker("syncer", Box::new(Syncer { shared: shared.clone() })))
@@ -246,6 +248,11 @@ impl LogDir {
         self.inner.shared.counters()
     }
 
+    /// Looks for something to compact before it is time.
+    pub fn compact(&self) {
+        self.inner.shared.want_compaction();
+    }
+
     /// Takes a checkpoint before its time.
     pub fn checkpoint(&self) {
         self.inner.shared.work.lock().wants_checkpoint = true;
@@ -259,6 +266,7 @@ impl LogDir {
         let (answer, ticket) = oneshot::channel();
         if shared.begin_closing() {
             shared.work.lock().closing = Some(answer);
+            shared.wake_compactor();
             shared.wake_flusher();
         } else {
             // Who has stopped waiting needs no answer.

@@ -38,6 +38,7 @@ pub struct Settings {
     pub relaxed_window_bytes: u64,
     /// `log.retention.check.interval.ms`
     pub retention_check: Duration,
+    pub compaction: CompactionSettings,
     /// Less free space than this, beside what is not yet flushed, and produces are refused.
     pub free_bytes_min: u64,
     /// A bug to be found by the tests that must find it.
@@ -65,11 +66,36 @@ impl Default for Settings {
             relaxed_window: Duration::from_secs(1),
             relaxed_window_bytes: 64 << 20,
             retention_check: Duration::from_secs(300),
+            compaction: CompactionSettings::default(),
             free_bytes_min: 64 << 20,
             #[cfg(feature = "mutants")]
             mutant: None,
             #[cfg(feature = "mutants")]
             reached: Reached::default(),
+        }
+    }
+}
+
+/// Kafka's `log.cleaner.*`, as far as they mean something here.
+#[derive(Clone, Copy, Debug)]
+pub struct CompactionSettings {
+    /// `log.cleaner.enable`
+    pub is_enabled: bool,
+    /// `log.cleaner.backoff.ms`: when to look again after nothing was found.
+    pub backoff: Duration,
+    /// `log.cleaner.dedupe.buffer.size`: memory for keys, in one run.
+    pub key_bytes_max: usize,
+    /// `log.cleaner.io.max.bytes.per.second`: read and written together.
+    pub bytes_per_second_max: f64,
+}
+
+impl Default for CompactionSettings {
+    fn default() -> Self {
+        Self {
+            is_enabled: true,
+            backoff: Duration::from_secs(15),
+            key_bytes_max: 128 << 20,
+            bytes_per_second_max: f64::MAX,
         }
     }
 }
@@ -93,7 +119,7 @@ pub enum Durability {
 }
 
 /// Of one log; Kafka's topic configs of the same names, with Kafka's defaults.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct LogConfig {
     pub durability: Durability,
     pub segment_bytes: u32,
@@ -108,9 +134,15 @@ pub struct LogConfig {
     pub retention_bytes: i64,
     /// `cleanup.policy` contains `delete`.
     pub deletes: bool,
-    /// `cleanup.policy` contains `compact`; only the internal offsets topic for now.
+    /// `cleanup.policy` contains `compact`.
     pub compacts: bool,
     pub delete_retention_ms: i64,
+    /// `min.cleanable.dirty.ratio`
+    pub dirty_ratio_min: f64,
+    /// `min.compaction.lag.ms`
+    pub compaction_lag_ms_min: i64,
+    /// `max.compaction.lag.ms`; `segment_ms` is no more than this.
+    pub compaction_lag_ms_max: i64,
     /// `flush.messages`: narrows the window of a relaxed log.
     pub flush_messages: i64,
     pub flush_ms: i64,
@@ -131,6 +163,9 @@ impl Default for LogConfig {
             deletes: true,
             compacts: false,
             delete_retention_ms: 24 * 3600 * 1000,
+            dirty_ratio_min: 0.5,
+            compaction_lag_ms_min: 0,
+            compaction_lag_ms_max: i64::MAX,
             flush_messages: i64::MAX,
             flush_ms: i64::MAX,
             producer_expiration_ms: 24 * 3600 * 1000,
@@ -147,10 +182,12 @@ pub enum Mutant {
     CutAcknowledgedGroup,
     IgnoreCreateInReplay,
     IgnoreDeleteInReplay,
+    IgnoreReplaceInReplay,
     IgnoreTruncateInReplay,
     NoDirectorySyncOnDirectPath,
     PublishUnsyncedAfterRecovery,
     RecycleBeforeCheckpoint,
+    RemoveReplacedEarly,
     ReplayDiscardedGroup,
     RetrySyncAfterError,
     SwitchWithoutSync,
@@ -158,17 +195,19 @@ pub enum Mutant {
 }
 
 impl Mutant {
-    pub const ALL: [Mutant; 14] = [
+    pub const ALL: [Mutant; 16] = [
         Mutant::AcknowledgeBeforeSync,
         Mutant::AcknowledgePastGroup,
         Mutant::AnswerDuplicateEarly,
         Mutant::CutAcknowledgedGroup,
         Mutant::IgnoreCreateInReplay,
         Mutant::IgnoreDeleteInReplay,
+        Mutant::IgnoreReplaceInReplay,
         Mutant::IgnoreTruncateInReplay,
         Mutant::NoDirectorySyncOnDirectPath,
         Mutant::PublishUnsyncedAfterRecovery,
         Mutant::RecycleBeforeCheckpoint,
+        Mutant::RemoveReplacedEarly,
         Mutant::ReplayDiscardedGroup,
         Mutant::RetrySyncAfterError,
         Mutant::SwitchWithoutSync,

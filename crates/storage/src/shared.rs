@@ -37,6 +37,10 @@ pub(crate) struct Shared {
     /// Nobody else has the directory as long as it is held.
     pub lock: Mutex<Option<Box<dyn env::disk::Lock>>>,
     committer_has_stopped: AtomicBool,
+    compactor_has_stopped: AtomicBool,
+    /// The compactor is to look for something to do now, and: when the next checkpoint is there.
+    pub compaction_is_wanted: AtomicBool,
+    pub compaction_waits: AtomicBool,
     health: AtomicU8,
     handles: OnceLock<Handles>,
 }
@@ -46,6 +50,7 @@ pub(crate) struct Handles {
     pub flusher: WorkerHandle,
     pub reader: WorkerHandle,
     pub syncers: Vec<WorkerHandle>,
+    pub compactor: WorkerHandle,
 }
 
 #[derive(Default)]
@@ -88,6 +93,10 @@ pub struct Counters {
     pub checkpoints: u64,
     pub recycled_files: u64,
     pub segment_syncs: u64,
+    pub compactions: u64,
+    /// What compactions have read and left.
+    pub compacted_bytes_before: u64,
+    pub compacted_bytes_after: u64,
     pub tail_bytes: u64,
 }
 
@@ -103,6 +112,9 @@ pub(crate) struct Counts {
     pub checkpoints: AtomicU64,
     pub recycled_files: AtomicU64,
     pub segment_syncs: AtomicU64,
+    pub compactions: AtomicU64,
+    pub compacted_bytes_before: AtomicU64,
+    pub compacted_bytes_after: AtomicU64,
 }
 
 pub(crate) fn count(counter: &AtomicU64, by: u64) {
@@ -132,6 +144,9 @@ impl Shared {
             has_accepted_loss: AtomicBool::new(false),
             lock: Mutex::new(None),
             committer_has_stopped: AtomicBool::new(false),
+            compactor_has_stopped: AtomicBool::new(false),
+            compaction_is_wanted: AtomicBool::new(false),
+            compaction_waits: AtomicBool::new(false),
             health: AtomicU8::new(IN_SERVICE),
             handles: OnceLock::new(),
         }
@@ -153,6 +168,17 @@ impl Shared {
     pub fn wake_flusher(&self) {
         if let Some(handles) = self.handles.get() {
             handles.flusher.wake();
+        }
+    }
+
+    pub fn want_compaction(&self) {
+        self.compaction_is_wanted.store(true, Ordering::Release);
+        self.wake_compactor();
+    }
+
+    pub fn wake_compactor(&self) {
+        if let Some(handles) = self.handles.get() {
+            handles.compactor.wake();
         }
     }
 
@@ -202,6 +228,16 @@ impl Shared {
         self.committer_has_stopped.load(Ordering::Acquire)
     }
 
+    /// The compactor touches no file any more.
+    pub fn set_compactor_stopped(&self) {
+        self.compactor_has_stopped.store(true, Ordering::Release);
+        self.wake_flusher();
+    }
+
+    pub fn compactor_has_stopped(&self) -> bool {
+        self.compactor_has_stopped.load(Ordering::Acquire)
+    }
+
     /// Everything is written and synced: the directory may be another's.
     pub fn set_stopped(&self) {
         self.health.store(STOPPED, Ordering::Release);
@@ -230,6 +266,7 @@ impl Shared {
         self.wake_flusher();
         self.wake_reader();
         self.wake_syncers();
+        self.wake_compactor();
         self.budget.room.notify_waiters();
     }
 
@@ -247,6 +284,9 @@ impl Shared {
             checkpoints: read(&counts.checkpoints),
             recycled_files: read(&counts.recycled_files),
             segment_syncs: read(&counts.segment_syncs),
+            compactions: read(&counts.compactions),
+            compacted_bytes_before: read(&counts.compacted_bytes_before),
+            compacted_bytes_after: read(&counts.compacted_bytes_after),
             tail_bytes: self.budget.used() as u64,
         }
     }

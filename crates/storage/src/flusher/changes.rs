@@ -83,6 +83,7 @@ pub(super) enum RemoveStage {
     Directory,
 }
 
+const REPLACE_WAIT: Duration = Duration::from_micros(500);
 /// How long dropped segments wait for somebody else's checkpoint.
 const UNLINK_WAIT: Duration = Duration::from_millis(500);
 
@@ -94,11 +95,22 @@ impl Flusher {
         let job = self.shared.work.lock().jobs.pop_front();
         let Some(job) = job else { return self.begin_unlink() };
         match job {
+            // Soon: its record is with the committer.
+            job @ (Job::DropSegments { .. } | Job::PlanCut { .. }) if job.log().state().is_replacing => {
+                self.shared.work.lock().jobs.push_back(job);
+                return Ok(Did::Later(self.now() + REPLACE_WAIT));
+            }
             Job::Cut { log, to } => self.begin_cut(log, to)?,
             Job::DropSegments { log } => self.begin_drop(log),
             Job::Name { log } => self.change = Some(Change::Name { log, stage: NameStage::Make }),
             Job::PlanCut { log, to, answer } => self.plan_cut(&log, to, answer)?,
             Job::RemoveLog { log } => self.begin_remove(log),
+            Job::RemoveSegments { log, removed } => {
+                for segment in &removed {
+                    self.dirty.remove(&(log.log_id(), segment.base_offset()));
+                }
+                self.change = Some(Change::Unlink { log, removed });
+            }
             // One at a time: again when that is done, or when there is space.
             job @ (Job::SettleCut { .. } | Job::Switch { .. })
                 if self.log_sync.is_some() || self.is_waiting_for_space() =>
@@ -207,6 +219,7 @@ impl Flusher {
                 state.synced = end;
             }
             state.sealed_below = state.sealed_below.min(planned.left.base_offset);
+            state.checkpointed.cut(planned.left.base_offset);
             state.named = state.named.filter(|named| *named <= planned.left.base_offset);
             state.epochs.truncate_from_end(to);
             state.producers = planned.producers;

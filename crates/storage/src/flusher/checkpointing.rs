@@ -284,12 +284,14 @@ impl Flusher {
         let Some(last) = logs.last().map(|log| log.log_id()) else { return Captured::All };
         let mut done = after;
         for log in logs {
-            let state = log.state();
+            let mut state = log.state();
             // Between a record and what it asks for, memory is neither here nor there.
             if state.is_cutting {
                 return Captured::Not { after: done };
             }
             done = Some(log.log_id());
+            let synced = state.synced;
+            state.checkpointed.capture(&synced);
             let summaries: Vec<Summary> =
                 state.dropped.iter().chain(&state.segments).map(|segment| segment.summary()).collect();
             builder.push(&EntryView {
@@ -302,6 +304,7 @@ impl Flusher {
                 log_start: state.log_start,
                 high_watermark: log.high_watermark_learned(),
                 lsn: state.lsn,
+                compacted_end: state.compacted_end,
                 segments: &summaries,
                 epochs: &state.epochs,
                 faulty: &state.faulty,
@@ -341,6 +344,12 @@ impl Flusher {
         checkpoints.starts[checkpoints.older] = plan.start.number;
         checkpoints.start = plan.start;
         checkpoints.older = 1 - checkpoints.older;
+        for log in self.registry.after(None, usize::MAX) {
+            log.state().checkpointed.complete();
+        }
+        if self.shared.compaction_waits.swap(false, Ordering::AcqRel) {
+            self.shared.want_compaction();
+        }
         count(&self.shared.counters.checkpoints, 1);
         if self.shared.has_accepted_loss.swap(false, Ordering::Relaxed) {
             let path = self.shared.path.join(layout::ACCEPT_LOSS);

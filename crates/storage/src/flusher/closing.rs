@@ -119,7 +119,8 @@ impl Flusher {
             || self.log_sync.is_some()
             || self.is_checkpointing()
             || !self.planned.is_empty()
-            || self.writing.is_some() && !leaves_tails;
+            || self.writing.is_some() && !leaves_tails
+            || !self.shared.compactor_has_stopped();
         let has_work = {
             let work = self.shared.work.lock();
             !work.ready.is_empty() && !leaves_tails || !work.jobs.is_empty() || !work.relaxed.is_empty()

@@ -66,6 +66,11 @@ pub(crate) enum Job {
     RemoveLog {
         log: Arc<Log>,
     },
+    /// Compaction has put another in their place.
+    RemoveSegments {
+        log: Arc<Log>,
+        removed: VecDeque<Arc<Segment>>,
+    },
     /// The cut of a relaxed log is done: sync it, and tell the lane.
     SettleCut {
         log: Arc<Log>,
@@ -74,6 +79,21 @@ pub(crate) enum Job {
     Switch {
         log: Arc<Log>,
     },
+}
+
+impl Job {
+    fn log(&self) -> &Arc<Log> {
+        match self {
+            Job::Cut { log, .. }
+            | Job::DropSegments { log }
+            | Job::Name { log }
+            | Job::PlanCut { log, .. }
+            | Job::RemoveLog { log }
+            | Job::RemoveSegments { log, .. }
+            | Job::SettleCut { log, .. }
+            | Job::Switch { log } => log,
+        }
+    }
 }
 
 impl Shared {

@@ -1,8 +1,9 @@
 //! What a group says about one log. Every kind that the rules need is in the format from the first day. Each record
 //! carries its log's end before it, so that a replay sees a gap, and a checksum seeded with the run, so that what another
 //! run has left in the same place is never taken for it.
-use ::record::{LeaderEpoch, Offset, TopicId};
+use ::record::{LeaderEpoch, Offset, Timestamp, TopicId};
 
+use crate::segment::Summary;
 use crate::settings::Durability;
 
 pub(crate) const HEAD_BYTES: usize = 32;
@@ -56,13 +57,13 @@ pub(crate) enum Body<'a> {
     LogStart {
         to: Offset,
     },
-    /// Compaction: what is in the second segment, complete and synced, stands for the range `from..to`.
+    /// Compaction: this segment, complete and synced like its name, stands for those that begin in `from..to`.
     Replace {
         from: Offset,
         to: Offset,
-        segment: Offset,
-        generation: u32,
-        size_bytes: u32,
+        /// Everything below has been compacted.
+        compacted_end: Offset,
+        summary: Summary,
     },
     SwapIn {
         entry: &'a [u8],
@@ -123,12 +124,11 @@ impl Body<'_> {
                 out.extend_from_slice(&crc.to_be_bytes());
             }
             Body::LogStart { to } => out.extend_from_slice(&to.0.to_be_bytes()),
-            Body::Replace { from, to, segment, generation, size_bytes } => {
-                out.extend_from_slice(&from.0.to_be_bytes());
-                out.extend_from_slice(&to.0.to_be_bytes());
-                out.extend_from_slice(&segment.0.to_be_bytes());
-                out.extend_from_slice(&generation.to_be_bytes());
-                out.extend_from_slice(&size_bytes.to_be_bytes());
+            Body::Replace { from, to, compacted_end, summary } => {
+                for offset in [from, to, compacted_end] {
+                    out.extend_from_slice(&offset.0.to_be_bytes());
+                }
+                put_summary(out, summary);
             }
             Body::SwapIn { entry } => out.extend_from_slice(entry),
             Body::Synced { end, place, durability } => {
@@ -208,9 +208,8 @@ fn decode_body<'a>(kind: u8, fields: &mut Fields<'a>) -> Option<Body<'a>> {
         8 => Body::Replace {
             from: fields.offset()?,
             to: fields.offset()?,
-            segment: fields.offset()?,
-            generation: fields.u32()?,
-            size_bytes: fields.u32()?,
+            compacted_end: fields.offset()?,
+            summary: fields.summary()?,
         },
         9 => Body::Synced { end: fields.offset()?, place: fields.place()?, durability: fields.durability()? },
         10 => Body::Faulty { from: fields.offset()?, to: fields.offset()? },
@@ -222,6 +221,22 @@ fn decode_body<'a>(kind: u8, fields: &mut Fields<'a>) -> Option<Body<'a>> {
 fn put_place(out: &mut Vec<u8>, place: &SegmentPlace) {
     out.extend_from_slice(&place.segment.0.to_be_bytes());
     out.extend_from_slice(&place.position.to_be_bytes());
+}
+
+/// A segment, in a record as in a checkpoint.
+pub(crate) fn put_summary(out: &mut Vec<u8>, summary: &Summary) {
+    for number in [
+        summary.base_offset.0,
+        summary.end_offset.0,
+        summary.created.0,
+        summary.first_timestamp.0,
+        summary.max_timestamp.0,
+        summary.max_timestamp_offset.0,
+    ] {
+        out.extend_from_slice(&number.to_be_bytes());
+    }
+    out.extend_from_slice(&summary.size_bytes.to_be_bytes());
+    out.extend_from_slice(&summary.generation.to_be_bytes());
 }
 
 pub(crate) fn durability_code(durability: Durability) -> u8 {
@@ -277,6 +292,19 @@ impl<'a> Fields<'a> {
 
     pub fn offset(&mut self) -> Option<Offset> {
         self.i64().map(Offset)
+    }
+
+    pub fn summary(&mut self) -> Option<Summary> {
+        Some(Summary {
+            base_offset: self.offset()?,
+            end_offset: self.offset()?,
+            created: Timestamp(self.i64()?),
+            first_timestamp: Timestamp(self.i64()?),
+            max_timestamp: Timestamp(self.i64()?),
+            max_timestamp_offset: self.offset()?,
+            size_bytes: self.u32()?,
+            generation: self.u32()?,
+        })
     }
 
     pub fn place(&mut self) -> Option<SegmentPlace> {

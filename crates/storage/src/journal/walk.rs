@@ -11,6 +11,7 @@ use super::BLOCK;
 use super::group::{GroupHeader, GroupKind, Place, SECTOR};
 use super::lane::{LanePoint, Slot};
 use super::record::{Body, DATA_BYTES, HEAD_BYTES, Record, SegmentPlace};
+use crate::segment::Summary;
 use crate::settings::Durability;
 
 /// What a walk has found, all of it whole.
@@ -94,6 +95,12 @@ pub(crate) enum WalkedBody {
         kind: u8,
         /// Where its batches end too.
         confirmed_end: Option<Offset>,
+    },
+    Replace {
+        from: Offset,
+        to: Offset,
+        compacted_end: Offset,
+        summary: Summary,
     },
     Synced {
         end: Offset,
@@ -338,7 +345,10 @@ pub(super) fn walked_body(body: &Body<'_>, record: Place) -> WalkedBody {
             WalkedBody::Identity { end: *end, place: *place, size_bytes: *size_bytes, crc: *crc }
         }
         Body::LogStart { to } => WalkedBody::LogStart { to: *to },
-        Body::Replace { .. } | Body::SwapIn { .. } => WalkedBody::Unserved,
+        Body::Replace { from, to, compacted_end, summary } => {
+            WalkedBody::Replace { from: *from, to: *to, compacted_end: *compacted_end, summary: *summary }
+        }
+        Body::SwapIn { .. } => WalkedBody::Unserved,
         Body::Synced { end, place, durability } => {
             WalkedBody::Synced { end: *end, place: *place, durability: *durability }
         }

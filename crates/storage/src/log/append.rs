@@ -186,7 +186,7 @@ impl Log {
 
     /// Goes on in a new segment that begins at `base`. Its file is made when its first piece is written.
     pub(crate) fn roll(&self, state: &mut State, base: Offset, now: Timestamp) {
-        let segment = self.new_segment(&state.config, Summary::empty(base, now));
+        let segment = self.make_segment(&state.config, Summary::empty(base, now)).into();
         state.segments.push_back(segment);
         if state.tail.is_empty() {
             // Everything is written: the next piece begins the new file.
@@ -194,9 +194,9 @@ impl Log {
         }
     }
 
-    pub(crate) fn new_segment(&self, config: &crate::LogConfig, summary: Summary) -> std::sync::Arc<Segment> {
+    pub(crate) fn make_segment(&self, config: &crate::LogConfig, summary: Summary) -> Segment {
         let directory = self.directory();
-        Segment::new(self.shared.env.disk.clone(), directory, summary, index_settings(config)).into()
+        Segment::new(self.shared.env.disk.clone(), directory, summary, index_settings(config))
     }
 
     fn leave(&self, mut state: parking_lot::MutexGuard<'_, State>) {

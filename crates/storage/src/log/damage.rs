@@ -92,7 +92,7 @@ pub(super) fn is_damage(error: &SegmentError) -> bool {
 }
 
 impl State {
-    fn holds(&self, segment: &Arc<Segment>) -> bool {
+    pub(super) fn holds(&self, segment: &Arc<Segment>) -> bool {
         self.segment(segment.base_offset()).is_some_and(|held| Arc::ptr_eq(held, segment))
     }
 

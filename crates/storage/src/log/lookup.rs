@@ -20,7 +20,7 @@ impl Log {
         up_to: Offset,
     ) -> Ticket<Result<Option<TimestampOffset>, ReadError>> {
         let log = self.clone();
-        self.shared.read_later(move || log.find_timestamp(timestamp, up_to))
+        self.shared.read_later(move || log.in_files(|| log.find_timestamp(timestamp, up_to)))
     }
 
     /// The first of the records with the greatest timestamp; none at or above `up_to`.
@@ -29,7 +29,18 @@ impl Log {
         up_to: Offset,
     ) -> Ticket<Result<Option<TimestampOffset>, ReadError>> {
         let log = self.clone();
-        self.shared.read_later(move || log.find_max_timestamp(up_to))
+        self.shared.read_later(move || log.in_files(|| log.find_max_timestamp(up_to)))
+    }
+
+    /// Once more if compaction has taken a file away meanwhile.
+    fn in_files<T>(&self, find: impl Fn() -> Result<T, ReadError>) -> Result<T, ReadError> {
+        loop {
+            let before = self.state().replacements;
+            match find() {
+                Err(_) if self.state().replacements != before => {}
+                found => return found,
+            }
+        }
     }
 
     fn find_timestamp(&self, timestamp: Timestamp, up_to: Offset) -> Result<Option<TimestampOffset>, ReadError> {

@@ -7,6 +7,7 @@ pub(crate) mod damage;
 mod lookup;
 mod read;
 mod relaxed;
+mod replace;
 pub(crate) mod state;
 
 use std::path::Path;

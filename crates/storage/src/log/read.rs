@@ -123,19 +123,19 @@ impl Log {
                 (segment, written, next.unwrap_or(Offset(i64::MAX)).min(state.written.offset))
             };
             let read = || self.read_segment(&segment, written, &want, access);
-            let found = match access {
-                Access::Blocking => match read() {
-                    // What is damaged is marked now, and what is asked for may be in it.
-                    Err(error) if is_damage(&error) && surveys < SURVEYS_MAX && self.survey(&segment)? => {
-                        surveys += 1;
-                        continue;
-                    }
-                    found => found?,
-                },
-                // Whoever may wait finds out where it is damaged.
-                Access::Cached => {
-                    read().or_else(|error| if is_damage(&error) { Ok(InFile::Cold) } else { Err(error) })?
+            let found = match (read(), access) {
+                // Compaction or retention has taken the file from under the reader.
+                (Err(_), _) if !self.state().holds(&segment) => continue,
+                // What is damaged is marked now, and what is asked for may be in it.
+                (Err(error), Access::Blocking)
+                    if is_damage(&error) && surveys < SURVEYS_MAX && self.survey(&segment)? =>
+                {
+                    surveys += 1;
+                    continue;
                 }
+                // Whoever may wait finds out where it is damaged.
+                (Err(error), Access::Cached) if is_damage(&error) => InFile::Cold,
+                (found, _) => found?,
             };
             match found {
                 // One file a read, as in Kafka: what follows comes with the next fetch.

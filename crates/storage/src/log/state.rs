@@ -48,6 +48,13 @@ pub(crate) struct State {
     pub controls: Vec<Control>,
     /// The group that has last changed this state: the checkpoint's entry is exact up to it.
     pub lsn: u64,
+    /// Everything below has been compacted; where the next compaction begins to look for newer records.
+    pub compacted_end: Offset,
+    pub checkpointed: Checkpointed,
+    /// A `replace` record is on its way: segments neither come nor go until it is durable.
+    pub is_replacing: bool,
+    /// How often compacted segments have taken the place of others.
+    pub replacements: u64,
     pub faulty: Vec<Range<Offset>>,
     pub log_start_waiters: Vec<(Offset, Answer<Result<Offset, LogStartError>>)>,
     /// A truncation is durable, and not yet done to what is in memory.
@@ -96,6 +103,35 @@ pub(crate) struct Reach {
     pub place: SegmentPlace,
 }
 
+/// In which segment S lay when checkpoints took their entries of the log. What lies in segments before that, in both of
+/// the durable ones, comes back from no lane; so it may be replaced (rule 13).
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Checkpointed {
+    captured: Offset,
+    durable: [Offset; 2],
+}
+
+impl Checkpointed {
+    pub fn capture(&mut self, synced: &Reach) {
+        self.captured = synced.place.segment;
+    }
+
+    /// The checkpoint that has captured it is durable, in the place of the older one.
+    pub fn complete(&mut self) {
+        self.durable = [self.durable[1], self.captured];
+    }
+
+    /// The log was cut: segments from `base` on are not what they were.
+    pub fn cut(&mut self, base: Offset) {
+        self.captured = self.captured.min(base);
+        self.durable = self.durable.map(|durable| durable.min(base));
+    }
+
+    pub fn replaceable_below(&self) -> Offset {
+        self.durable[0].min(self.durable[1])
+    }
+}
+
 /// What happens to a log when a `synced` record is durable.
 pub(crate) enum Then {
     Nothing,
@@ -111,8 +147,18 @@ pub(crate) enum Control {
     Delete { answer: Answer<Result<(), Offline>> },
     Faulty { range: Range<Offset> },
     LogStart { to: Offset },
+    Replace(Replacement),
     Synced { end: Reach, durability: Durability, then: Then },
     Truncate { to: Offset, epoch: LeaderEpoch },
+}
+
+/// A compacted segment, complete and synced, and the range of base offsets whose segments it is to replace.
+pub(crate) struct Replacement {
+    pub range: Range<Offset>,
+    pub segment: Arc<Segment>,
+    /// Everything below will have been compacted.
+    pub compacted_end: Offset,
+    pub answer: Answer<()>,
 }
 
 impl State {
@@ -140,6 +186,10 @@ impl State {
             tail: Tail::default(),
             controls: Vec::new(),
             lsn: 0,
+            compacted_end: start,
+            checkpointed: Checkpointed::default(),
+            is_replacing: false,
+            replacements: 0,
             faulty: Vec::new(),
             log_start_waiters: Vec::new(),
             is_cutting: false,

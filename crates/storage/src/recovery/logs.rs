@@ -116,7 +116,7 @@ fn untouched(env: &Env, directory: &Arc<Path>, entry: Entry) -> Repaired {
     let segment = |summary| Segment::new(env.disk.clone(), directory.clone(), summary, IndexSettings::default());
     let end = Reach { offset: entry.end, ..entry.synced };
     Repaired {
-        directory_is_made: entry.segments.iter().any(|summary| summary.size_bytes > 0),
+        directory_is_made: entry.segments.iter().any(|summary| summary.size_bytes > 0 || summary.generation > 0),
         segments: entry.segments.into_iter().map(|summary| Arc::new(segment(summary))).collect(),
         dropped: Vec::new(),
         faulty: Vec::new(),
@@ -143,6 +143,7 @@ fn log_of(shared: &Arc<Shared>, map: &map::LogMap, repaired: Repaired) -> Arc<Lo
     state.synced = repaired.synced;
     state.tail = repaired.tail;
     state.lsn = map.lsn;
+    state.compacted_end = map.compacted_end;
     state.sealed_below = repaired.synced.place.segment;
     // Files may be there already whose names were never synced.
     state.made_names = map.is_touched;

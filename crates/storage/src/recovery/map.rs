@@ -12,6 +12,7 @@ use crate::journal::record::SegmentPlace;
 use crate::journal::walk::{LaneDamage, WalkedBody, WalkedRecord};
 use crate::log::damage::mark;
 use crate::log::state::Reach;
+use crate::segment::Summary;
 use crate::settings::Durability;
 
 /// One log, and where each of its bytes above S comes from.
@@ -44,6 +45,8 @@ pub(crate) struct LogMap {
     proven_group: u64,
     /// What was acknowledged may have reached beyond the end, and nothing says how far.
     pub is_suspect: bool,
+    /// Everything below has been compacted.
+    pub compacted_end: Offset,
     /// Some group behind the checkpoint's start speaks of it.
     pub is_touched: bool,
 }
@@ -110,6 +113,11 @@ pub(crate) enum MapError {
         found: Offset,
     },
     UnknownLog {
+        log_id: u64,
+        group: u64,
+    },
+    /// Compaction has replaced what the checkpoint does not know to be synced.
+    Replaced {
         log_id: u64,
         group: u64,
     },
@@ -213,6 +221,7 @@ impl LogMap {
             faulty: entry.faulty.clone(),
             proven_group: 0,
             is_suspect: false,
+            compacted_end: entry.compacted_end,
             is_touched: false,
             entry: Some(entry),
         }
@@ -243,6 +252,7 @@ impl LogMap {
             faulty: Vec::new(),
             proven_group: 0,
             is_suspect: false,
+            compacted_end: log_start,
             is_touched: true,
         }
     }
@@ -345,6 +355,11 @@ impl LogMap {
                     mark(&mut self.faulty, *from..*to);
                 }
             }
+            WalkedBody::Replace { from, to, compacted_end, summary } => {
+                if self.is_behind_entry(group) && !self.replace(*from..*to, *compacted_end, summary) {
+                    return Err(MapError::Replaced { log_id: self.log_id, group });
+                }
+            }
             WalkedBody::Unserved => return Err(MapError::Unserved { group }),
             WalkedBody::Create { .. } | WalkedBody::Delete | WalkedBody::Lost { .. } => {
                 unreachable!("seen to by the caller")
@@ -374,6 +389,21 @@ impl LogMap {
         }
         self.pieces.push(piece);
         Ok(())
+    }
+
+    /// A compacted segment takes the place of those that begin in `range`. False if that cannot be: both checkpoints knew
+    /// them to be synced when it was recorded.
+    fn replace(&mut self, range: Range<Offset>, compacted_end: Offset, summary: &Summary) -> bool {
+        let Some(entry) = &mut self.entry else { return false };
+        if summary.base_offset != range.start || summary.end_offset > range.end || range.end > self.synced.place.segment
+        {
+            return false;
+        }
+        entry.segments.retain(|segment| !range.contains(&segment.base_offset));
+        let index = entry.segments.partition_point(|segment| segment.base_offset < range.start);
+        entry.segments.insert(index, *summary);
+        self.compacted_end = self.compacted_end.max(compacted_end);
+        true
     }
 
     fn cut_pieces(&mut self, to: Offset) {
@@ -429,6 +459,9 @@ impl fmt::Display for MapError {
             }
             MapError::UnknownLog { log_id, group } => {
                 write!(f, "group {group} speaks of log {log_id:x}, which was never made")
+            }
+            MapError::Replaced { log_id, group } => {
+                write!(f, "group {group} replaces segments of log {log_id:x} that the checkpoint does not know")
             }
             MapError::Unserved { group } => {
                 write!(f, "group {group} holds a record of a later version of Ottla")

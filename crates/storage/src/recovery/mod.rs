@@ -83,6 +83,7 @@ pub(crate) fn recover(shared: &Arc<Shared>) -> Result<Recovered, OpenError> {
     let ignored = |record: &&WalkedRecord| match record.body {
         WalkedBody::Create { .. } => shared.settings.has(Mutant::IgnoreCreateInReplay),
         WalkedBody::Delete => shared.settings.has(Mutant::IgnoreDeleteInReplay),
+        WalkedBody::Replace { .. } => shared.settings.has(Mutant::IgnoreReplaceInReplay),
         WalkedBody::Truncate { .. } => shared.settings.has(Mutant::IgnoreTruncateInReplay),
         _ => false,
     };

@@ -38,7 +38,7 @@ fn is_piece_whole(
     crc: u32,
 ) -> Result<bool, OpenError> {
     let Some(directory) = directory_of(shared, log_id)? else { return Ok(false) };
-    let path = directory.join(file_name(place.segment, FileKind::Log));
+    let path = directory.join(file_name(place.segment, 0, FileKind::Log));
     let file = match shared.env.disk.open(&path, OpenOptions::READ) {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(false),
         other => other.map_err(|error| io_error(&path, &error))?,

@@ -49,7 +49,7 @@ pub(super) fn make_durable(
     for record in walked.records.iter().filter(|record| record.group > walked.durable_group) {
         let WalkedBody::Identity { place, size_bytes, .. } = &record.body else { continue };
         let Some(directory) = directory_of(shared, record.log_id)? else { continue };
-        let path = directory.join(file_name(place.segment, FileKind::Log));
+        let path = directory.join(file_name(place.segment, 0, FileKind::Log));
         let io = |error: std::io::Error| io_error(&path, &error);
         let file = disk.open(&path, OpenOptions::WRITE).map_err(io)?;
         let mut bytes = vec![0; *size_bytes as usize];

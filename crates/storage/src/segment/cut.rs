@@ -37,7 +37,7 @@ impl Segment {
     /// The summary of what lies below `kept`. Reads the headers again only if the greatest timestamp goes.
     fn keep(&self, before: &Summary, kept: Written) -> Result<Summary, SegmentError> {
         if kept.position == 0 {
-            return Ok(Summary::empty(self.base_offset, before.created));
+            return Ok(self.empty_summary(before.created));
         }
         if before.max_timestamp_offset >= kept.offset {
             return self.summary_of(&*self.file()?, kept.position, before.created);

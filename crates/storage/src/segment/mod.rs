@@ -35,7 +35,7 @@ use parking_lot::Mutex;
 pub use place::{BatchPlace, Summary, Written};
 pub use proven::Proven;
 pub use read::{FileRange, Located, ReadRequest};
-use record::Offset;
+use record::{Offset, Timestamp};
 pub use scan::{Scanned, Stop};
 pub use search::TimestampOffset;
 
@@ -47,6 +47,7 @@ pub struct Segment {
     directory: Arc<Path>,
     base_offset: Offset,
     proven: Proven,
+    generation: u32,
     state: Mutex<State>,
 }
 
@@ -102,13 +103,9 @@ impl Segment {
             cuts: 0,
             damage: Vec::new(),
         };
-        Segment {
-            disk,
-            directory,
-            base_offset: summary.base_offset,
-            proven: Proven::default(),
-            state: Mutex::new(state),
-        }
+        let Summary { base_offset, generation, .. } = summary;
+        let proven = Proven::default();
+        Segment { disk, directory, base_offset, generation, proven, state: Mutex::new(state) }
     }
 
     pub fn base_offset(&self) -> Offset {
@@ -120,12 +117,16 @@ impl Segment {
         &self.proven
     }
 
+    pub fn generation(&self) -> u32 {
+        self.generation
+    }
+
     pub fn directory(&self) -> &Path {
         &self.directory
     }
 
     pub fn path(&self, kind: FileKind) -> PathBuf {
-        self.directory.join(file_name(self.base_offset, kind))
+        self.directory.join(file_name(self.base_offset, self.generation, kind))
     }
 
     pub fn summary(&self) -> Summary {
@@ -169,6 +170,10 @@ impl Segment {
             offset_entries: state.offsets.count(),
             time_entries: state.times.count(),
         }
+    }
+
+    fn empty_summary(&self, created: Timestamp) -> Summary {
+        Summary { generation: self.generation, ..Summary::empty(self.base_offset, created) }
     }
 
     fn error(&self, kind: FileKind, fault: impl Into<Fault>) -> SegmentError {

@@ -16,6 +16,8 @@ pub struct BatchPlace {
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Summary {
     pub base_offset: Offset,
+    /// How often compaction has written it anew: part of its files' names.
+    pub generation: u32,
     /// After the last batch; the base of an empty segment.
     pub end_offset: Offset,
     pub size_bytes: u32,
@@ -61,6 +63,7 @@ impl Summary {
     pub fn empty(base_offset: Offset, created: Timestamp) -> Summary {
         Summary {
             base_offset,
+            generation: 0,
             end_offset: base_offset,
             size_bytes: 0,
             created,

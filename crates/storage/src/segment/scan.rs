@@ -82,7 +82,7 @@ impl Segment {
         size_bytes: u32,
         created: Timestamp,
     ) -> Result<Summary, SegmentError> {
-        let mut summary = Summary::empty(self.base_offset, created);
+        let mut summary = self.empty_summary(created);
         let mut walk = self.walk(file, Access::Blocking, 0, size_bytes, REBUILD_STEP_BYTES);
         loop {
             let position = walk.position();

@@ -18,6 +18,8 @@ pub enum Op {
     AppendDirect,
     AppendOther,
     Checkpoint,
+    /// A segment is full, and what is in the older ones is compacted.
+    Compact,
     Create,
     Delete,
     /// The next sync of a file answers an error.
@@ -43,6 +45,7 @@ impl Op {
         Op::AppendDirect,
         Op::AppendOther,
         Op::Checkpoint,
+        Op::Compact,
         Op::Delete,
         Op::FailSync,
         Op::Full,
@@ -82,6 +85,8 @@ pub struct LogModel {
     /// As the engine said when it was last seen.
     pub was_relaxed: bool,
     pub log_start: Offset,
+    /// All batches have one key: of those below it compaction need leave only the last.
+    pub compactable: usize,
     /// Answers that are waited for: an end, and how many batches that means.
     waits: Vec<(Offset, usize)>,
     pub truncation: Option<Asked<Offset, Result<Offset, storage::TruncateError>>>,
@@ -127,6 +132,7 @@ impl Model {
             Op::AppendDirect => self.append(rig, 10_000),
             Op::AppendOther => self.append_other(rig),
             Op::Checkpoint => rig.dir.checkpoint(),
+            Op::Compact => self.compact(rig),
             Op::Create => self.create(rig),
             Op::Delete => self.delete(rig),
             Op::Full => {
@@ -242,6 +248,29 @@ impl Model {
             log.configure(LogConfig { segment_bytes: 1, durability, ..LogConfig::default() });
         });
         self.append(rig, 60);
+    }
+
+    /// Two segments that are below the high watermark, and a policy that leaves one of their records.
+    fn compact(&mut self, rig: &Rig) {
+        self.roll(rig);
+        self.with_main(rig, |model, log| {
+            let durability = if model.is_relaxed { Durability::Relaxed } else { Durability::Flush };
+            log.configure(LogConfig {
+                compacts: true,
+                deletes: false,
+                dirty_ratio_min: 0.0,
+                durability,
+                ..LogConfig::default()
+            });
+            let durable = model.count_at(log.ends().durable_end);
+            let Some(last) = durable.checked_sub(1) else { return };
+            // A cut that is on its way is not above a high watermark.
+            if model.truncation.is_none() {
+                log.learn_high_watermark(model.ends[last]);
+                model.compactable = durable;
+            }
+        });
+        rig.dir.compact();
     }
 
     fn switch(&mut self, rig: &Rig) {

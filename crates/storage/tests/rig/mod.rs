@@ -170,6 +170,18 @@ pub fn sized_idempotent_batch(tag: u64, producer: i64, sequence: i32, value_byte
     build(builder, tag, 1, value_bytes)
 }
 
+/// One record of this key, told apart by `tag`; without a value a tombstone.
+pub fn keyed_batch(tag: u64, key: &str, value_bytes: Option<usize>) -> Bytes {
+    let mut builder = BatchBuilder::default();
+    let value = value_bytes.map(|size_bytes| {
+        let mut value = vec![tag as u8; size_bytes.max(8)];
+        value[..8].copy_from_slice(&tag.to_be_bytes());
+        value
+    });
+    builder.append(NOW, Some(key.as_bytes()), value.as_deref());
+    builder.build().into()
+}
+
 fn build(mut builder: BatchBuilder, tag: u64, records: usize, value_bytes: usize) -> Bytes {
     let mut value = vec![tag as u8; value_bytes.max(8)];
     value[..8].copy_from_slice(&tag.to_be_bytes());

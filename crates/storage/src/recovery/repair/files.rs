@@ -32,9 +32,10 @@ impl Repair {
         let last = log.segments.back().expect("a log has a segment").base_offset();
         let mut bytes = 0;
         for entry in self.env.disk.read_dir(&self.directory).map_err(|error| self.io(error))? {
-            let Some((base, kind)) = parse_file_name(&entry.name) else { continue };
-            let is_known = log.segments.iter().any(|segment| segment.base_offset() == base);
-            if base > last || !is_known && base > first {
+            let Some((base, generation, kind)) = parse_file_name(&entry.name) else { continue };
+            let is_it = |segment: &Arc<Segment>| segment.base_offset() == base && segment.generation() == generation;
+            // What compaction has replaced, or has not come to replace, goes too.
+            if base > last || base >= first && !log.segments.iter().any(is_it) {
                 let path = self.directory.join(&entry.name);
                 if kind == FileKind::Log && base > last {
                     let file = self.env.disk.open(&path, env::OpenOptions::READ).map_err(|error| self.io(error))?;
@@ -48,16 +49,38 @@ impl Repair {
 
     pub(super) fn dropped(&self, log: &Log) -> Result<Vec<Arc<Segment>>, OpenError> {
         let first = log.segments[0].base_offset();
-        let bases = self.segment_files()?.into_iter().filter(|base| *base < first);
-        Ok(bases.map(|base| self.segment(Summary::empty(base, Timestamp::NONE))).collect())
+        let mut dropped: Vec<Arc<Segment>> = Vec::new();
+        for (base, generation) in self.files()?.into_iter().filter(|(base, _)| *base < first) {
+            let summary = Summary { generation, ..Summary::empty(base, Timestamp::NONE) };
+            let segment = self.segment(summary);
+            let Some(other) = dropped.pop_if(|last| last.base_offset() == base) else {
+                dropped.push(segment);
+                continue;
+            };
+            // Of what compaction has left under the same base, one was the log's.
+            let is_other = self.known.contains(&(base, other.generation()));
+            let (ours, orphan) = if is_other { (other, segment) } else { (segment, other) };
+            orphan.remove_files().map_err(|error| OpenError::Segment(error.to_string()))?;
+            dropped.push(ours);
+        }
+        Ok(dropped)
     }
 
+    /// Where segments begin, in order; not those that compaction has written, which a checkpoint or the lane knows.
     pub(super) fn segment_files(&self) -> Result<Vec<Offset>, OpenError> {
+        Ok(self.files()?.into_iter().filter(|(_, generation)| *generation == 0).map(|(base, _)| base).collect())
+    }
+
+    /// Base offsets and generations, in order.
+    fn files(&self) -> Result<Vec<(Offset, u32)>, OpenError> {
         let entries = match self.env.disk.read_dir(&self.directory) {
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
             other => other.map_err(|error| self.io(error))?,
         };
-        let log_file = |name: &str| parse_file_name(name).filter(|(_, kind)| *kind == FileKind::Log);
-        Ok(entries.iter().filter_map(|entry| log_file(&entry.name)).map(|(base, _)| base).collect())
+        let log_file = |name: &str| parse_file_name(name).filter(|(.., kind)| *kind == FileKind::Log);
+        let files = entries.iter().filter_map(|entry| log_file(&entry.name));
+        let mut files: Vec<_> = files.map(|(base, generation, _)| (base, generation)).collect();
+        files.sort_unstable();
+        Ok(files)
     }
 }

@@ -74,6 +74,8 @@ pub(crate) struct Repair {
     is_relaxed: bool,
     open_cut: Option<Offset>,
     faulty: Vec<Range<Offset>>,
+    /// Of the segments that the checkpoint and the lane know: base offsets and generations.
+    known: Vec<(Offset, u32)>,
     /// A planted bug: producers are taken from the checkpoint also where the log was cut since.
     pub keeps_snapshot: bool,
 }
@@ -110,6 +112,12 @@ impl Repair {
             is_relaxed: map.durability == Durability::Relaxed,
             open_cut: map.open_cut,
             faulty: Vec::new(),
+            known: map
+                .entry
+                .iter()
+                .flat_map(|entry| &entry.segments)
+                .map(|it| (it.base_offset, it.generation))
+                .collect(),
             keeps_snapshot: false,
         }
     }

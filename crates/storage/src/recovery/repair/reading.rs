@@ -50,11 +50,13 @@ impl Repair {
         let left = cut.min(map.synced.offset);
         log.epochs.truncate_from_end(left);
         for summary in entry.segments.iter().filter(|summary| summary.base_offset < left) {
-            log.segments.push_back(self.segment(Summary::empty(summary.base_offset, summary.created)));
+            let empty = Summary::empty(summary.base_offset, summary.created);
+            log.segments.push_back(self.segment(Summary { generation: summary.generation, ..empty }));
             let until = summary.end_offset.min(left);
             self.note_active(&mut log, until)?;
         }
-        if log.segments.is_empty() {
+        // Where a compacted segment ends says nothing, and nothing is appended to one.
+        if log.segments.back().is_none_or(|last| last.generation() > 0) {
             log.segments.push_back(self.segment(Summary::empty(left, now)));
             log.noted = left;
         }

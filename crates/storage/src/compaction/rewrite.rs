@@ -2,9 +2,11 @@
 
 use std::fmt;
 
-use record::{BatchBuilder, BatchMut, BatchView, Compression, Record, RecordError, Records, Timestamp, TimestampType};
+use record::{
+    BatchBuilder, BatchMut, BatchView, Compression, Offset, Record, RecordError, Records, Timestamp, TimestampType,
+};
 
-use super::CompactionRules;
+use super::LastBatches;
 use super::keys::{KeyMap, supersedes};
 
 /// What has become of a batch. All but `Dropped` keep its last offset.
@@ -26,46 +28,51 @@ pub struct RewriteError {
     pub error: RecordError,
 }
 
-/// Appends to `out` what is left of `batch`, whose decompressed records are `body`. `keeps_end` says that its last
-/// offset must stay known even if no record does.
+/// By what records and batches survive.
+pub struct Survival<'a> {
+    pub keys: &'a KeyMap,
+    pub last_batches: &'a LastBatches,
+    /// Where the run ends: its last batch stays, if only as a header.
+    pub end: Offset,
+    pub delete_retention_ms: i64,
+    pub now: Timestamp,
+}
+
+/// Appends to `out` what is left of `batch`, whose decompressed records are `body`.
 pub fn rewrite(
     batch: &BatchView<'_>,
     body: &[u8],
-    keys: &KeyMap,
-    keeps_end: bool,
-    rules: &CompactionRules,
-    now: Timestamp,
+    survival: &Survival<'_>,
     out: &mut Vec<u8>,
 ) -> Result<Rewritten, RewriteError> {
-    if !supersedes(batch) || batch.base_offset() >= keys.end() {
+    if !supersedes(batch) {
         out.extend_from_slice(batch.bytes());
         return Ok(Rewritten::Kept);
     }
-    let horizon = batch.delete_horizon();
     let mut kept = 0;
     let mut has_tombstone = false;
     for record in records(batch, body)? {
         let record = record.map_err(|error| RewriteError { error })?;
-        if is_kept(&record, keys, horizon, now) {
+        if survival.keeps(batch, &record) {
             kept += 1;
             has_tombstone |= record.value.is_none();
         }
     }
-    // From the first cleaning that meets a tombstone on, its time runs.
-    let horizon = match (horizon, has_tombstone) {
-        (None, true) => Some(Timestamp(now.0.saturating_add(rules.delete_retention_ms))),
-        (horizon, _) => horizon,
-    };
-    if kept == batch.record_count() && horizon == batch.delete_horizon() {
-        out.extend_from_slice(batch.bytes());
-        return Ok(if kept == 0 { Rewritten::Emptied } else { Rewritten::Kept });
-    }
     if kept == 0 {
-        if !keeps_end && !batch.has_producer_id() {
+        if !survival.keeps_empty(batch) {
             return Ok(Rewritten::Dropped);
         }
         put_empty(batch, out);
         return Ok(Rewritten::Emptied);
+    }
+    // From the first cleaning that meets a tombstone on, its time runs.
+    let horizon = match (batch.delete_horizon(), has_tombstone) {
+        (None, true) => Some(Timestamp(survival.now.0.saturating_add(survival.delete_retention_ms))),
+        (horizon, _) => horizon,
+    };
+    if kept == batch.record_count() && horizon == batch.delete_horizon() {
+        out.extend_from_slice(batch.bytes());
+        return Ok(Rewritten::Kept);
     }
     let mut builder = builder(batch, batch.compression().unwrap_or_default());
     builder.delete_horizon = horizon;
@@ -74,7 +81,7 @@ pub fn rewrite(
     }
     for record in records(batch, body)? {
         let record = record.map_err(|error| RewriteError { error })?;
-        if is_kept(&record, keys, batch.delete_horizon(), now) {
+        if survival.keeps(batch, &record) {
             builder.skip_to(record.offset_delta);
             builder.append_record(&record);
         }
@@ -84,15 +91,26 @@ pub fn rewrite(
     Ok(Rewritten::Changed)
 }
 
-fn records<'a>(batch: &BatchView<'_>, body: &'a [u8]) -> Result<Records<'a>, RewriteError> {
-    Records::new(batch, body).map_err(|error| RewriteError { error })
+impl Survival<'_> {
+    /// A record without a key is the last of nothing.
+    fn keeps(&self, batch: &BatchView<'_>, record: &Record<'_>) -> bool {
+        if record.offset >= self.keys.end() {
+            return true;
+        }
+        let Some(key) = record.key else { return false };
+        let is_young = batch.delete_horizon().is_none_or(|horizon| self.now < horizon);
+        self.keys.is_newest(key, record.offset) && (record.value.is_some() || is_young)
+    }
+
+    fn keeps_empty(&self, batch: &BatchView<'_>) -> bool {
+        let last = self.last_batches.get(&batch.producer_id()).filter(|_| batch.has_producer_id());
+        let is_last = last.is_some_and(|(offset, _)| *offset == Some(batch.last_offset()));
+        is_last || batch.next_offset() == self.end
+    }
 }
 
-/// A record without a key is the last of nothing.
-fn is_kept(record: &Record<'_>, keys: &KeyMap, horizon: Option<Timestamp>, now: Timestamp) -> bool {
-    let Some(key) = record.key else { return false };
-    let is_young = horizon.is_none_or(|horizon| now < horizon);
-    keys.is_newest(key, record.offset) && (record.value.is_some() || is_young)
+fn records<'a>(batch: &BatchView<'_>, body: &'a [u8]) -> Result<Records<'a>, RewriteError> {
+    Records::new(batch, body).map_err(|error| RewriteError { error })
 }
 
 /// Everything but the records: offsets in between stay where they were.

@@ -1,4 +1,4 @@
-//! The newest offset of each key, for as much of a log as fits.
+//! The newest offset of each key, for as much of a log's dirty part as fits (`Cleaner.buildOffsetMap`).
 
 use std::collections::BTreeMap;
 
@@ -10,7 +10,8 @@ pub struct KeyMap {
     newest: BTreeMap<Box<[u8]>, Offset>,
     bytes: usize,
     bytes_max: usize,
-    /// All records below it have been seen.
+    start: Offset,
+    /// All records between the start and it have been seen.
     end: Offset,
 }
 
@@ -18,16 +19,16 @@ pub struct KeyMap {
 const ENTRY_BYTES: usize = 64;
 
 impl KeyMap {
-    /// `start` is where the log begins.
+    /// Records below `start` are not taken note of: nothing older than them is left.
     pub fn new(start: Offset, bytes_max: usize) -> KeyMap {
-        KeyMap { newest: BTreeMap::new(), bytes: 0, bytes_max, end: start }
+        KeyMap { newest: BTreeMap::new(), bytes: 0, bytes_max, start, end: start }
     }
 
     /// Takes note of the next batch. False if it did not fit: then nothing of it is known, and nothing must follow.
-    /// The first batch always fits, so that every compaction gets on.
+    /// The first batch always fits, so that every run gets on.
     pub fn add(&mut self, batch: &BatchView<'_>, body: &[u8]) -> Result<bool, RecordError> {
         if !supersedes(batch) {
-            self.end = batch.next_offset();
+            self.reach(batch.next_offset());
             return Ok(true);
         }
         let mut added = 0;
@@ -39,7 +40,7 @@ impl KeyMap {
         }
         for record in Records::new(batch, body)? {
             let record = record?;
-            let Some(key) = record.key else { continue };
+            let Some(key) = record.key.filter(|_| record.offset >= self.start) else { continue };
             match self.newest.get_mut(key) {
                 Some(newest) => *newest = record.offset,
                 None => {
@@ -48,8 +49,13 @@ impl KeyMap {
                 }
             }
         }
-        self.end = batch.next_offset();
+        self.reach(batch.next_offset());
         Ok(true)
+    }
+
+    /// There is nothing more below it.
+    pub fn reach(&mut self, end: Offset) {
+        self.end = self.end.max(end);
     }
 
     /// Whether no newer record of this key has been seen.
