@@ -188,6 +188,7 @@ impl Flusher {
             producers.apply(&view, view.body());
         }
         producers.apply_nothing(end);
+        producers.keep_below(end, &log.state().producers);
         Ok(producers)
     }
 

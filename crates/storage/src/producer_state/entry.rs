@@ -68,6 +68,14 @@ impl ProducerEntry {
         self.batches().last().map_or(Sequence::NONE, |batch| batch.last_sequence)
     }
 
+    /// As it was at `end`; `None` if nothing of that is known any more.
+    pub(super) fn below(&self, end: Offset) -> Option<ProducerEntry> {
+        let mut left =
+            ProducerEntry { coordinator_epoch: self.coordinator_epoch, ..ProducerEntry::in_epoch(self.epoch) };
+        self.batches().iter().filter(|batch| batch.last_offset < end).for_each(|batch| left.add(self.epoch, *batch));
+        (left.count > 0).then_some(left)
+    }
+
     pub fn is_expired(&self, now: Timestamp, expiration_ms: i64) -> bool {
         self.txn_first_offset.is_none() && now.since(self.last_timestamp) >= expiration_ms
     }

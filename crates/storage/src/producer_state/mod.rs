@@ -132,6 +132,18 @@ impl ProducerState {
         self.end = self.end.max(end);
     }
 
+    /// After a log was cut at `end` and read again: producers of which nothing is left to be read, since it lies below the
+    /// log start or was compacted, are as they were before, but for what was cut.
+    pub fn keep_below(&mut self, end: Offset, before: &ProducerState) {
+        for (id, entry) in &before.producers {
+            if !self.producers.contains_key(id)
+                && let Some(left) = entry.below(end)
+            {
+                self.producers.insert(*id, left);
+            }
+        }
+    }
+
     /// Any batch of a log: `body` is decompressed where the batch was compressed, and looked at only for markers.
     /// A control batch that compaction has emptied, or whose kind is none of ours, moves nothing but the end.
     pub fn apply(&mut self, batch: &BatchView<'_>, body: &[u8]) -> Option<CompletedTxn> {

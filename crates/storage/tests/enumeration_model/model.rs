@@ -39,7 +39,7 @@ pub enum Op {
 }
 
 impl Op {
-    pub const ALL: [Op; 16] = [
+    pub const ALL: [Op; 17] = [
         Op::Append,
         Op::AppendLarge,
         Op::AppendDirect,

@@ -44,9 +44,6 @@ impl Repair {
             producers: ProducerState::new(map.log_start),
             noted: entry.segments[0].base_offset,
         };
-        if self.keeps_snapshot {
-            log.producers = entry.producers;
-        }
         let left = cut.min(map.synced.offset);
         log.epochs.truncate_from_end(left);
         for summary in entry.segments.iter().filter(|summary| summary.base_offset < left) {
@@ -54,6 +51,11 @@ impl Repair {
             log.segments.push_back(self.segment(Summary { generation: summary.generation, ..empty }));
             let until = summary.end_offset.min(left);
             self.note_active(&mut log, until)?;
+        }
+        if self.keeps_snapshot {
+            log.producers = entry.producers;
+        } else {
+            log.producers.keep_below(left, &entry.producers);
         }
         // Where a compacted segment ends says nothing, and nothing is appended to one.
         if log.segments.back().is_none_or(|last| last.generation() > 0) {
