@@ -168,6 +168,14 @@ fn run(sequence: &[Op], pace: Pace, bounds: &Bounds, report: &mut Report) {
             }
         }
     }
+    if let Pace::Random(_) = pace {
+        // What comes at the end, such as a compaction, meets the others in any order too.
+        for _ in 0..order.index(80) {
+            step(&rig, &mut order);
+            model.observe(&rig);
+            crash(&rig, &model);
+        }
+    }
     step_until_quiet(&rig, &mut model, &mut crash);
     rig.run_for(Duration::from_secs(2));
     model.observe(&rig);
