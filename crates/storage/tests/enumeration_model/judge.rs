@@ -81,10 +81,15 @@ fn started_without_room(
 fn opened(image: Disk, case: &dyn Fn() -> String) -> Rig {
     // Of two recoveries one has little memory.
     let has_memory = image.operations().is_multiple_of(2);
-    open(image.clone(), has_memory).unwrap_or_else(|error| {
+    let rig = open(image.clone(), has_memory).unwrap_or_else(|error| {
         super::show_lane(&image);
         panic!("{}: {error}", case())
-    })
+    });
+    if rig.dir.faulty_ranges() > 0 || rig.dir.may_lack_logs() {
+        super::show_lane(&image);
+        panic!("{}: damage is found, and nothing rots", case());
+    }
+    rig
 }
 
 /// Power fails, or the process dies, at some call of the recovery. `None` if the recovery was done before.
