@@ -281,7 +281,7 @@ fn alter(
         unchanged.chain(changes.iter().filter_map(|(name, value)| Some((&**name, value.as_deref()?)))).collect();
     match resource {
         Resource::Topic(topic) => {
-            let checked = check_topic(topic, &resulting, &machine.options.broker_configs);
+            let checked = check_topic(&resulting, &machine.options.broker_configs);
             checked.map_err(|error| ApiError::new(ErrorCode::InvalidConfig, error.0))?;
             if machine.image.topics.by_name(topic).is_none() {
                 return Err(ApiError::new(

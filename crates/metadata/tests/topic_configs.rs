@@ -34,10 +34,9 @@ fn java_double(value: f64) -> String {
     }
 }
 
-/// Internal topics may do what those of users may not yet: be compacted.
 fn answer(configs: &[(&str, &str)]) -> String {
     let overrides: Overrides = configs.iter().copied().collect();
-    match check_topic("__consumer_offsets", &overrides, &BrokerConfigs::default()) {
+    match check_topic(&overrides, &BrokerConfigs::default()) {
         Ok(()) => "ok".into(),
         Err(error) => error.0,
     }
@@ -82,16 +81,6 @@ fn every_value_is_taken_or_refused_in_kafka_s_words() {
         let kafka = kafka.trim_start_matches("InvalidConfigurationException ");
         assert_eq!(answer(&configs), kafka, "{configs:?}");
     }
-}
-
-#[test]
-fn a_user_s_topic_cannot_be_compacted_yet_and_says_so() {
-    let refused = |policy: &str| {
-        let overrides: Overrides = [("cleanup.policy", policy)].into_iter().collect();
-        check_topic("flights", &overrides, &BrokerConfigs::default()).is_err()
-    };
-    assert!(refused("compact") && refused("compact,delete"));
-    assert!(!refused("delete") && !refused(""));
 }
 
 #[test]

@@ -1,4 +1,6 @@
 //! The configuration, in the words of the rooms below: sizes of the log engine, defaults of topics, rules of groups.
+use std::time::Duration;
+
 use controller::{InternalTopics, TopicDefaults};
 use coordinator::group::GroupConfig;
 use metadata::configs::BrokerConfigs;
@@ -11,6 +13,7 @@ pub(crate) struct Memory {
     pub frames_bytes: usize,
 }
 
+const CLEANER_BACKOFF_MIN: Duration = Duration::from_millis(100);
 const BUDGET_BYTES_MAX: u64 = 1 << 30;
 const BUDGET_BYTES_MIN: u64 = 64 << 20;
 
@@ -30,6 +33,13 @@ pub(crate) fn settings(config: &Config, memory: &Memory) -> storage::Settings {
     storage::Settings {
         memory_bytes_max: memory.tails_bytes,
         retention_check: config.log.retention_check_interval,
+        compaction: storage::CompactionSettings {
+            is_enabled: config.log.cleaner.is_enabled,
+            // Without a pause it would do nothing else.
+            backoff: config.log.cleaner.backoff.max(CLEANER_BACKOFF_MIN),
+            key_bytes_max: config.log.cleaner.key_bytes_max,
+            bytes_per_second_max: config.log.cleaner.bytes_per_second_max,
+        },
         ..storage::Settings::default()
     }
 }

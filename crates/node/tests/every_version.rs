@@ -261,12 +261,12 @@ fn transactions_are_refused_for_good() {
 }
 
 #[test]
-fn a_config_whose_effect_is_not_there_yet_is_refused() {
+fn a_compacted_topic_wants_keys() {
     with_broker(|_, broker| async move {
         let mut wire = broker.connect().await;
         let config = CreatableTopicConfig {
             name: "cleanup.policy".to_owned(),
-            value: Some("compact".to_owned()),
+            value: Some("compact,delete".to_owned()),
             ..Default::default()
         };
         let topic = CreatableTopic {
@@ -278,9 +278,16 @@ fn a_config_whose_effect_is_not_there_yet_is_refused() {
         };
         let request = CreateTopicsRequest { topics: vec![topic], ..Default::default() };
         let response = wire.ask(&request, 7).await.expect("an answer");
-        assert_eq!(response.topics[0].error_code, ErrorCode::InvalidConfig.code());
-        let message = response.topics[0].error_message.as_deref().unwrap_or_default();
-        assert!(message.contains("compact"), "{message}");
+        assert_eq!(response.topics[0].error_code, ErrorCode::None.code());
+        let id = response.topics[0].topic_id;
+        for (key, expected) in [(None, ErrorCode::InvalidRecord), (Some(&b"k"[..]), ErrorCode::None)] {
+            let mut batch = BatchBuilder::new(Compression::None);
+            batch.append(Timestamp(1), key, Some(b"v"));
+            let mut request = produce(13, id);
+            request.topic_data[0].partition_data[0].records = Some(Records::Here(batch.build().into()));
+            let response = wire.ask(&request, 13).await.expect("an answer");
+            assert_eq!(response.responses[0].partition_responses[0].error_code, expected.code(), "{key:?}");
+        }
     });
 }
 

@@ -115,7 +115,7 @@ fn checked_configs(machine: &Machine, topic: &CreatableTopic) -> Result<Override
     let configs: Overrides =
         topic.configs.iter().filter_map(|config| Some((config.name.clone(), config.value.clone()?))).collect();
     if !configs.is_empty() {
-        let checked = check_topic(&topic.name, &configs, &machine.options.broker_configs);
+        let checked = check_topic(&configs, &machine.options.broker_configs);
         checked.map_err(|error| ApiError::new(ErrorCode::InvalidConfig, error.0))?;
     }
     Ok(configs)

@@ -6,7 +6,7 @@ use std::fmt;
 use super::broker::{BrokerConfigs, Layers};
 use super::keys::{KEYS, key};
 use super::parse::Value;
-use crate::{Overrides, is_internal};
+use crate::Overrides;
 
 /// Kafka's message. The code is always INVALID_CONFIG.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -21,7 +21,7 @@ impl fmt::Display for ConfigError {
 impl std::error::Error for ConfigError {}
 
 /// All that the topic would have set, on a broker that is configured so.
-pub fn check_topic(topic: &str, configs: &Overrides, brokers: &BrokerConfigs) -> Result<(), ConfigError> {
+pub fn check_topic(configs: &Overrides, brokers: &BrokerConfigs) -> Result<(), ConfigError> {
     // Kafka's only config that is not in the table of users; some of its tests set it.
     let unknown = configs.iter().map(|(name, _)| name).find(|name| key(name).is_none());
     if let Some(name) = unknown {
@@ -48,17 +48,6 @@ pub fn check_topic(topic: &str, configs: &Overrides, brokers: &BrokerConfigs) ->
     if values["remote.storage.enable"] == Value::Boolean(true) {
         return Err(ConfigError(
             "Tiered Storage functionality is disabled in the broker. Topic cannot be configured with remote log storage."
-                .into(),
-        ));
-    }
-    // Ours, until there is a cleaner: to take the config and keep every record would be a lie.
-    if let Value::List(policies) = &values["cleanup.policy"]
-        && policies.iter().any(|policy| policy == "compact")
-        && !is_internal(topic)
-    {
-        return Err(ConfigError(
-            "cleanup.policy=compact is not supported by this version of Ottla; use delete, or an empty list to keep \
-             everything."
                 .into(),
         ));
     }

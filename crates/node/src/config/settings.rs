@@ -90,6 +90,10 @@ impl Settings {
         self.text(name) == Some("true")
     }
 
+    pub(super) fn double(&self, name: &str) -> f64 {
+        self.text(name).and_then(|text| text.parse().ok()).unwrap_or_else(|| panic!("{name} is no number"))
+    }
+
     pub(super) fn number(&self, name: &str) -> i64 {
         self.optional_number(name).unwrap_or_else(|| panic!("{name} has no default"))
     }

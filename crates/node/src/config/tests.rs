@@ -166,15 +166,13 @@ fn everything_that_is_wrong_is_said_at_once() {
          false, or take it out: the default is true\n\
          --override listeners must be a key and a value; write --override listeners=VALUE"
     );
-    let errors = server("listeners=SSL://:9093\nprocess.roles=controller\nlog.cleanup.policy=compact\n").errors();
+    let errors = server("listeners=SSL://:9093\nprocess.roles=controller\n").errors();
     assert_eq!(
         errors,
         "listeners=SSL://:9093 (server.properties, line 1) has the listener SSL, which speaks SSL, and Ottla serves only \
          PLAINTEXT yet; take it out, or let a proxy speak TLS in front of Ottla\n\
          process.roles=controller (server.properties, line 2) must contain broker: Ottla has no nodes that are a controller \
-         only; write process.roles=broker,controller\n\
-         log.cleanup.policy=compact (server.properties, line 3) must not contain compact, which is not served yet: your \
-         data would grow for ever; write log.cleanup.policy=delete"
+         only; write process.roles=broker,controller"
     );
     assert_eq!(
         server("a=\\u12").errors(),

@@ -67,10 +67,19 @@ pub struct TopicDefaults {
     pub replication_factor: i16,
 }
 
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub struct LogConfig {
     pub durability: Durability,
     pub retention_check_interval: Duration,
+    pub cleaner: CleanerConfig,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct CleanerConfig {
+    pub is_enabled: bool,
+    pub backoff: Duration,
+    pub key_bytes_max: usize,
+    pub bytes_per_second_max: f64,
 }
 
 /// When acks=all is answered.
@@ -163,6 +172,12 @@ pub(super) fn config(sources: &Sources<'_>, settings: Settings) -> Result<Config
                 _ => Durability::Flush,
             },
             retention_check_interval: ms("log.retention.check.interval.ms"),
+            cleaner: CleanerConfig {
+                is_enabled: settings.boolean("log.cleaner.enable"),
+                backoff: ms("log.cleaner.backoff.ms"),
+                key_bytes_max: size("log.cleaner.dedupe.buffer.size"),
+                bytes_per_second_max: settings.double("log.cleaner.io.max.bytes.per.second"),
+            },
         },
         fetch: FetchConfig {
             response_bytes_max: size("fetch.max.bytes"),
@@ -258,12 +273,6 @@ fn contradictions(settings: &Settings) -> Vec<Problem> {
         "write process.roles=broker,controller",
     );
     check(!log_dirs(settings).is_empty(), "log.dirs", "must name a directory", "write log.dirs=/var/lib/ottla");
-    check(
-        !settings.list("log.cleanup.policy").contains(&"compact"),
-        "log.cleanup.policy",
-        "must not contain compact, which is not served yet: your data would grow for ever",
-        "write log.cleanup.policy=delete",
-    );
     for name in ["log.retention.ms", "log.retention.minutes", "log.retention.hours"] {
         // Kafka's rule: "log.retention.ms must be unlimited (-1) or, equal or greater than 1".
         let value = settings.optional_number(name).unwrap_or(1);

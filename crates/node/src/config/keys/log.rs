@@ -1,5 +1,5 @@
 //! Topics and their logs. Most of these are the defaults of topic configurations.
-use super::reasons::{COMPACTION, ENGINE, JVM_CLASS_REFUSED, ONE_NODE, PURGATORY, TESTING, THREADS};
+use super::reasons::{CLEANER, ENGINE, JVM_CLASS_REFUSED, ONE_NODE, PURGATORY, TESTING, THREADS};
 use crate::config::key::Effect::Served;
 use crate::config::key::Importance::{High, Low, Medium};
 use crate::config::key::Rule::{AtLeast, Between, Elements, FractionUpTo, LevelOrDefault, NotEmpty, OneOf};
@@ -58,47 +58,47 @@ pub(super) const KEYS: &[Key] = &[
         "log.cleaner.backoff.ms",
         "15000",
         Medium,
-        COMPACTION,
-        "Pause of the cleaner when there is nothing to compact.",
+        Served,
+        "Pause of the cleaner when there is nothing to compact. A change counts from the next start.",
     )
     .rule(AtLeast(0))
     .cluster_wide(),
-    long("log.cleaner.dedupe.buffer.size", "134217728", Medium, COMPACTION, "Memory of the cleaner for keys.")
+    long("log.cleaner.dedupe.buffer.size", "134217728", Medium, Served, "Memory of the cleaner for keys, in each log directory. A change counts from the next start.")
         .cluster_wide(),
     long(
         "log.cleaner.delete.retention.ms",
         "86400000",
         Medium,
-        COMPACTION,
+        Served,
         "How long tombstones stay in compacted topics.",
     )
     .rule(AtLeast(0))
     .cluster_wide(),
-    boolean("log.cleaner.enable", "true", Medium, COMPACTION, "Run the cleaner."),
+    boolean("log.cleaner.enable", "true", Medium, Served, "Run the cleaner."),
     double(
         "log.cleaner.io.buffer.load.factor",
         "0.9",
         Medium,
-        COMPACTION,
+        CLEANER,
         "How full the cleaner's buffer of keys may get.",
     )
     .cluster_wide(),
-    int("log.cleaner.io.buffer.size", "524288", Medium, COMPACTION, "Memory of the cleaner for reading and writing.")
+    int("log.cleaner.io.buffer.size", "524288", Medium, CLEANER, "Memory of the cleaner for reading and writing.")
         .rule(AtLeast(0))
         .cluster_wide(),
     double(
         "log.cleaner.io.max.bytes.per.second",
         "1.7976931348623157E308",
         Medium,
-        COMPACTION,
-        "How fast the cleaner may read and write.",
+        Served,
+        "How fast the cleaner may read and write, in each log directory. A change counts from the next start.",
     )
     .cluster_wide(),
     long(
         "log.cleaner.max.compaction.lag.ms",
         "9223372036854775807",
         Medium,
-        COMPACTION,
+        Served,
         "After this time a record must have been compacted.",
     )
     .rule(AtLeast(1))
@@ -107,21 +107,21 @@ pub(super) const KEYS: &[Key] = &[
         "log.cleaner.min.cleanable.ratio",
         "0.5",
         Medium,
-        COMPACTION,
+        Served,
         "Share of uncompacted data from which on a log is compacted.",
     )
     .rule(FractionUpTo(1.0))
     .cluster_wide(),
-    long("log.cleaner.min.compaction.lag.ms", "0", Medium, COMPACTION, "A record younger than this is not compacted.")
+    long("log.cleaner.min.compaction.lag.ms", "0", Medium, Served, "A record younger than this is not compacted.")
         .rule(AtLeast(0))
         .cluster_wide(),
-    int("log.cleaner.threads", "1", Medium, COMPACTION, "Threads of the cleaner.").rule(AtLeast(0)).cluster_wide(),
+    int("log.cleaner.threads", "1", Medium, CLEANER, "Threads of the cleaner.").rule(AtLeast(0)).cluster_wide(),
     list(
         "log.cleanup.policy",
         Some("delete"),
         Medium,
         Served,
-        "What becomes of old data: `delete` by age and size, or, empty, kept for ever. `compact` is not served yet.",
+        "What becomes of old data: `delete` by age and size, `compact` to the last record of each key, or both; empty keeps all.",
     )
     .rule(Elements(&["compact", "delete"]))
     .cluster_wide(),

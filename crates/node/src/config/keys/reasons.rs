@@ -7,7 +7,8 @@ pub(super) const ACCESS_NOTE: Effect = WithoutEffect("there is no authorizer to 
 pub(super) const ACCESS_REFUSED: Effect =
     Refused("access control is not served yet, and without it everybody could do what you meant to forbid");
 pub(super) const BUFFERS: Effect = WithoutEffect("the system sizes the buffers of sockets by itself");
-pub(super) const COMPACTION: Effect = WithoutEffect("topics of users are not compacted yet");
+pub(super) const CLEANER: Effect =
+    WithoutEffect("one thread compacts the logs of each directory, and sizes its reads itself");
 pub(super) const CONSUMER_GROUPS: Effect =
     WithoutEffect("the group protocol `consumer` is not served yet; groups of the protocol `classic` are");
 pub(super) const ENGINE: Effect = WithoutEffect("Ottla's log engine does without it");
