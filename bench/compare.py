@@ -105,6 +105,8 @@ def report(kafka, ottla):
         must = f"{bar}{'  MISSED' if is_met is False else ''}" if bar else ""
         print(f"{figure:<84} {number(theirs):>9} {number(mine):>9} {ratio:>7}  {must}".rstrip())
     print(f"\n{missed} missed")
+    if unknown := BARS.keys() - ottla.keys():
+        print(f"not measured: {len(unknown)} of {len(BARS)} figures with a bar")
 
 
 def number(value):

@@ -216,6 +216,8 @@ class Rows:
         report = self.raw(load, **options)
         if report.get("errors"):
             raise RuntimeError(f"raw {load} {options}: {report['errors']} errors")
+        if report.get("requests") == 0:
+            raise RuntimeError(f"raw {load} {options}: no answer within what is measured; give it more --seconds")
         return report
 
     def make(self, topic, partitions, **options):
@@ -259,8 +261,8 @@ class Rows:
         self.fill(written)
 
         def load():
-            report = self.raw("fetch", topic=written["topic"], partitions=written["partitions"], connections=4,
-                              seconds=self.seconds)
+            report = self.without_errors("fetch", topic=written["topic"], partitions=written["partitions"],
+                                         connections=4, seconds=self.seconds)
             return {"MiB/s": report["mib_per_second"]}, None, report["total_bytes"]
         self.measured(name, load)
 
