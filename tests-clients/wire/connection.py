@@ -6,6 +6,7 @@
 import socket
 import struct
 
+import coverage
 from schema import unsigned_varint
 
 API_VERSIONS = 18
@@ -53,7 +54,9 @@ class Connection:
         response = self.schemas.response(api)
         tagged_header = version in response.flexible and response.key != API_VERSIONS
         assert not tagged_header or content[4] == 0, "tags in the header"
-        return response.decode(version, content[5 if tagged_header else 4:])
+        answer = response.decode(version, content[5 if tagged_header else 4:])
+        coverage.note(api, version, answer)
+        return answer
 
     def send(self, content):
         try:

@@ -229,3 +229,7 @@ class Schemas:
 
     def response(self, api):
         return self.messages[f"{api}Response"]
+
+    def names(self):
+        """By the key of an API its name."""
+        return {message.key: name.removesuffix("Request") for name, message in self.messages.items() if name.endswith("Request")}

@@ -12,8 +12,11 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "python"))
 
 import admin_scenes
+import coverage
+import odd_scenes
 import transcript
 from checks import BOOTSTRAP, run
+from connection import Connection
 from scenes import SCENES
 from schema import Schemas
 
@@ -68,7 +71,7 @@ def main():
         assert not found, f"{len(found)} differences, the first: {found[0]}"
 
     checks = []
-    for function in SCENES + admin_scenes.SCENES:
+    for function in SCENES + admin_scenes.SCENES + odd_scenes.SCENES:
         if ONLY and function.__name__ not in ONLY:
             continue
         name = function.__name__.replace("_", " ")
@@ -79,8 +82,21 @@ def main():
         checks.append(("written anew", lambda: transcript.write(recorded | played if ONLY else played)))
     elif not ONLY:
         checks.append(("what differs on purpose still does", on_purpose.all_are_used))
+    if not ONLY and os.environ["BROKER"] == "ottla":
+        checks.append(("every served version was asked", lambda: coverage.every_version_was_asked(served(schemas))))
+        checks.append(("every error code occurred", coverage.every_code_occurred))
+    checks.append(("the table", lambda: [print(f"# {line}", flush=True) for line in coverage.table()]))
     on_purpose.tell()
     run(checks)
+
+
+def served(schemas):
+    """By API, the versions that the broker says it serves. Of Produce it says more, for the sake of old clients."""
+    with Connection(BOOTSTRAP, schemas) as connection:
+        keys = connection.ask("ApiVersions", 4, {"clientSoftwareName": "wire", "clientSoftwareVersion": "1.0"})["apiKeys"]
+    names = schemas.names()
+    served = {names[key["apiKey"]]: (key["minVersion"], key["maxVersion"]) for key in keys}
+    return served | {"Produce": (3, served["Produce"][1])}
 
 
 main()

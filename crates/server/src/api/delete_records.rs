@@ -1,6 +1,8 @@
 //! DeleteRecords: moves the start of logs forward. Rules of `ReplicaManager.deleteRecords`; answered when it is durable.
+use std::collections::BTreeMap;
+
 use protocol::ErrorCode;
-use protocol::delete_records_request::{DeleteRecordsPartitionView, DeleteRecordsRequestView};
+use protocol::delete_records_request::DeleteRecordsRequestView;
 use protocol::delete_records_response::{
     DeleteRecordsPartitionResult, DeleteRecordsResponse, DeleteRecordsTopicResult,
 };
@@ -14,31 +16,38 @@ const ALL: i64 = -1;
 
 pub async fn handle(call: Call) -> Answer {
     let request: DeleteRecordsRequestView<'_> = call.request()?;
-    let mut topics = Vec::with_capacity(request.topics.len());
+    // Of a partition that is named twice the last offset counts, as in Kafka's map.
+    let mut wanted: BTreeMap<&str, BTreeMap<i32, i64>> = BTreeMap::new();
     for topic in request.topics {
-        let mut partitions = Vec::with_capacity(topic.partitions.len());
         for partition in topic.partitions {
-            let deleted = delete(&call, topic.name, &partition).await;
+            wanted.entry(topic.name).or_default().insert(partition.partition_index, partition.offset);
+        }
+    }
+    let mut topics = Vec::with_capacity(wanted.len());
+    for (name, offsets) in wanted {
+        let mut partitions = Vec::with_capacity(offsets.len());
+        for (index, offset) in offsets {
+            let deleted = delete(&call, name, index, offset).await;
             partitions.push(DeleteRecordsPartitionResult {
-                partition_index: partition.partition_index,
+                partition_index: index,
                 low_watermark: deleted.map_or(-1, |log_start| log_start.0),
                 error_code: deleted.err().unwrap_or(ErrorCode::None).code(),
                 ..Default::default()
             });
         }
-        topics.push(DeleteRecordsTopicResult { name: topic.name.to_owned(), partitions, ..Default::default() });
+        topics.push(DeleteRecordsTopicResult { name: name.to_owned(), partitions, ..Default::default() });
     }
     call.reply(&DeleteRecordsResponse { topics, ..Default::default() })
 }
 
-async fn delete(call: &Call, topic: &str, asked: &DeleteRecordsPartitionView<'_>) -> Result<Offset, ErrorCode> {
-    let partition = call.broker.partition(topic, asked.partition_index)?;
+async fn delete(call: &Call, topic: &str, index: i32, offset: i64) -> Result<Offset, ErrorCode> {
+    let partition = call.broker.partition(topic, index)?;
     if metadata::is_internal(topic) {
         return Err(ErrorCode::InvalidTopicException);
     }
-    let offset = match asked.offset {
+    let offset = match offset {
         ALL => partition.ends(None).map_err(|error| errors::of_read(&error))?.high_watermark,
-        0.. => Offset(asked.offset),
+        0.. => Offset(offset),
         _ => return Err(ErrorCode::OffsetOutOfRange),
     };
     partition.delete_records(offset).await.map_err(|error| match &error {

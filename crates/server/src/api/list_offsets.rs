@@ -50,6 +50,9 @@ pub async fn handle(call: Call) -> Answer {
             };
             partitions.push(respond(call.version, partition.partition_index, found));
         }
+        if partitions.is_empty() {
+            continue;
+        }
         topics.push(ListOffsetsTopicResponse { name: topic.name.to_owned(), partitions, ..Default::default() });
     }
     call.reply(&ListOffsetsResponse { topics, ..Default::default() })

@@ -87,6 +87,9 @@ impl Refused {
 
     /// They come first, as in Kafka's `OffsetCommitResponse.Builder.merge`.
     fn before(mut self, committed: OffsetCommitResponse) -> OffsetCommitResponse {
+        if self.topics.is_empty() {
+            return committed; // A topic that was named twice is then answered twice, too.
+        }
         for topic in committed.topics {
             self.topic(&(topic.name, topic.topic_id)).partitions.extend(topic.partitions);
         }

@@ -23,6 +23,9 @@ use crate::connection::{Handled, Outcome};
 /// disk. A disk that takes longer than this is a fault.
 const OWN_COMMIT_MAX: Duration = Duration::from_secs(10);
 
+/// What writes records of its own into internal topics all the same (Kafka's `AdminUtils.ADMIN_CLIENT_ID`).
+const ADMIN_CLIENT_ID: &str = "__admin_client";
+
 /// Begins a Produce: everything is appended when this ends.
 pub async fn begin(mut call: Call) -> Outcome {
     match append(&call).await {
@@ -135,6 +138,9 @@ impl Appender<'_> {
             return Err(Refused::Code(ErrorCode::UnknownTopicOrPartition));
         }
         let acks = self.acks.map_err(Refused::Code)?;
+        if metadata::is_internal(topic) && self.call.client_id() != ADMIN_CLIENT_ID {
+            return Err(Refused::Code(ErrorCode::InvalidTopicException));
+        }
         let partition = broker.replicas.partition(topic, index).ok_or(Refused::Code(ErrorCode::NotLeaderOrFollower))?;
         if !records.is_empty() {
             partition.room_for(records.len()).await.map_err(|error| Refused::Append(partition.clone(), error))?;

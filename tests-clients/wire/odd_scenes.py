@@ -1,0 +1,195 @@
+"""What no client does: rare versions, errors that take a special topic, several requests at once on one connection.
+
+They come last on the broker of the other scenes, and look only at what they made themselves.
+"""
+
+import time
+
+
+from batches import batch, record
+from connection import Closed
+from scenes import NO_ID, SOME_ID, coordinator_ready, create, fetch, join, list_offsets, produce
+
+
+def topic_id(scene, name):
+    with scene.connect() as connection:
+        return connection.ask("Metadata", 12, {"topics": [{"name": name}]})["topics"][0]["topicId"]
+
+
+def rare_versions(scene):
+    """Versions that the other scenes leave out."""
+    coordinator_ready(scene)
+    id = topic_id(scene, create(scene, "rare", 2))
+    with scene.connect() as connection:
+        answer = connection.ask("ApiVersions", 5, {"clientSoftwareName": "wire", "clientSoftwareVersion": "1.0"})
+        scene.note("ApiVersions v5", {"errorCode": answer["errorCode"]})
+        cluster = connection.ask("DescribeCluster", 0, {})["clusterId"]
+    for label, named in (("another cluster", ("another", 0)), ("another node", (cluster, 9)), ("this one", (cluster, 0)),
+                         ("a cluster and no node", (cluster, -1)), ("a node and no cluster", (None, 0))):
+        with scene.connect() as connection:
+            answer = connection.ask("ApiVersions", 5, {
+                "clientSoftwareName": "wire", "clientSoftwareVersion": "1.0", "clusterId": named[0], "nodeId": named[1]})
+            scene.note(f"ApiVersions v5 to {label}", {"errorCode": answer["errorCode"], "keys": bool(answer["apiKeys"])})
+    scene.ask("FindCoordinator v3", "FindCoordinator", 3, {"key": "rare", "keyType": 0})
+    scene.ask("FindCoordinator v3 of type 9", "FindCoordinator", 3, {"key": "rare", "keyType": 9})
+    scene.ask("DeleteGroups v3", "DeleteGroups", 3, {"groupsNames": ["never-was"]})
+    for version in (0, 1):
+        asked = join(f"rare-{version}")
+        asked = asked if version else {key: value for key, value in asked.items() if key != "rebalanceTimeoutMs"}
+        scene.ask(f"JoinGroup v{version}", "JoinGroup", version, asked)
+    offsets = {"groupId": "rare", "generationIdOrMemberEpoch": -1, "memberId": ""}
+    part = lambda index=0, offset=7: {"partitionIndex": index, "committedOffset": offset, "committedMetadata": ""}
+    scene.ask("OffsetCommit v10", "OffsetCommit", 10, offsets | {"topics": [{"topicId": id, "partitions": [part(), part(9)]}]})
+    for label, other in (("unknown id", SOME_ID), ("no id", NO_ID)):
+        scene.ask(f"OffsetCommit v10, {label}", "OffsetCommit", 10, offsets | {"topics": [{"topicId": other, "partitions": [part()]}]})
+    asked = lambda *ids: {"groups": [{"groupId": "rare", "memberId": None, "memberEpoch": -1, "topics": [
+        {"topicId": each, "partitionIndexes": [0, 9]} for each in ids]}]}
+    scene.ask("OffsetFetch v10", "OffsetFetch", 10, asked(id))
+    scene.ask("OffsetFetch v10, unknown id", "OffsetFetch", 10, asked(SOME_ID))
+    scene.ask("OffsetFetch v10, no id", "OffsetFetch", 10, asked(NO_ID))
+    scene.ask("OffsetFetch v10 of all", "OffsetFetch", 10, {"groups": [{"groupId": "rare", "topics": None}]})
+
+
+def rare_errors(scene):
+    """Errors that take a topic or a state of their own."""
+    coordinator_ready(scene)
+    id = topic_id(scene, create(scene, "errs"))
+    create(scene, "errs-two-in-sync", min_insync_replicas="2")
+    for acks in (1, -1):
+        scene.ask(f"too few in sync, acks={acks}", "Produce", 9, produce("errs-two-in-sync", batch(), acks=acks))
+    create(scene, "errs-small-segments", segment_bytes="1048576", max_message_bytes="3000000")
+    big = batch([record(value=bytes(2_000_000))])
+    scene.ask("larger than a segment", "Produce", 9, produce("errs-small-segments", big))
+    create(scene, "errs-times", message_timestamp_after_max_ms="1000")
+    future = int(time.time() * 1000) + 3_600_000
+    answer = scene.connect().ask("Produce", 9, produce("errs-times", batch(first_time=future)))
+    scene.note("of the future", {"errorCode": answer["responses"][0]["partitionResponses"][0]["errorCode"]})
+    # A session of names cannot go on with ids.
+    with scene.connect() as connection:
+        part = {"partition": 0, "fetchOffset": 0, "partitionMaxBytes": 1000}
+        asked = {"maxWaitMs": 10, "minBytes": 0, "maxBytes": 1000, "sessionEpoch": 0}
+        session = connection.ask("Fetch", 12, asked | {"topics": [{"topic": "errs", "partitions": [part]}]})["sessionId"]
+        answer = connection.ask("Fetch", 13, asked | {"sessionId": session, "sessionEpoch": 1, "topics": [
+            {"topicId": id, "partitions": [part]}]})
+        scene.note("a session of names, asked by ids", answer)
+    for version in (2, 3, 4):
+        for topic, index in (("never-was", 0), ("errs", 9)):
+            scene.ask(f"end of an epoch of {topic}-{index} v{version}", "OffsetForLeaderEpoch", version, {"topics": [
+                {"topic": topic, "partitions": [{"partition": index, "leaderEpoch": 0, "currentLeaderEpoch": -1}]}]}
+                | ({"replicaId": -1} if version > 2 else {}))
+    scene.ask("delete records of an internal topic", "DeleteRecords", 2, {"timeoutMs": 5_000, "topics": [
+        {"name": "__consumer_offsets", "partitions": [{"partitionIndex": 0, "offset": 0}]}]})
+    scene.ask("produce to an internal topic", "Produce", 9, produce("__consumer_offsets", batch()))
+    scene.ask("too many partitions", "CreateTopics", 5, {"timeoutMs": 10_000, "topics": [
+        {"name": "errs-many", "numPartitions": 10_001, "replicationFactor": 1}, {"name": "a/b", "numPartitions": 1, "replicationFactor": 1}]})
+    scene.ask("too many partitions more", "CreatePartitions", 3, {"timeoutMs": 10_000, "topics": [
+        {"name": "errs", "count": 10_002, "assignments": None}]})
+    scene.ask("an internal topic", "CreateTopics", 5, {"timeoutMs": 10_000, "topics": [
+        {"name": "__cluster_metadata", "numPartitions": 1, "replicationFactor": 1}]})
+    scene.ask("in no time", "CreateTopics", 5, {"timeoutMs": -1, "validateOnly": True, "topics": []})
+
+
+def rare_group_errors(scene):
+    """A group between join and sync, and what is said to it meanwhile."""
+    coordinator_ready(scene)
+    create(scene, "between")
+    member = scene.ask("join", "JoinGroup", 9, join("between"))["memberId"]
+    joined = scene.ask("join with the id", "JoinGroup", 9, join("between", member))
+    known = {"groupId": "between", "generationId": joined["generationId"], "memberId": member}
+    commit = {"groupId": "between", "generationIdOrMemberEpoch": joined["generationId"], "memberId": member, "topics": [
+        {"name": "between", "partitions": [{"partitionIndex": 0, "committedOffset": 5, "committedMetadata": ""}]}]}
+    scene.ask("commit before sync", "OffsetCommit", 9, commit)
+    scene.ask("sync of another", "SyncGroup", 5, known | {"memberId": "nobody", "protocolType": "consumer", "protocolName": "range"})
+    scene.ask("sync of another group", "SyncGroup", 5, known | {"groupId": "never-was", "protocolType": "consumer", "protocolName": "range"})
+    for api, version in (("SyncGroup", 5), ("Heartbeat", 4)):
+        scene.ask(f"{api} with an empty group id", api, version, known | {"groupId": ""})
+    scene.ask("LeaveGroup with an empty group id", "LeaveGroup", 5, {"groupId": "", "members": [{"memberId": member}]})
+    scene.ask("OffsetDelete with an empty group id", "OffsetDelete", 0, {"groupId": "", "topics": []})
+    scene.ask("sync", "SyncGroup", 5, known | {"protocolType": "consumer", "protocolName": "range",
+                                               "assignments": [{"memberId": member, "assignment": b"x"}]})
+    scene.ask("leave of the same twice", "LeaveGroup", 5, {"groupId": "between", "members": [{"memberId": member}] * 2})
+    scene.ask("leave of nobody at all", "LeaveGroup", 5, {"groupId": "between", "members": []})
+    scene.ask("describe twice", "DescribeGroups", 5, {"groups": ["between", "between"]})
+    scene.ask("describe none", "DescribeGroups", 5, {"groups": []})
+    scene.ask("delete twice", "DeleteGroups", 2, {"groupsNames": ["between", "between"]})
+    scene.ask("delete none", "DeleteGroups", 2, {"groupsNames": []})
+
+
+def pipelined(scene):
+    """Many requests before the first answer: answered one by one, in order, each as if it were alone."""
+    coordinator_ready(scene)
+    create(scene, "piped", 2)
+    asked = [("Produce", 9, produce("piped", batch())), ("Metadata", 9, {"topics": [{"name": "piped"}]}),
+             ("Produce", 9, produce("piped", batch(), acks=1)), ("Produce", 9, produce("piped", batch(), partition=1)),
+             ("Fetch", 12, fetch("piped", 0)), ("ListOffsets", 5, list_offsets("piped", -1)),
+             ("Produce", 9, produce("piped", batch(), partition=7)), ("Produce", 9, produce("never-was", batch())),
+             ("CreateTopics", 4, {"timeoutMs": 10_000, "topics": [{"name": "a/b", "numPartitions": 1, "replicationFactor": 1}]}),
+             ("Heartbeat", 4, {"groupId": "never-was", "generationId": 1, "memberId": "nobody"}),
+             ("Produce", 9, produce("piped", batch())), ("ListOffsets", 5, list_offsets("piped", -1))]
+
+    def play(label, asked):
+        with scene.connect() as connection:
+            first = connection.correlation + 1
+            connection.send(b"".join(connection.frame(*each) for each in asked))
+            for place, (api, version, body) in enumerate(asked):
+                if api == "Produce" and body["acks"] == 0:
+                    continue
+                connection.correlation = first + place
+                try:
+                    scene.note(f"{label} {place}, {api}", connection.answer(api, version))
+                except Closed:
+                    scene.note(f"{label} {place}, {api}", "closed")
+                    return
+    play("a mixture", asked)
+    play("silent ones between", [each for place in range(3) for each in (
+        ("Produce", 9, produce("piped", batch(), acks=0)), ("ListOffsets", 5, list_offsets("piped", -2)))])
+    play("a silent one that fails", [
+        ("ListOffsets", 5, list_offsets("piped", -2)), ("Produce", 9, produce("never-was", batch(), acks=0)),
+        ("ListOffsets", 5, list_offsets("piped", -2))])
+    play("thirty produces", [("Produce", 9, produce("piped", batch(), partition=place % 2)) for place in range(30)])
+    play("one that cannot be read", [
+        ("Produce", 9, produce("piped", batch())), ("ListOffsets", 5, b"\x7f\xff\xff\xff\xff"), ("Metadata", 9, {"topics": []})])
+    play("a long poll and one behind it", [
+        ("Fetch", 12, fetch("piped", 1000) | {"maxWaitMs": 300}), ("Metadata", 9, {"topics": []})])
+
+
+def twice_and_nothing(scene):
+    """Duplicates and empty lists where the other scenes have none."""
+    coordinator_ready(scene)
+    create(scene, "twice-a")
+    create(scene, "twice-b")
+    scene.ask("produce of the same topic twice", "Produce", 9, {"acks": -1, "timeoutMs": 10_000, "topicData": [
+        {"name": "twice-a", "partitionData": [{"index": 0, "records": batch()}]}] * 2})
+    scene.ask("produce of the same partition twice", "Produce", 9, {"acks": -1, "timeoutMs": 10_000, "topicData": [
+        {"name": "twice-a", "partitionData": [{"index": 0, "records": batch()}] * 2}]})
+    scene.ask("written", "Produce", 9, produce("twice-b", batch()))
+    scene.ask("fetch of the same topic twice", "Fetch", 12, {"maxWaitMs": 100, "minBytes": 0, "maxBytes": 1 << 20, "sessionEpoch": -1, "topics": [
+        {"topic": "twice-b", "partitions": [{"partition": 0, "fetchOffset": 0, "partitionMaxBytes": 1}]}] * 2})
+    one = {"name": "twice-a", "partitions": [{"partitionIndex": 0, "committedOffset": 5, "committedMetadata": ""}]}
+    commit = {"groupId": "twice", "generationIdOrMemberEpoch": -1, "memberId": ""}
+    scene.ask("commit of the same topic twice", "OffsetCommit", 9, commit | {"topics": [one, one]})
+    scene.ask("commit of the same partition twice", "OffsetCommit", 9, commit | {"topics": [one | {"partitions": one["partitions"] * 2}]})
+    scene.ask("commit of no partition", "OffsetCommit", 9, commit | {"topics": [one | {"partitions": []}]})
+    scene.ask("offsets of the same twice", "OffsetFetch", 9, {"groups": [
+        {"groupId": "twice", "topics": [{"name": "twice-a", "partitionIndexes": [0, 0]}]}] * 2})
+    scene.ask("offsets of nothing", "OffsetFetch", 9, {"groups": [{"groupId": "twice", "topics": []}]})
+    scene.ask("offsets of no group", "OffsetFetch", 9, {"groups": []})
+    scene.ask("coordinators of nobody", "FindCoordinator", 4, {"keyType": 0, "coordinatorKeys": []})
+    scene.ask("coordinators twice", "FindCoordinator", 4, {"keyType": 0, "coordinatorKeys": ["x", "x"]})
+    scene.ask("list offsets of nothing", "ListOffsets", 7, {"replicaId": -1, "topics": []})
+    scene.ask("list offsets of no partition", "ListOffsets", 7, {"replicaId": -1, "topics": [{"name": "twice-a", "partitions": []}]})
+    scene.ask("delete records of nothing", "DeleteRecords", 2, {"timeoutMs": 1000, "topics": []})
+    scene.ask("delete records of no partition", "DeleteRecords", 2, {"timeoutMs": 1000, "topics": [{"name": "twice-a", "partitions": []}]})
+    scene.ask("delete records of the same twice", "DeleteRecords", 2, {"timeoutMs": 1000, "topics": [
+        {"name": "twice-a", "partitions": [{"partitionIndex": 0, "offset": 0}] * 2}]})
+    scene.ask("ends of epochs of nothing", "OffsetForLeaderEpoch", 4, {"replicaId": -1, "topics": []})
+    scene.ask("describe configs of nothing", "DescribeConfigs", 4, {"resources": []})
+    scene.ask("describe configs of the same twice", "DescribeConfigs", 4, {"resources": [
+        {"resourceType": 2, "resourceName": "twice-a", "configurationKeys": ["retention.ms"]}] * 2})
+    scene.ask("alter configs of nothing", "AlterConfigs", 2, {"resources": []})
+    scene.ask("alter incrementally nothing", "IncrementalAlterConfigs", 1, {"resources": []})
+    scene.ask("create partitions of nothing", "CreatePartitions", 3, {"timeoutMs": 1000, "topics": []})
+    scene.ask("parts of nothing", "DescribeTopicPartitions", 0, {"topics": [{"name": "twice-a"}, {"name": "twice-a"}]})
+
+
+SCENES = [rare_versions, rare_errors, rare_group_errors, pipelined, twice_and_nothing]
