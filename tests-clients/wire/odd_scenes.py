@@ -107,6 +107,26 @@ def rare_group_errors(scene):
     scene.ask("OffsetDelete with an empty group id", "OffsetDelete", 0, {"groupId": "", "topics": []})
     scene.ask("sync", "SyncGroup", 5, known | {"protocolType": "consumer", "protocolName": "range",
                                                "assignments": [{"memberId": member, "assignment": b"x"}]})
+    with scene.connect() as another:  # It waits for the first one to join again.
+        second = another.ask("JoinGroup", 9, join("between"))["memberId"]
+        another.send(another.frame("JoinGroup", 9, join("between", second)))
+        for _ in range(200):
+            with scene.connect() as connection:
+                if connection.ask("DescribeGroups", 5, {"groups": ["between"]})["groups"][0]["groupState"] != "Stable":
+                    break
+            time.sleep(0.05)
+        scene.ask("heartbeat while another joins", "Heartbeat", 4, known)
+        scene.ask("sync while another joins", "SyncGroup", 5, known | {"protocolType": "consumer", "protocolName": "range"})
+        scene.ask("commit while another joins", "OffsetCommit", 9, commit)
+        scene.ask("delete while another joins", "DeleteGroups", 2, {"groupsNames": ["between"]})
+        scene.ask("the other leaves", "LeaveGroup", 5, {"groupId": "between", "members": [{"memberId": second}]})
+    static = scene.ask("a static member", "JoinGroup", 9, join("between-static", groupInstanceId="one"))["memberId"]
+    scene.ask("it leaves under another id", "LeaveGroup", 5, {
+        "groupId": "between-static", "members": [{"memberId": "nobody", "groupInstanceId": "one"}]})
+    scene.ask("it leaves", "LeaveGroup", 5, {"groupId": "between-static", "members": [{"memberId": static, "groupInstanceId": "one"}]})
+    for member_id, epoch in (("nobody", 5), ("nobody", -1), (member, 0)):
+        scene.ask(f"offsets by a member, {'known' if member_id == member else 'unknown'}, epoch {epoch}", "OffsetFetch", 9, {"groups": [
+            {"groupId": "between", "memberId": member_id, "memberEpoch": epoch, "topics": None}]})
     scene.ask("leave of the same twice", "LeaveGroup", 5, {"groupId": "between", "members": [{"memberId": member}] * 2})
     scene.ask("leave of nobody at all", "LeaveGroup", 5, {"groupId": "between", "members": []})
     scene.ask("describe twice", "DescribeGroups", 5, {"groups": ["between", "between"]})
