@@ -2,6 +2,7 @@
 //! complaint. It needs Java and Kafka's tools (fetched by Maven into `target/cache` if they are not there); where they
 //! cannot be had the test prints `not run: reason`, and fails if `OTTLA_TEST_COMPLETE` is 1.
 
+#[allow(dead_code, reason = "tests share it, and this one uses a part")]
 mod java;
 
 use std::io::IoSlice;

@@ -6,11 +6,9 @@
 mod java;
 
 use std::collections::BTreeMap;
-use std::io::{BufReader, Read, Write};
-use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
 use env::sim::Chance;
-use java::Directory;
+use java::{Directory, Oracle, sized};
 use record::{
     BatchBuilder, BatchView, Compression, CompressionError, Decompressor, LeaderEpoch, Offset, ProducerEpoch,
     ProducerId, Records, Sequence, Timestamp, TimestampType, TopicPartition,
@@ -26,7 +24,7 @@ const APPENDS: usize = 120;
 fn kafka_s_log_answers_the_same() {
     let Some(jars) = java::jars("broker", "kafka_2.13-4.4") else { return };
     let directory = Directory::new("kafka-append");
-    let mut kafka = Kafka::start(&jars, &directory.0);
+    let mut kafka = Oracle::start(&jars, "kafka_append/AppendOracle.java", &directory.0);
     let mut seen: BTreeMap<String, usize> = BTreeMap::new();
     for seed in 0..LOGS {
         let mut chance = Chance::new(seed as u64);
@@ -389,54 +387,4 @@ fn compare_logs(ours: &[u8], kafkas: &[u8], what: &str) {
         let is_compressed = our.compression() != Ok(Compression::None);
         assert!(is_compressed, "{what}: the bytes of {our:?} differ, and no codec is to blame");
     }
-}
-
-/// The Java program of `AppendOracle.java`.
-struct Kafka {
-    process: Child,
-    to: ChildStdin,
-    from: BufReader<ChildStdout>,
-}
-
-impl Kafka {
-    fn start(jars: &std::path::Path, directory: &std::path::Path) -> Kafka {
-        let source = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/kafka_append/AppendOracle.java");
-        let mut process = Command::new("java")
-            .args(["-Xmx512m", "-cp"])
-            .arg(jars.join("*"))
-            .arg(source)
-            .arg(directory)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        let (to, from) = (process.stdin.take().unwrap(), BufReader::new(process.stdout.take().unwrap()));
-        Kafka { process, to, from }
-    }
-
-    fn ask(&mut self, question: &[u8]) -> Vec<u8> {
-        self.to.write_all(question).unwrap();
-        self.to.flush().unwrap();
-        let mut length = [0; 4];
-        self.from.read_exact(&mut length).expect("an answer from Java");
-        let mut answer = vec![0; u32::from_be_bytes(length) as usize];
-        self.from.read_exact(&mut answer).unwrap();
-        answer
-    }
-
-    fn ask_text(&mut self, question: &[u8]) -> String {
-        String::from_utf8(self.ask(question)).unwrap()
-    }
-}
-
-impl Drop for Kafka {
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
-}
-
-fn sized(bytes: &[u8]) -> Vec<u8> {
-    [&(bytes.len() as u32).to_be_bytes()[..], bytes].concat()
 }

@@ -1,7 +1,8 @@
 //! Kafka's jars for tests that ask Kafka itself, and a directory for what they write.
 
+use std::io::{BufReader, Read, Write};
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::Mutex;
 
 /// A folder of jars that `tests-clients` keeps or, where it has none, one of our own, fetched by Maven. `jar` is how
@@ -73,4 +74,53 @@ impl Drop for Directory {
     fn drop(&mut self) {
         let _ = std::fs::remove_dir_all(&self.0);
     }
+}
+
+/// A Java program that answers questions, each answer behind its length.
+pub struct Oracle {
+    process: Child,
+    to: ChildStdin,
+    from: BufReader<ChildStdout>,
+}
+
+impl Oracle {
+    pub fn start(jars: &Path, source: &str, directory: &Path) -> Oracle {
+        let mut process = Command::new("java")
+            .args(["-Xmx512m", "-cp"])
+            .arg(jars.join("*"))
+            .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests").join(source))
+            .arg(directory)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let (to, from) = (process.stdin.take().unwrap(), BufReader::new(process.stdout.take().unwrap()));
+        Oracle { process, to, from }
+    }
+
+    pub fn ask(&mut self, question: &[u8]) -> Vec<u8> {
+        self.to.write_all(question).unwrap();
+        self.to.flush().unwrap();
+        let mut length = [0; 4];
+        self.from.read_exact(&mut length).expect("an answer from Java");
+        let mut answer = vec![0; u32::from_be_bytes(length) as usize];
+        self.from.read_exact(&mut answer).unwrap();
+        answer
+    }
+
+    pub fn ask_text(&mut self, question: &[u8]) -> String {
+        String::from_utf8(self.ask(question)).unwrap()
+    }
+}
+
+impl Drop for Oracle {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+pub fn sized(bytes: &[u8]) -> Vec<u8> {
+    [&(bytes.len() as u32).to_be_bytes()[..], bytes].concat()
 }
