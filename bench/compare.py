@@ -44,6 +44,8 @@ def main():
     parser.add_argument("--product", choices=["kafka", "ottla"], action="append", help="only this one")
     options = parser.parse_args()
     options.progress = sys.stderr
+    if not any(part in name for part in options.only or [""] for name in list_rows(options)):
+        parser.error("--only names no row; --list names them all")
     if options.list:
         print("\n".join(list_rows(options)))
         return

@@ -119,7 +119,8 @@ def profile(binary, bench, place, before, load, requests):
                     time.sleep(SETTLE_SECONDS)
         finally:
             ended = broker.stop()
-        if ended != 0:
+        # 1 is an end that took too long to be in order, which under valgrind it may; the counts are there.
+        if ended not in (0, 1):
             raise RuntimeError(f"the broker ended with {ended}: {broker.last_words()}")
         return Profile((broker.home / "callgrind.out").read_text(errors="replace"))
     finally:
@@ -161,17 +162,19 @@ def main():
     agreed = tomllib.loads(AGREED.read_text()) if AGREED.exists() else {}
     failed = 0
     print(f"{'per request':<38} {'ours':>16} {'all':>18} {'allocations':>14}   (agreed -> found)")
-    for name, (*load, few, many) in LOADS.items():
-        if arguments.only and not any(part in name for part in arguments.only):
-            continue
+    chosen = {name: load for name, load in LOADS.items() if any(part in name for part in arguments.only or [""])}
+    if not chosen:
+        parser.error(f"no such hot path; there are: {', '.join(LOADS)}")
+    DISK.mkdir(exist_ok=True)
+    for name, (*load, few, many) in chosen.items():
         old = agreed.get(name)
         figures, details = measure(arguments.binary, arguments.bench, *load, few=few, many=many)
-        chosen = max if arguments.write else min
+        judged = max if arguments.write else min
         for _ in range(ATTEMPTS - 1):
             if not arguments.write and (old is None or is_within(figures, old)):
                 break
             again, _ = measure(arguments.binary, arguments.bench, *load, few=few, many=many)
-            figures = {figure: chosen(figures[figure], again[figure]) for figure in figures}
+            figures = {figure: judged(figures[figure], again[figure]) for figure in figures}
         found = (f"{old[figure] if old else '-'} -> {figures[figure]}" for figure in TOLERANCE)
         verdict = "" if old and is_within(figures, old) or arguments.write else "   TOO MUCH" if old else "   NOT AGREED ON"
         failed += bool(verdict)
@@ -185,7 +188,7 @@ def main():
         AGREED.write_text("# Instructions and allocations a request: bench/instructions.py --write\n" + "".join(
             f"\n[\"{name}\"]\n" + "".join(f"{figure} = {value}\n" for figure, value in figures.items())
             for name, figures in agreed.items()))
-    print(f"{failed} of {len(LOADS)} hot paths cost more than agreed" if failed else "hot paths cost what was agreed")
+    print(f"{failed} of {len(chosen)} hot paths cost more than agreed" if failed else "hot paths cost what was agreed")
     return 1 if failed else 0
 
 
