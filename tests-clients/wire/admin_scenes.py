@@ -7,6 +7,7 @@ They come after `scenes.py` on the same broker, and look only at what they made 
 import time
 
 from batches import batch, record
+from connection import Closed
 from scenes import SOME_ID, NO_ID, create, produce
 
 EXACT, DEFAULT, ANY = 0, 1, 2
@@ -293,6 +294,44 @@ def throttling(scene):
         scene.note("too busy a client", {"throttled": any(answer["throttleTimeMs"] > 0 for answer in answers),
                                          "for a second at most": all(answer["throttleTimeMs"] <= 1000 for answer in answers)})
     alter("busy", request_percentage=None)
+
+
+def connection_rate(scene):
+    """Of many connections at once from an address with a quota some are closed, and none is answered before that."""
+    with scene.connect() as steady:
+        def alter(value):
+            answer = steady.ask("AlterClientQuotas", 1, {"entries": [{"entity": entity(ip="127.0.0.1"), "ops": [
+                {"key": "connection_creation_rate", "value": value or 0.0, "remove": value is None}]}]})
+            assert answer["entries"][0]["errorCode"] == 0, answer
+            time.sleep(0.5)
+
+        def is_served(connection):
+            try:
+                connection.ask("Metadata", 9, {"topics": []})
+                return True
+            except Closed:
+                return False
+        alter(2.0)
+        many = [scene.connect() for _ in range(40)]
+        for connection in many:
+            connection.send(connection.frame("Metadata", 9, {"topics": []}))
+        served = [is_answered(connection) for connection in many]
+        scene.note("of many connections", {"the first is served": served[0], "all are": all(served),
+                                           "as many as ten seconds allow, about": 15 <= sum(served) <= 25})
+        scene.note("one that is there already", is_served(steady))
+        for connection in many:
+            connection.socket.close()
+        alter(None)
+        with scene.connect() as connection:
+            scene.note("without a quota again", is_served(connection))
+
+
+def is_answered(connection):
+    try:
+        connection.answer("Metadata", 9)
+        return True
+    except Closed:
+        return False
 
 
 def mutations(scene):
@@ -715,5 +754,5 @@ def transactions(scene):
         scene.ask(f"describe {ids}", "DescribeTransactions", 0, {"transactionalIds": ids})
 
 
-SCENES = [log_dirs, alter_replica_log_dirs, describe_producers, client_quotas, throttling, mutations, elect_leaders, reassignments, quorum,
+SCENES = [log_dirs, alter_replica_log_dirs, describe_producers, client_quotas, throttling, connection_rate, mutations, elect_leaders, reassignments, quorum,
           features, config_resources, broker_loggers, scram, acls, delegation_tokens, sasl, transactions]

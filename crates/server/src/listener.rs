@@ -90,7 +90,18 @@ pub async fn accept<S: Service>(
         };
         let service = service(&connection);
         let limits = limits.clone();
+        let clock = env.clock.clone();
         let serve = async move {
+            let silence = service.held_back().await;
+            if !silence.is_zero() {
+                tracing::debug!(%peer, ?silence, "closed after a while: its address is over its quota of connections");
+                tokio::select! {
+                    biased;
+                    _ = limits.closing.acquire() => {}
+                    () = clock.sleep_until(clock.now() + silence) => {}
+                }
+                return;
+            }
             let ended = connection::serve(connection, &service, limits).await;
             drop(place);
             log(peer, ended);

@@ -324,6 +324,17 @@ impl Service for Api {
         frame.starts_with(&ApiKey::Produce.code().to_be_bytes())
     }
 
+    fn held_back(&self) -> BoxFuture<Duration> {
+        let image = self.broker.image();
+        match image.quotas.is_empty() {
+            true => Box::pin(std::future::ready(Duration::ZERO)),
+            false => {
+                let (broker, ip) = (self.broker.clone(), self.peer.address.ip().to_canonical());
+                Box::pin(async move { broker.quotas.record_connection(&broker.env, &image.quotas, ip).await })
+            }
+        }
+    }
+
     fn begin(&self, frame: Frame) -> BoxFuture<Outcome> {
         let parsed = match RequestFrame::parse(&frame.bytes) {
             Ok(parsed) => parsed,

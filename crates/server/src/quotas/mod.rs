@@ -1,13 +1,15 @@
 //! Enforces client quotas (`ClientQuotaManager`, `ClientRequestQuotaManager`, `ControllerMutationQuotaManager`): says for how
 //! long a client is to be silent that has used more than it may. What it may is in the image of the cluster; whoever
 //! answers the client tells it, and its connection keeps the silence.
+use std::net::IpAddr;
 use std::time::Duration;
 
-use env::Instant;
+use env::{Env, Instant};
 use metadata::{Limit, Part, QuotaEntity};
 use parking_lot::Mutex;
 use rustc_hash::FxHashMap;
 
+mod address;
 mod meter;
 mod rate;
 
@@ -72,6 +74,7 @@ pub struct Quotas {
     fetched: Counted<Rate>,
     produced: Counted<Rate>,
     requests: Counted<Rate>,
+    connections: Counted<Rate>,
     mutations: Counted<(TokenBucket, Limit)>,
 }
 
@@ -83,8 +86,8 @@ const COUNTED_MAX: usize = 65_536;
 
 impl Quotas {
     pub fn new(windows: Windows, mutation_windows: Windows) -> Self {
-        let [fetched, produced, requests] = Default::default();
-        Self { windows, mutation_windows, fetched, produced, requests, mutations: Mutex::default() }
+        let [fetched, produced, requests, connections] = Default::default();
+        Self { windows, mutation_windows, fetched, produced, requests, connections, mutations: Mutex::default() }
     }
 
     /// Counts bytes that were fetched or produced; says for how long the client is to be silent.
@@ -162,6 +165,19 @@ impl Quotas {
             true => (true, Duration::ZERO),
             false => (true, bucket.throttle(limit.value(), now, windows)),
         }
+    }
+
+    /// Counts a connection from an address; says for how long it is held back before it is closed, if it is one too many.
+    pub async fn record_connection(&self, env: &Env, quotas: &metadata::Quotas, ip: IpAddr) -> Duration {
+        let Some(limit) = address::limit(env, quotas, ip).await else { return Duration::ZERO };
+        let shared_by = Shared { user: None, client_id: Some(ip.to_string()) };
+        let now = env.clock.now();
+        let quota = |shared_by| Quota { limit, shared_by };
+        let silence = self.record_rate(&self.connections, quota(shared_by.clone()), 1.0, now);
+        if !silence.is_zero() {
+            self.record_rate(&self.connections, quota(shared_by), -1.0, now); // It does not come to be.
+        }
+        silence
     }
 
     fn of_flow(&self, flow: Flow) -> &Counted<Rate> {
