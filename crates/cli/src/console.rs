@@ -141,6 +141,19 @@ impl Console {
         let _ = writeln!(self.errors, "{line}");
     }
 
+    /// A line that moves, for the person in front of the terminal; nobody else sees it.
+    pub fn progress(&mut self, line: &str) {
+        if self.errors_are_terminal {
+            let _ = write!(self.errors, "\r\x1b[K{line}");
+            let _ = self.errors.flush();
+        }
+    }
+
+    /// Takes the line away.
+    pub fn end_progress(&mut self) {
+        self.progress("");
+    }
+
     pub(crate) fn report(&mut self, failure: &Failure) {
         if !failure.silent {
             self.say(&failure.to_string());

@@ -1,7 +1,9 @@
 //! The commands: topics, produce, consume, groups, configurations, the cluster; against any Kafka. Each is a client like any other and knows nothing
 //! of brokers' insides. What a command prints on stdout is data; everything else goes to stderr.
 
+mod bench;
 mod cluster;
+pub mod completions;
 mod config;
 mod connect;
 mod console;
@@ -16,7 +18,9 @@ mod topic;
 use clap::Subcommand;
 use env::Env;
 
+pub use bench::BenchCommand;
 pub use cluster::ClusterCommand;
+pub use completions::Completions;
 pub use config::ConfigCommand;
 pub use console::Console;
 pub use consume::Consume;
@@ -28,9 +32,14 @@ pub use topic::TopicCommand;
 /// What `ottla` can do besides being a broker.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Measure how fast a cluster takes and gives records
+    #[command(subcommand)]
+    Bench(BenchCommand),
     /// Look at the cluster
     #[command(subcommand)]
     Cluster(ClusterCommand),
+    /// Print what lets a shell complete commands, topics and groups
+    Completions(Completions),
     /// Look at and change configurations of topics, brokers, groups and client metrics
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -49,7 +58,9 @@ pub enum Command {
 /// Runs a command to its end. The answer is the exit code.
 pub async fn run(command: Command, env: Env, mut console: Console) -> u8 {
     let done = match command {
+        Command::Bench(command) => bench::run(command, env, &mut console).await,
         Command::Cluster(command) => cluster::run(command, env, &mut console).await,
+        Command::Completions(completions) => completions::run(&completions, &mut console),
         Command::Config(command) => config::run(command, env, &mut console).await,
         Command::Consume(consume) => consume::run(consume, env, &mut console).await,
         Command::Group(command) => group::run(command, env, &mut console).await,

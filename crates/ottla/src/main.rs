@@ -7,7 +7,7 @@ mod signals;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, CommandFactory, Parser, Subcommand};
 use node::config::Profile;
 
 #[global_allocator]
@@ -62,6 +62,11 @@ struct SettingsArgs {
 }
 
 fn main() -> ExitCode {
+    match cli::completions::answer(Ottla::command, env::process::arguments()) {
+        Ok(false) => {}
+        Ok(true) => return ExitCode::SUCCESS,
+        Err(_) => return ExitCode::FAILURE, // What it prints would end in somebody's command line.
+    }
     let ottla = match Ottla::try_parse_from(env::process::arguments()) {
         Ok(ottla) => ottla,
         Err(error) => {

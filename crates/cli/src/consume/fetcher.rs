@@ -1,6 +1,7 @@
 //! Reading partitions from their leaders: one fetch per leader at a time, each from where the last one ended. Yields
 //! records in the order of their partition.
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use client::{CallError, Purpose, Response, Topics};
 use env::Instant;
@@ -54,6 +55,8 @@ impl Position {
 pub struct Done {
     leader: i32,
     generation: u64,
+    /// From asking to the answer.
+    pub took: Duration,
     outcome: Result<Response<FetchRequest>, CallError>,
 }
 
@@ -137,6 +140,7 @@ impl Fetcher {
             FetchRequest { max_wait_ms: MAX_WAIT_MS, min_bytes: 1, max_bytes: MAX_BYTES, topics, ..Default::default() };
         let (client, timeout) = (session.client.clone(), session.timeout);
         let (finished, generation) = (self.finished.clone(), self.generation);
+        let (clock, began) = (session.env.clock.clone(), session.env.clock.now());
         let task = async move {
             let work = async {
                 let connection = client.broker(leader, Purpose::Fetch).await?;
@@ -144,7 +148,8 @@ impl Fetcher {
                 connection.send(&request, version, timeout).await?.response().await
             };
             let outcome = work.await;
-            let _ = finished.send(Done { leader, generation, outcome }); // The command may have ended.
+            let took = clock.now().since(began);
+            let _ = finished.send(Done { leader, generation, took, outcome }); // The command may have ended.
         };
         session.env.spawn.task("fetch", Box::pin(task));
     }

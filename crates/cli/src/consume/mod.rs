@@ -1,7 +1,7 @@
 //! `ottla consume`: records of topics on stdout, from any point on, alone or as a member of a group. Alone it leaves no
 //! trace at the broker.
 mod assignor;
-mod fetcher;
+pub(crate) mod fetcher;
 pub(crate) mod member;
 pub(crate) mod offsets;
 pub(crate) mod position;
@@ -27,7 +27,7 @@ use position::{Point, Range};
 #[derive(Args, Debug)]
 pub struct Consume {
     /// Which topics to read
-    #[arg(required = true)]
+    #[arg(required = true, add = crate::completions::topics())]
     topics: Vec<String>,
 
     /// Where to begin, and after a colon where to stop: start, end, 42, +10, -10, @-1h, @2026-11-26, -10:end
@@ -40,7 +40,7 @@ pub struct Consume {
     partition: Vec<i32>,
 
     /// Read as a member of this group, and commit what was read
-    #[arg(short, long)]
+    #[arg(short, long, add = crate::completions::groups())]
     group: Option<String>,
 
     /// Stop after so many records
@@ -65,13 +65,12 @@ const COMMIT: Duration = Duration::from_secs(5);
 pub async fn run(consume: Consume, env: Env, console: &mut Console) -> Result<(), Failure> {
     let session = consume.connect.session(&env, console)?;
     check_topics(&session, &consume.topics).await?;
-    let range = consume.offset.unwrap_or(Range { start: Point::Start, end: None });
-    let end = range.end.or(consume.exit.then_some(Point::End));
+    let mut range = consume.offset.unwrap_or(Range { start: Point::Start, end: None });
+    range.end = range.end.or(consume.exit.then_some(Point::End));
     let mut reading = Reading {
         interrupted: console.interrupted(),
         session,
-        start: range.start,
-        end,
+        range,
         format: consume.format,
         left: consume.num,
         fetcher: Fetcher::new(),
@@ -93,8 +92,7 @@ pub async fn run(consume: Consume, env: Env, console: &mut Console) -> Result<()
 
 struct Reading {
     session: Session,
-    start: Point,
-    end: Option<Point>,
+    range: Range,
     format: Format,
     /// How many records are still wanted.
     left: Option<u64>,
@@ -115,7 +113,7 @@ enum Turn {
 
 impl Reading {
     async fn alone(&mut self, partitions: Vec<TopicPartition>, console: &mut Console) -> Result<(), Failure> {
-        let positions = self.positions(&partitions, &BTreeMap::new()).await?;
+        let positions = positions(&self.session, self.range, &partitions, &BTreeMap::new()).await?;
         self.fetcher.assign(positions);
         while !self.fetcher.is_at_end() {
             match self.turn(None, None).await {
@@ -166,7 +164,7 @@ impl Reading {
         mut committed: BTreeMap<TopicPartition, i64>,
         console: &mut Console,
     ) -> Result<Go, Failure> {
-        let positions = self.positions(assigned, &committed).await?;
+        let positions = positions(&self.session, self.range, assigned, &committed).await?;
         self.fetcher.assign(positions);
         let end = self.generation(member, &mut committed, console).await;
         // What was printed is committed, also before an error is reported.
@@ -183,7 +181,7 @@ impl Reading {
     ) -> Result<Go, Failure> {
         let mut commit_at = self.session.env.clock.now() + COMMIT;
         loop {
-            if self.end.is_some() && self.fetcher.is_at_end() {
+            if self.range.end.is_some() && self.fetcher.is_at_end() {
                 return Ok(Go::Stop);
             }
             match self.turn(Some(member), Some(commit_at)).await {
@@ -257,31 +255,32 @@ impl Reading {
         }
         Ok(())
     }
+}
 
-    /// Where to begin and to stop in each partition. What is committed counts before `--offset`.
-    async fn positions(
-        &self,
-        partitions: &[TopicPartition],
-        committed: &BTreeMap<TopicPartition, i64>,
-    ) -> Result<BTreeMap<TopicPartition, Position>, Failure> {
-        let bounds = offsets::bounds(&self.session, partitions).await?;
-        let fresh: Vec<TopicPartition> =
-            partitions.iter().filter(|partition| !committed.contains_key(*partition)).cloned().collect();
-        let starts = offsets::resolve(&self.session, &fresh, self.start, &bounds).await?;
-        let ends = match self.end {
-            Some(Point::Offset(_)) | None => BTreeMap::new(), // It need not be there yet.
-            Some(end) => offsets::resolve(&self.session, partitions, end, &bounds).await?,
+/// Where to begin and to stop in each partition. What is committed counts before where `range` starts.
+pub(crate) async fn positions(
+    session: &Session,
+    range: Range,
+    partitions: &[TopicPartition],
+    committed: &BTreeMap<TopicPartition, i64>,
+) -> Result<BTreeMap<TopicPartition, Position>, Failure> {
+    let bounds = offsets::bounds(session, partitions).await?;
+    let fresh: Vec<TopicPartition> =
+        partitions.iter().filter(|partition| !committed.contains_key(*partition)).cloned().collect();
+    let starts = offsets::resolve(session, &fresh, range.start, &bounds).await?;
+    let ends = match range.end {
+        Some(Point::Offset(_)) | None => BTreeMap::new(), // It need not be there yet.
+        Some(end) => offsets::resolve(session, partitions, end, &bounds).await?,
+    };
+    let position = |partition: &TopicPartition| {
+        let end = match range.end {
+            Some(Point::Offset(end)) => Some(end),
+            _ => ends.get(partition).copied(),
         };
-        let position = |partition: &TopicPartition| {
-            let end = match self.end {
-                Some(Point::Offset(end)) => Some(end),
-                _ => ends.get(partition).copied(),
-            };
-            let next = committed.get(partition).or_else(|| starts.get(partition)).copied();
-            (partition.clone(), Position { next: next.unwrap_or(bounds[partition].start), end })
-        };
-        Ok(partitions.iter().map(position).collect())
-    }
+        let next = committed.get(partition).or_else(|| starts.get(partition)).copied();
+        (partition.clone(), Position { next: next.unwrap_or(bounds[partition].start), end })
+    };
+    Ok(partitions.iter().map(position).collect())
 }
 
 /// Joins, and learns what the group has committed of our partitions.

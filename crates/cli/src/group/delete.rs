@@ -12,7 +12,7 @@ use crate::failure::{Failure, Failures};
 #[derive(Args, Debug)]
 pub struct Delete {
     /// Which groups to delete
-    #[arg(required = true)]
+    #[arg(required = true, add = crate::completions::groups())]
     groups: Vec<String>,
 
     /// Do not ask

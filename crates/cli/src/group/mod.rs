@@ -40,7 +40,7 @@ pub enum GroupCommand {
 #[derive(Args, Debug)]
 pub struct Describe {
     /// Which groups to show
-    #[arg(required = true)]
+    #[arg(required = true, add = crate::completions::groups())]
     groups: Vec<String>,
 
     /// For people or for programs

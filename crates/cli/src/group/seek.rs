@@ -22,6 +22,7 @@ use crate::table::{Output, Table};
 #[derive(Args, Debug)]
 pub struct Seek {
     /// Which group
+    #[arg(add = crate::completions::groups())]
     group: String,
 
     /// Where it goes on: start, end, 42, +10, -10, @-1h, @2026-11-26
@@ -32,7 +33,10 @@ pub struct Seek {
     to: Option<Point>,
 
     /// Only these topics; ones that it has not read yet too [default: all of which it has committed offsets]
-    #[arg(short, long = "topic", value_name = "TOPIC", value_delimiter = ',', conflicts_with = "from_file")]
+    #[arg(
+        short, long = "topic", value_name = "TOPIC", value_delimiter = ',', conflicts_with = "from_file",
+        add = crate::completions::topics()
+    )]
     topics: Vec<String>,
 
     /// Only these partitions

@@ -1,8 +1,8 @@
 //! `ottla produce`: stdin, record by record, into a topic. What is read is written in order, once, or the command says
 //! from which record on it is not.
-mod input;
-mod partitioner;
-mod sender;
+pub(crate) mod input;
+pub(crate) mod partitioner;
+pub(crate) mod sender;
 
 use clap::{Args, ValueEnum};
 use client::Topics;
@@ -17,11 +17,12 @@ use crate::failure::Failure;
 use crate::format::separator;
 use input::{Reader, Shape};
 use partitioner::Partitioner;
-use sender::Sender;
+use sender::{Acknowledged, Batching, Sender};
 
 #[derive(Args, Debug)]
 pub struct Produce {
     /// Where to write; it is made if it is not there and the broker makes topics
+    #[arg(add = crate::completions::topics())]
     topic: String,
 
     /// The key of every record
@@ -73,7 +74,7 @@ pub struct Produce {
 }
 
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq, ValueEnum)]
-enum Acks {
+pub(crate) enum Acks {
     #[default]
     All,
     #[value(name = "1")]
@@ -83,7 +84,7 @@ enum Acks {
 }
 
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq, ValueEnum)]
-enum Codec {
+pub(crate) enum Codec {
     #[default]
     None,
     Gzip,
@@ -103,8 +104,19 @@ enum InputFormat {
 #[derive(Clone, Debug)]
 struct Separator(Vec<u8>);
 
+impl Acks {
+    /// As Produce has it.
+    pub fn code(self) -> i16 {
+        match self {
+            Acks::All => -1,
+            Acks::Leader => 1,
+            Acks::None => 0,
+        }
+    }
+}
+
 impl Codec {
-    fn compression(self) -> Compression {
+    pub fn compression(self) -> Compression {
         match self {
             Codec::None => Compression::None,
             Codec::Gzip => Compression::Gzip,
@@ -116,7 +128,7 @@ impl Codec {
 }
 
 /// More than this in memory, and stdin has to wait.
-const BUFFERED_BYTES_MAX: usize = 32 << 20;
+pub(crate) const BUFFERED_BYTES_MAX: usize = 32 << 20;
 
 pub async fn run(produce: Produce, env: Env, console: &mut Console) -> Result<(), Failure> {
     let session = produce.connect.session(&env, console)?;
@@ -137,15 +149,11 @@ pub async fn run(produce: Produce, env: Env, console: &mut Console) -> Result<()
         key: produce.key.clone(),
         key_separator: produce.key_separator.as_ref().map(|separator| separator.0.clone()),
     };
-    let acks = match produce.acks {
-        Acks::All => -1,
-        Acks::Leader => 1,
-        Acks::None => 0,
-    };
+    let acks = produce.acks.code();
     let mut partitioner = Partitioner::new(partitions, produce.partition);
     let mut reader = Reader::new(shape);
-    let mut sender =
-        Sender::new(session, produce.topic.clone(), partitions, acks, produce.compression.compression(), identity);
+    let (topic, compression) = (produce.topic.clone(), produce.compression.compression());
+    let mut sender = Sender::new(session, topic, partitions, acks, compression, identity, Batching::default());
     let interrupted = copy(&env, console, &mut reader, &mut partitioner, &mut sender, produce.verbose).await?;
     if interrupted {
         return Err(Failure::interrupted());
@@ -178,9 +186,9 @@ async fn copy(
                 (was_interrupted, input_ended) = (true, true);
             }
             done = sender.completion() => {
-                for line in sender.complete(done).await? {
-                    if verbose {
-                        console.print(&line)?;
+                for Acknowledged { partition, base_offset, .. } in sender.complete(done).await? {
+                    if verbose && base_offset >= 0 {
+                        console.print(&format!("{}/{partition}@{base_offset}", sender.topic()))?;
                     }
                 }
                 if verbose && console.output_is_terminal {
@@ -210,7 +218,7 @@ async fn copy(
 }
 
 /// How many partitions the topic has. A topic that is not there is made, if the broker makes topics.
-async fn partitions(session: &Session, topic: &str) -> Result<i32, Failure> {
+pub(crate) async fn partitions(session: &Session, topic: &str) -> Result<i32, Failure> {
     let names = [topic.to_owned()];
     let deadline = session.env.clock.now() + CREATION.min(session.timeout);
     loop {
@@ -235,7 +243,7 @@ async fn partitions(session: &Session, topic: &str) -> Result<i32, Failure> {
 }
 
 /// A producer id, with which the broker tells a repeated request from a new one.
-async fn identity(session: &Session) -> Result<(ProducerId, ProducerEpoch), Failure> {
+pub(crate) async fn identity(session: &Session) -> Result<(ProducerId, ProducerEpoch), Failure> {
     let request =
         InitProducerIdRequest { transactional_id: None, transaction_timeout_ms: i32::MAX, ..Default::default() };
     let deadline = session.deadline();

@@ -17,13 +17,33 @@ use super::input::Input;
 use crate::connect::{RETRY, Session};
 use crate::failure::{Exit, Failure};
 
-/// A batch is full at this size before compression; topics take 1 MiB by default, after it.
-const BATCH_BYTES: usize = 512 * 1024;
 const REQUEST_BYTES: usize = 8 << 20;
-/// How long a batch waits for more.
-const LINGER: Duration = Duration::from_millis(5);
 /// With topic names; 13 has ids.
 const PRODUCE_VERSIONS: std::ops::RangeInclusive<i16> = 3..=12;
+
+/// When a batch is sent.
+#[derive(Clone, Copy, Debug)]
+pub struct Batching {
+    /// It is full at this size before compression.
+    pub bytes: usize,
+    /// How long it waits for more.
+    pub linger: Duration,
+}
+
+impl Default for Batching {
+    /// Topics take 1 MiB by default, after compression.
+    fn default() -> Batching {
+        Batching { bytes: 512 * 1024, linger: Duration::from_millis(5) }
+    }
+}
+
+/// A batch that the broker has.
+pub struct Acknowledged {
+    pub partition: i32,
+    /// -1 if the broker did not say: with acks=0.
+    pub base_offset: i64,
+    pub records: i32,
+}
 
 pub struct Sender {
     session: Session,
@@ -31,6 +51,7 @@ pub struct Sender {
     acks: i16,
     compression: Compression,
     identity: Option<(ProducerId, ProducerEpoch)>,
+    batching: Batching,
     partitions: Vec<Partition>,
     /// Leaders with a request under way.
     busy: BTreeSet<i32>,
@@ -81,6 +102,7 @@ impl Sender {
         acks: i16,
         compression: Compression,
         identity: Option<(ProducerId, ProducerEpoch)>,
+        batching: Batching,
     ) -> Sender {
         let (finished, completions) = mpsc::unbounded_channel();
         Sender {
@@ -89,6 +111,7 @@ impl Sender {
             acks,
             compression,
             identity,
+            batching,
             partitions: (0..partitions).map(|_| Partition::default()).collect(),
             busy: BTreeSet::new(),
             acknowledged: 0,
@@ -97,6 +120,10 @@ impl Sender {
             finished,
             completions,
         }
+    }
+
+    pub fn topic(&self) -> &str {
+        &self.topic
     }
 
     pub fn acknowledged(&self) -> u64 {
@@ -126,10 +153,10 @@ impl Sender {
         building.batch.append_with_headers(timestamp, input.key.as_deref(), input.value.as_deref(), &headers);
         let after = building.batch.size_bytes();
         self.buffered_bytes += after - before;
-        if after >= BATCH_BYTES {
+        if after >= self.batching.bytes {
             self.seal(partition, now);
         }
-        after >= BATCH_BYTES
+        after >= self.batching.bytes
     }
 
     fn seal(&mut self, partition: i32, now: Instant) {
@@ -156,7 +183,7 @@ impl Sender {
         self.retry_at = None;
         for index in 0..self.partitions.len() {
             let Some(building) = &self.partitions[index].building else { continue };
-            let due = building.since + LINGER;
+            let due = building.since + self.batching.linger;
             if flush || due <= now {
                 self.seal(index as i32, now);
             } else {
@@ -231,11 +258,11 @@ impl Sender {
         self.completions.recv().await.expect("we hold a sender ourselves")
     }
 
-    /// Takes note of a request's end. Answers a line for each batch that is acknowledged.
-    pub async fn complete(&mut self, done: Done) -> Result<Vec<String>, Failure> {
+    /// Takes note of a request's end. Answers which batches are acknowledged.
+    pub async fn complete(&mut self, done: Done) -> Result<Vec<Acknowledged>, Failure> {
         let Done { leader, batches, outcome } = done;
         self.busy.remove(&leader);
-        let mut lines = Vec::new();
+        let mut acknowledged = Vec::new();
         let mut answers = match &outcome {
             Ok(Some(response)) => {
                 response.responses.iter().flat_map(|topic| &topic.partition_responses).collect::<Vec<_>>()
@@ -245,15 +272,13 @@ impl Sender {
         for (index, batch) in batches {
             self.partitions[index as usize].is_in_flight = false;
             let answer = answers.iter().position(|answer| answer.index == index).map(|at| answers.swap_remove(at));
+            let mut base_offset = -1;
             let error = match (&outcome, answer) {
                 (Ok(None), _) => None, // acks=0: nobody knows more.
                 (Ok(Some(_)), None) => Some(Failure::new("the broker's answer lacks a partition")),
                 (Ok(Some(_)), Some(answer)) => {
-                    let retry = self.refused(index, &batch, answer)?;
-                    if retry.is_none() {
-                        lines.push(format!("{}/{index}@{}", self.topic, answer.base_offset));
-                    }
-                    retry
+                    base_offset = answer.base_offset;
+                    self.refused(index, &batch, answer)?
                 }
                 (Err(error), _) if error.is_retriable() => Some(Failure::from(error.clone())),
                 (Err(error), _) => return Err(self.lost(&batch, Failure::from(error.clone()))),
@@ -261,6 +286,7 @@ impl Sender {
             match error {
                 None => {
                     self.acknowledged += batch.records as u64;
+                    acknowledged.push(Acknowledged { partition: index, base_offset, records: batch.records });
                     self.buffered_bytes = self.buffered_bytes.saturating_sub(batch.bytes.len());
                 }
                 Some(failure) => self.again(index, batch, failure)?,
@@ -271,7 +297,7 @@ impl Sender {
             let names = [self.topic.clone()];
             let _ = self.session.client.metadata(Topics::Named { names: &names, create: false }).await;
         }
-        Ok(lines)
+        Ok(acknowledged)
     }
 
     /// `None` if the batch was taken; the reason if it may be taken later; an error if never.

@@ -14,7 +14,7 @@ use crate::table::{Output, Table};
 #[derive(Args, Debug)]
 pub struct AddPartitions {
     /// Which topics get more
-    #[arg(required = true)]
+    #[arg(required = true, add = crate::completions::topics())]
     topics: Vec<String>,
 
     /// How many more

@@ -11,7 +11,7 @@ use crate::table::Output;
 #[derive(Args, Debug)]
 pub struct Alter {
     /// Which topics to change
-    #[arg(required = true)]
+    #[arg(required = true, add = crate::completions::topics())]
     topics: Vec<String>,
 
     /// A configuration to set; may be repeated

@@ -71,7 +71,7 @@ pub struct Create {
 #[derive(Args, Debug)]
 pub struct Delete {
     /// Which topics to delete
-    #[arg(required = true)]
+    #[arg(required = true, add = crate::completions::topics())]
     topics: Vec<String>,
 
     /// Do not ask
@@ -89,7 +89,7 @@ pub struct Delete {
 #[derive(Args, Debug)]
 pub struct Describe {
     /// Which topics to show
-    #[arg(required = true)]
+    #[arg(required = true, add = crate::completions::topics())]
     topics: Vec<String>,
 
     /// All of the configuration, not only what differs from the default

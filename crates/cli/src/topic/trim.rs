@@ -19,7 +19,7 @@ use crate::table::{Output, Table};
 #[derive(Args, Debug)]
 pub struct Trim {
     /// Which topics to trim
-    #[arg(required = true)]
+    #[arg(required = true, add = crate::completions::topics())]
     topics: Vec<String>,
 
     /// The first offset that stays: start, end, 42, +10, -10, @-1h, @2026-11-26

@@ -1,9 +1,11 @@
 //! What administrators do: configurations, partitions, trimming, moving and deleting groups, looking at the cluster.
 use std::time::{Duration, Instant};
 
+use cli::completions::{self, Names};
+use env::real::Runtime;
 use serde_json::{Value, json};
 
-use crate::bed::{Running, fed, ok, ran, topic};
+use crate::bed::{Running, bootstrap, fed, ok, ran, topic};
 
 fn parsed(line: &str) -> Value {
     serde_json::from_str(&ok(line)).unwrap()
@@ -21,6 +23,19 @@ fn feed(topic: &str, from: i32, to: i32) {
     assert_eq!(fed(&format!("produce {topic} -K :"), input).code, 0);
 }
 
+/// Waits until the first row of `config get` says this: Apache Kafka answers a change before its brokers have heard of it.
+fn until(get: &str, value: &Value, origin: &str) {
+    let deadline = Instant::now() + Duration::from_secs(30);
+    loop {
+        let entries = parsed(get);
+        if (&entries[0]["value"], entries[0]["origin"].as_str()) == (value, Some(origin)) {
+            return;
+        }
+        assert!(Instant::now() < deadline, "{get}: {value} {origin}: {entries}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
 #[test]
 fn a_topic_s_configuration_changes_and_comes_back() {
     let topic = topic("alter", "-p 1 -c retention.ms=60000");
@@ -35,6 +50,7 @@ fn a_topic_s_configuration_changes_and_comes_back() {
     assert_eq!(row(&parsed(&get), "key", "retention.ms")["value"], "60000", "a dry run changes nothing");
 
     assert_eq!(parsed(&alter), tried, "it says before what it does");
+    until(&get, &json!("70000"), "DYNAMIC_TOPIC_CONFIG"); // Sorted by key, so retention.ms is first.
     let changed = parsed(&get);
     let retention = row(&changed, "key", "retention.ms");
     assert_eq!((&retention["value"], &retention["origin"]), (&json!("70000"), &json!("DYNAMIC_TOPIC_CONFIG")));
@@ -46,7 +62,7 @@ fn a_topic_s_configuration_changes_and_comes_back() {
 
     let undone = parsed(&format!("topic alter {topic} --delete segment.bytes -o json"));
     assert_eq!(row(&undone, "key", "segment.bytes")["new"], "1073741824", "what counts without it");
-    assert_eq!(row(&parsed(&get), "key", "segment.bytes")["origin"], "DEFAULT_CONFIG");
+    until(&format!("config get topic {topic} segment.bytes -o json"), &json!("1073741824"), "DEFAULT_CONFIG");
 
     let wrong = ran(&format!("topic alter {topic} --set retention.ms=soon"));
     assert!(wrong.code == 1 && wrong.err.contains("(INVALID_CONFIG, 40)"), "{}", wrong.err);
@@ -62,18 +78,7 @@ fn brokers_are_configured() {
     let id = info["brokers"][0]["id"].to_string();
     // Of no other test's interest, as they run side by side.
     let get = format!("config get broker {id} log.cleaner.backoff.ms -o json");
-    // Apache Kafka answers before its brokers have heard of it.
-    let until = |value: &Value, origin: &str| {
-        let deadline = Instant::now() + Duration::from_secs(30);
-        loop {
-            let entry = parsed(&get)[0].clone();
-            if (&entry["value"], entry["origin"].as_str().unwrap()) == (value, origin) {
-                return;
-            }
-            assert!(Instant::now() < deadline, "{value} {origin}: {entry}");
-            std::thread::sleep(Duration::from_millis(20));
-        }
-    };
+    let until = |value: &Value, origin: &str| until(&get, value, origin);
     let before = parsed(&get)[0].clone();
     ok(&format!("config set broker {id} log.cleaner.backoff.ms=16001"));
     until(&json!("16001"), "DYNAMIC_BROKER_CONFIG");
@@ -94,6 +99,21 @@ fn brokers_are_configured() {
     assert!(nobody.code == 3 && nobody.err.contains("there is no broker 12345"), "{}", nobody.err);
     let read_only = ran(&format!("config set broker {id} process.roles=broker"));
     assert!(read_only.code == 1 && read_only.err.contains("INVALID_REQUEST"), "{}", read_only.err);
+}
+
+#[test]
+fn groups_and_client_metrics_are_configured() {
+    let group = format!("configured-{}", std::process::id());
+    ok(&format!("config set group {group} consumer.session.timeout.ms=50000"));
+    let get = format!("config get group {group} -o json"); // Only what is set.
+    until(&get, &json!("50000"), "DYNAMIC_GROUP_CONFIG");
+    ok(&format!("config unset group {group} consumer.session.timeout.ms"));
+
+    let metrics = format!("metrics-{}", std::process::id());
+    ok(&format!("config set client-metrics {metrics} interval.ms=60000"));
+    let get = format!("config get client-metrics {metrics} interval.ms -o json");
+    until(&get, &json!("60000"), "DYNAMIC_CLIENT_METRICS_CONFIG");
+    ok(&format!("config unset client-metrics {metrics} interval.ms"));
 }
 
 #[test]
@@ -235,4 +255,56 @@ fn the_cluster_says_who_it_is_and_what_it_can() {
     let shown = ok("cluster info");
     assert!(shown.starts_with(&format!("cluster {}\n", info["cluster"].as_str().unwrap())), "{shown}");
     assert!(!shown.contains("OffsetForLeaderEpoch") && ok("cluster info --apis").contains("OffsetForLeaderEpoch"));
+}
+
+#[test]
+fn a_shell_learns_the_names_that_are_there() {
+    let topic = topic("tab", "-p 1");
+    let group = format!("{topic}-g");
+    ok(&format!("group seek {group} --to start --topic {topic}"));
+    let live = |names: Names| {
+        let runtime = Runtime::new(1).unwrap();
+        runtime.block_on(async { completions::live(env::real::env(), bootstrap(), names).await })
+    };
+    assert!(live(Names::Topics).contains(&topic));
+    assert!(!live(Names::Topics).contains(&"__consumer_offsets".to_owned()), "internal ones are left out");
+    assert!(live(Names::Groups).contains(&group));
+    for shell in ["bash", "zsh", "fish"] {
+        let script = run_alone(&format!("completions {shell}"));
+        assert!(script.contains("COMPLETE") && script.contains("ottla"), "{script}");
+    }
+}
+
+/// Without `-b`: it speaks to no cluster.
+fn run_alone(line: &str) -> String {
+    let ran = Running::start_alone(line).end();
+    assert_eq!(ran.code, 0, "{}", ran.err);
+    ran.out
+}
+
+#[test]
+fn a_bench_counts_what_it_writes_and_reads() {
+    let topic = topic("bench", "-p 3");
+    let written = ran(&format!("bench produce {topic} --num 20000 --size 100 --batch-bytes 4096 -o json"));
+    assert_eq!((written.code, written.err.as_str()), (0, ""), "nothing moves where there is no terminal");
+    let written = serde_json::from_str::<Value>(&written.out).unwrap()[0].clone();
+    assert_eq!((&written["records"], &written["bytes"]), (&json!(20000), &json!(2_000_000)));
+    let number = |report: &Value, name: &str| report[name].as_f64().unwrap_or_else(|| panic!("{name}: {report}"));
+    assert!(number(&written, "records_per_s") > 0.0 && number(&written, "mib_per_s") > 0.0, "{written}");
+    let times = ["p50_ms", "p95_ms", "p99_ms", "p99_9_ms", "max_ms"].map(|name| number(&written, name));
+    assert!(times.is_sorted() && times[0] > 0.0, "{written}");
+
+    let read = parsed(&format!("bench consume {topic} -o json"))[0].clone();
+    assert_eq!((&read["records"], &read["bytes"]), (&json!(20000), &json!(2_000_000)));
+    assert!(number(&read, "p50_ms") > 0.0, "{read}");
+    assert_eq!(parsed(&format!("bench consume {topic} --num 777 -o json"))[0]["records"], 777);
+    assert_eq!(parsed(&format!("bench consume {topic} --offset -10:end -o json"))[0]["records"], 30);
+
+    let began = Instant::now();
+    let paced = parsed(&format!("bench produce {topic} --num 200 --rate 400 --acks 1 -o json"))[0].clone();
+    assert!(began.elapsed() >= Duration::from_millis(490), "{paced}");
+    assert!(number(&paced, "records_per_s") < 420.0, "{paced}");
+    let shown = ok(&format!("bench consume {topic}"));
+    assert_eq!(shown.lines().count(), 2, "{shown}");
+    assert_eq!(ran(&format!("bench consume {topic}-missing")).code, 3);
 }

@@ -71,7 +71,15 @@ pub struct Running {
 
 impl Running {
     pub fn start(line: &str, stdin: impl Into<Vec<u8>>) -> Running {
-        let words = std::iter::once("ottla").chain(line.split(' ')).chain(["-b", bootstrap()]);
+        Running::with_words(std::iter::once("ottla").chain(line.split(' ')).chain(["-b", bootstrap()]), stdin)
+    }
+
+    /// One that speaks to nobody.
+    pub fn start_alone(line: &str) -> Running {
+        Running::with_words(std::iter::once("ottla").chain(line.split(' ')), "")
+    }
+
+    fn with_words<'a>(words: impl Iterator<Item = &'a str>, stdin: impl Into<Vec<u8>>) -> Running {
         let command = Arguments::try_parse_from(words).unwrap_or_else(|error| panic!("{error}")).command;
         let (out, err, stdin) = (Written::default(), Written::default(), stdin.into());
         let (interrupt, interrupted) = oneshot::channel();
