@@ -38,8 +38,8 @@ const IMAGES_AFTER_RECYCLING_MAX: u64 = 8;
 /// our looking at it may take.
 const RELAXED_WINDOW: Duration = Duration::from_millis(100);
 const RELAXED_SLACK: Duration = Duration::from_millis(400);
-/// A seed takes some 200,000; one that takes so many goes round in circles.
-const EVENTS_MAX: u64 = 5_000_000;
+/// A seed takes up to 600,000; one that takes so many goes round in circles.
+const EVENTS_MAX: u64 = 2_000_000;
 /// Less of it, and produces are refused.
 const FREE_BYTES_MIN: u64 = 1 << 20;
 /// Nothing acknowledged for so long, with the broker up, is a broker that hangs.

@@ -155,7 +155,10 @@ impl Committer {
 
     fn write(&mut self) -> Next {
         let Stage::Write { kind } = self.stage else { unreachable!("only a placed group is written") };
-        let (header, place) = self.lane.next_header(kind);
+        let (mut header, place) = self.lane.next_header(kind);
+        if self.shared.settings.has(Mutant::HeaderAheadOfSync) {
+            header.durable_group = header.number;
+        }
         let header = self.builder.header(header, place);
         let (bytes, crc) = self.builder.finish(header);
         count(&self.shared.counters.lane_bytes, bytes.len() as u64);

@@ -179,11 +179,16 @@ pub enum Mutant {
     AcknowledgeBeforeSync,
     AcknowledgePastGroup,
     AnswerDuplicateEarly,
+    CheckpointBeforeDirectorySync,
+    CheckpointBeforeSegmentSync,
     CutAcknowledgedGroup,
+    ForgetProducersInRecovery,
+    HeaderAheadOfSync,
     IgnoreCreateInReplay,
     IgnoreDeleteInReplay,
     IgnoreReplaceInReplay,
     IgnoreTruncateInReplay,
+    LeaveWindowOpen,
     NoDirectorySyncOnDirectPath,
     PublishUnsyncedAfterRecovery,
     RecycleBeforeCheckpoint,
@@ -195,6 +200,16 @@ pub enum Mutant {
 }
 
 impl Mutant {
+    /// Those that take more load or time than the enumeration has: the simulation finds them.
+    pub const OF_A_BROKER: [Mutant; 5] = [
+        Mutant::CheckpointBeforeDirectorySync,
+        Mutant::CheckpointBeforeSegmentSync,
+        Mutant::ForgetProducersInRecovery,
+        Mutant::HeaderAheadOfSync,
+        Mutant::LeaveWindowOpen,
+    ];
+
+    /// Those that the enumeration finds.
     pub const ALL: [Mutant; 16] = [
         Mutant::AcknowledgeBeforeSync,
         Mutant::AcknowledgePastGroup,

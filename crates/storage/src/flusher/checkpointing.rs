@@ -189,7 +189,8 @@ impl Flusher {
             },
             Stage::SyncNames { mut directories } => match directories.pop() {
                 Some(directory) => {
-                    if self.dirty_directories.remove(&directory) {
+                    let is_kept_from_it = self.shared.settings.has(Mutant::CheckpointBeforeDirectorySync);
+                    if self.dirty_directories.remove(&directory) && !is_kept_from_it {
                         let synced = self.shared.env.disk.sync_dir(&directory);
                         synced.map_err(|error| fatal("a sync of a directory failed", &error))?;
                     }
@@ -252,7 +253,9 @@ impl Flusher {
             let state = log.state();
             (state.written.place.segment >= key.1).then_some(state.written)
         };
-        segment.sync().map_err(|error| fatal("a sync of a segment failed", &error))?;
+        if !self.shared.settings.has(Mutant::CheckpointBeforeSegmentSync) {
+            segment.sync().map_err(|error| fatal("a sync of a segment failed", &error))?;
+        }
         count(&self.shared.counters.segment_syncs, 1);
         let Some(mut reach) = before else { return Ok(()) };
         let mut state = log.state();

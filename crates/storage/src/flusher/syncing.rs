@@ -169,6 +169,9 @@ impl Flusher {
 
     fn next_window(&mut self) -> Step {
         let now = self.now();
+        if self.shared.settings.has(Mutant::LeaveWindowOpen) && self.closing.is_none() {
+            return Ok(Did::Nothing);
+        }
         let mut work = self.shared.work.lock();
         let is_pressed =
             self.shared.relaxed_bytes.load(Ordering::Relaxed) > self.shared.settings.relaxed_window_bytes / 2;

@@ -15,6 +15,7 @@ use crate::layout;
 use crate::log::Log;
 use crate::log::damage::mark;
 use crate::log::state::{Control, DirectoryState, Gate, Reach, State, Then};
+use crate::producer_state::ProducerState;
 use crate::rare::Rare;
 use crate::registry::Registry;
 use crate::segment::{IndexSettings, Segment};
@@ -162,6 +163,9 @@ fn log_of(shared: &Arc<Shared>, map: &map::LogMap, repaired: Repaired) -> Arc<Lo
     state.unmark_below(map.log_start);
     state.epochs = repaired.epochs;
     state.producers = repaired.producers;
+    if shared.settings.has(Mutant::ForgetProducersInRecovery) {
+        state.producers = ProducerState::new(end.offset);
+    }
     state.config.durability = map.durability;
     if map.open_cut.is_some() && map.durability == Durability::Relaxed {
         state.gate = Gate::Paused;
