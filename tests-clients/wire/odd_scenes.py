@@ -64,6 +64,17 @@ def rare_errors(scene):
     future = int(time.time() * 1000) + 3_600_000
     answer = scene.connect().ask("Produce", 9, produce("errs-times", batch(first_time=future)))
     scene.note("of the future", {"errorCode": answer["responses"][0]["partitionResponses"][0]["errorCode"]})
+    create(scene, "errs-compacted", cleanup_policy="compact")
+    scene.ask("without a key, to be compacted", "Produce", 9, produce("errs-compacted", batch([record(), record(1, key=None)])))
+    scene.ask("with a key, to be compacted", "Produce", 9, produce("errs-compacted", batch()))
+    for offset in (1, -1, 9):
+        scene.ask(f"delete records of what is compacted, {offset}", "DeleteRecords", 2, {"timeoutMs": 5_000, "topics": [
+            {"name": "errs-compacted", "partitions": [{"partitionIndex": 0, "offset": offset}]}]})
+    for policy in ("", "compact,delete"):
+        name = create(scene, f"errs-policy-{len(policy)}", cleanup_policy=policy)
+        scene.ask("written", "Produce", 9, produce(name, batch()))
+        scene.ask(f"delete records under the policy '{policy}'", "DeleteRecords", 2, {"timeoutMs": 5_000, "topics": [
+            {"name": name, "partitions": [{"partitionIndex": 0, "offset": 1}]}]})
     # A session of names cannot go on with ids.
     with scene.connect() as connection:
         part = {"partition": 0, "fetchOffset": 0, "partitionMaxBytes": 1000}

@@ -40,10 +40,21 @@ pub async fn handle(call: Call) -> Answer {
     call.reply(&DeleteRecordsResponse { topics, ..Default::default() })
 }
 
+/// What nobody is to delete: each key is to stay until it is overwritten.
+fn is_only_compacted(call: &Call, topic: &str) -> bool {
+    let broker = &call.broker;
+    let configs = broker.replicas.broker_configs();
+    let cleanup = broker.image().topic_config(topic, broker.node_id, configs).cleanup;
+    cleanup.compact && !cleanup.delete
+}
+
 async fn delete(call: &Call, topic: &str, index: i32, offset: i64) -> Result<Offset, ErrorCode> {
     let partition = call.broker.partition(topic, index)?;
     if metadata::is_internal(topic) {
         return Err(ErrorCode::InvalidTopicException);
+    }
+    if is_only_compacted(call, topic) {
+        return Err(ErrorCode::PolicyViolation);
     }
     let offset = match offset {
         ALL => partition.ends(None).map_err(|error| errors::of_read(&error))?.high_watermark,
