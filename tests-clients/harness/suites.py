@@ -358,7 +358,7 @@ class Flights(OurProgram):
 
 
 SUITES = [suite() for suite in (Kcat, JavaClient, KafkaTools, ConfluentKafka, RdkafkaOwn, KafkaPython, KafkaPythonOwn,
-                                KafkaJs, Platformatic, FranzGo, Sarama, OttlaCommands, Wire, Hostile, Flights)]
+                                KafkaJs, Platformatic, FranzGo, Sarama, Connect, OttlaCommands, Wire, Hostile, Flights)]
 
 
 def port_for(suite):

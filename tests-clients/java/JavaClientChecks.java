@@ -104,6 +104,7 @@ public final class JavaClientChecks {
             .add("admin: configs of topics and of the broker", JavaClientChecks::adminConfigs)
             .add("admin: records and offsets", JavaClientChecks::adminRecordsAndOffsets)
             .add("admin: groups and their offsets", JavaClientChecks::adminGroups)
+            .add("admin: all that a console asks at its start", JavaClientChecks::adminConsole)
             .run();
     }
 
@@ -683,6 +684,54 @@ public final class JavaClientChecks {
         Checks.expect(done(ADMIN.listGroups().all()).stream().noneMatch(found -> found.groupId().equals(group)), "still listed");
         Checks.refused(org.apache.kafka.common.errors.GroupIdNotFoundException.class,
             () -> done(ADMIN.deleteConsumerGroups(Arrays.asList(group)).all()));
+    }
+
+    /** The calls of web consoles (Kafbat's and Provectus' UI, AKHQ, Redpanda's) before they show their first page. */
+    private static void adminConsole() throws Exception {
+        String topic = topic("console", Map.of("retention.ms", "3600000"));
+        String group = Checks.unique("console");
+        produce(varied(topic, 30, SOME_TIME), ALL_IN_SYNC);
+        GroupMember member = consumeAsGroup(group, topic, 30);
+        member.commit();
+        done(ADMIN.describeCluster(new org.apache.kafka.clients.admin.DescribeClusterOptions()
+            .includeAuthorizedOperations(true)).authorizedOperations());
+        var brokerConfigs = new ConfigResource(ConfigResource.Type.BROKER, "0");
+        var loggers = new ConfigResource(ConfigResource.Type.BROKER_LOGGER, "0");
+        var topicConfigs = new ConfigResource(ConfigResource.Type.TOPIC, topic);
+        var withAll = new org.apache.kafka.clients.admin.DescribeConfigsOptions()
+            .includeSynonyms(true).includeDocumentation(true);
+        var configs = done(ADMIN.describeConfigs(List.of(brokerConfigs, topicConfigs), withAll).all());
+        Checks.expect(configs.get(brokerConfigs).entries().size() > 200, "configs of the broker");
+        ConfigEntry retention = configs.get(topicConfigs).get("retention.ms");
+        Checks.expect(retention.documentation().length() > 50, "retention.ms is documented");
+        Checks.expect(!retention.synonyms().isEmpty(), "retention.ms has synonyms");
+        Checks.expect(!done(ADMIN.describeConfigs(List.of(loggers)).all()).get(loggers).entries().isEmpty(), "loggers");
+        var names = done(ADMIN.listTopics(new org.apache.kafka.clients.admin.ListTopicsOptions().listInternal(true)).names());
+        Checks.expect(names.contains(topic) && names.contains("__consumer_offsets"), "topics");
+        done(ADMIN.describeTopics(names).allTopicNames());
+        var dirs = done(ADMIN.describeLogDirs(List.of(0)).allDescriptions()).get(0).values().iterator().next();
+        var replica = dirs.replicaInfos().get(part(topic, 0));
+        Checks.expect(replica.size() > 0 && replica.offsetLag() == 0 && !replica.isFuture(), "a replica's size");
+        Checks.expect(dirs.totalBytes().orElse(0) > dirs.usableBytes().orElse(0), "the disk");
+        var groups = done(ADMIN.listGroups().all()).stream().map(GroupListing::groupId).toList();
+        Checks.expect(groups.contains(group), "groups");
+        done(ADMIN.describeConsumerGroups(groups).all());
+        var asked = new org.apache.kafka.clients.admin.ListConsumerGroupOffsetsSpec();
+        var committed = done(ADMIN.listConsumerGroupOffsets(Map.of(group, asked)).all()).get(group);
+        Map<TopicPartition, OffsetSpec> latest = new HashMap<>();
+        committed.keySet().forEach(partition -> latest.put(partition, OffsetSpec.latest()));
+        done(ADMIN.listOffsets(latest).all()).forEach((partition, end) ->
+            Checks.same(committed.get(partition).offset(), end.offset(), "no lag of " + partition));
+        Checks.same(done(ADMIN.describeMetadataQuorum().quorumInfo()).leaderId(), 0, "leader of the quorum");
+        Checks.refused(org.apache.kafka.common.errors.SecurityDisabledException.class,
+            () -> done(ADMIN.describeAcls(org.apache.kafka.common.acl.AclBindingFilter.ANY).values()));
+        done(ADMIN.describeClientQuotas(org.apache.kafka.common.quota.ClientQuotaFilter.all()).entities());
+        done(ADMIN.describeUserScramCredentials().all());
+        Checks.expect(done(ADMIN.listPartitionReassignments().reassignments()).isEmpty(), "nothing is reassigned");
+        done(ADMIN.listConfigResources().all());
+        done(ADMIN.describeProducers(List.of(part(topic, 0))).all());
+        done(ADMIN.listTransactions().all());
+        member.leave();
     }
 
     private JavaClientChecks() {
