@@ -184,11 +184,11 @@ impl Committer {
             self.shared.go_offline("a sync of the lane failed", &error);
             return Next::Stop;
         }
-        if self.shared.has_syncs() {
-            self.stage = Stage::SyncDirect;
-            return Next::Again;
+        if self.shared.has_synced_all() {
+            return self.complete();
         }
-        self.complete()
+        self.stage = Stage::SyncDirect;
+        Next::Again
     }
 
     /// Every sync of the group has returned.

@@ -103,6 +103,7 @@ impl Committer {
             Found::Synced => Next::Again,
             Found::Running => Next::Idle,
             Found::Nothing => self.complete(),
+            Found::Failed => Next::Stop,
         }
     }
 }

@@ -16,6 +16,7 @@ pub(crate) struct Syncs(Mutex<State>);
 struct State {
     waiting: Vec<Arc<Segment>>,
     running: usize,
+    has_failed: bool,
 }
 
 /// What a thread finds when it looks for work.
@@ -23,7 +24,10 @@ pub(crate) enum Found {
     Synced,
     /// Others are still at it, and the last of them wakes the committer.
     Running,
+    /// Everything that was given has been synced.
     Nothing,
+    /// One could not be synced: nothing is to be believed, and the directory goes offline.
+    Failed,
 }
 
 impl Shared {
@@ -39,29 +43,38 @@ impl Shared {
         }
     }
 
-    pub fn has_syncs(&self) -> bool {
+    /// Everything that was given has been synced.
+    pub fn has_synced_all(&self) -> bool {
         let state = self.syncs.0.lock();
-        state.running > 0 || !state.waiting.is_empty()
+        state.running == 0 && state.waiting.is_empty() && !state.has_failed
     }
 
-    /// Syncs one file that waits. After an error the directory is offline.
+    /// Syncs one file that waits.
     pub fn sync_next(&self) -> Found {
         let segment = {
             let mut state = self.syncs.0.lock();
-            let Some(segment) = state.waiting.pop() else {
-                return if state.running > 0 { Found::Running } else { Found::Nothing };
-            };
-            state.running += 1;
-            segment
+            match state.waiting.pop() {
+                _ if state.has_failed => return Found::Failed,
+                None if state.running > 0 => return Found::Running,
+                None => return Found::Nothing,
+                Some(segment) => {
+                    state.running += 1;
+                    segment
+                }
+            }
         };
-        if let Err(error) = segment.sync() {
-            self.go_offline("a sync of a segment failed", &error);
-        }
+        let synced = segment.sync();
         let is_last = {
             let mut state = self.syncs.0.lock();
             state.running -= 1;
+            // Before the committer can see that nothing is left.
+            state.has_failed |= synced.is_err();
             state.running == 0 && state.waiting.is_empty()
         };
+        if let Err(error) = synced {
+            self.go_offline("a sync of a segment failed", &error);
+            return Found::Failed;
+        }
         if is_last {
             self.wake_committer();
         }
@@ -77,8 +90,8 @@ impl Worker for Syncer {
     fn step(&mut self) -> Next {
         match self.shared.sync_next() {
             Found::Synced => Next::Again,
-            Found::Running | Found::Nothing if self.shared.has_stopped() => Next::Stop,
-            Found::Running | Found::Nothing => Next::Idle,
+            _ if self.shared.has_stopped() => Next::Stop,
+            Found::Running | Found::Nothing | Found::Failed => Next::Idle,
         }
     }
 }
