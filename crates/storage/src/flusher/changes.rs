@@ -113,7 +113,7 @@ impl Flusher {
             }
             // One at a time: again when that is done, or when there is space.
             job @ (Job::SettleCut { .. } | Job::Switch { .. })
-                if self.log_sync.is_some() || self.is_waiting_for_space() =>
+                if self.is_syncing_a_log() || self.is_waiting_for_space() =>
             {
                 self.shared.work.lock().jobs.push_back(job);
                 return Ok(Did::Nothing);

@@ -116,7 +116,7 @@ impl Flusher {
     fn is_quiet(&mut self) -> bool {
         let leaves_tails = self.leaves_tails();
         let is_busy = self.change.is_some()
-            || self.log_sync.is_some()
+            || self.is_syncing_a_log()
             || self.is_checkpointing()
             || !self.planned.is_empty()
             || self.writing.is_some() && !leaves_tails

@@ -114,6 +114,8 @@ pub(crate) struct Flusher {
     unlinks: VecDeque<changes::Unlink>,
     unlink_checkpoint_at: Option<Instant>,
     log_sync: Option<LogSync>,
+    /// One that waits for the committer.
+    waiting_sync: Option<LogSync>,
     lane_file: Option<NewLaneFile>,
     checkpoints: Checkpoints,
     checkpointing: Option<Checkpointing>,
@@ -195,6 +197,7 @@ impl Flusher {
             unlinks,
             unlink_checkpoint_at,
             log_sync: None,
+            waiting_sync: None,
             lane_file: None,
             checkpoints,
             checkpointing: None,

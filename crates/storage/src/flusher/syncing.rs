@@ -62,7 +62,11 @@ impl LogSync {
 impl Flusher {
     pub(super) fn step_log_sync(&mut self) -> Step {
         if self.log_sync.is_none() {
+            // A window closes on time, also while a switch waits for the committer, and the committer for space.
             let later = self.next_window()?;
+            if self.log_sync.is_none() {
+                self.log_sync = self.waiting_sync.take();
+            }
             if self.log_sync.is_none() {
                 return Ok(later);
             }
@@ -93,7 +97,12 @@ impl Flusher {
                     }
                 };
                 if is_behind || did != Did::Nothing {
-                    self.log_sync = Some(LogSync { log, purpose, stage: Stage::WriteOut });
+                    let sync = LogSync { log, purpose, stage: Stage::WriteOut };
+                    let place = match is_behind && self.waiting_sync.is_none() {
+                        true => &mut self.waiting_sync,
+                        false => &mut self.log_sync,
+                    };
+                    *place = Some(sync);
                     // The committer is about to make it durable; it does not know that we wait.
                     let soon = self.now() + std::time::Duration::from_micros(200);
                     return Ok(if is_behind { Did::Later(soon) } else { Did::Something });
@@ -130,6 +139,10 @@ impl Flusher {
         };
         self.log_sync = Some(LogSync { log, purpose, stage });
         Ok(Did::Something)
+    }
+
+    pub(super) fn is_syncing_a_log(&self) -> bool {
+        self.log_sync.is_some() || self.waiting_sync.is_some()
     }
 
     /// What is written now, before the syncs that make it durable.
