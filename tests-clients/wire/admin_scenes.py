@@ -290,7 +290,10 @@ def throttling(scene):
     alter("busy", request_percentage=0.0001)
     with scene.connect() as connection:
         connection.client_id = "busy"
-        answers = [connection.ask("Metadata", 9, {"topics": []}) for _ in range(3)]
+        # A hundred at most: to a quick broker three of them are less than the quota.
+        answers = [connection.ask("Metadata", 9, {"topics": []})]
+        while answers[-1]["throttleTimeMs"] == 0 and len(answers) < 100:
+            answers.append(connection.ask("Metadata", 9, {"topics": []}))
         scene.note("too busy a client", {"throttled": any(answer["throttleTimeMs"] > 0 for answer in answers),
                                          "for a second at most": all(answer["throttleTimeMs"] <= 1000 for answer in answers)})
     alter("busy", request_percentage=None)
