@@ -20,7 +20,7 @@ const STEPS: &[(&str, &str)] = &[
 
 const SEEDS: &str = "200";
 /// Each planted bug is looked for in so many; those that find nothing are followed by more.
-const SEEDS_PER_BUG: &str = "4";
+const SEEDS_PER_BUG: &str = "2";
 
 struct Outcome {
     passed: u64,
