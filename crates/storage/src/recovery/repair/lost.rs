@@ -3,43 +3,22 @@
 use std::io::ErrorKind;
 use std::sync::Arc;
 
-use record::{BatchView, LeaderEpoch, Offset};
+use record::Offset;
 
 use super::{Log, Mode, OpenError, Repair};
 use crate::leader_epochs::LeaderEpochs;
 use crate::log::damage::mark;
 use crate::log::state::Reach;
 use crate::recovery::map::Piece;
-use crate::segment::{BatchPlace, Segment, Written};
+use crate::segment::{Segment, Written};
 
 impl Repair {
     /// A range that the lane does not have any more. What was on its way to the segments may be there.
     pub(super) fn restore_lost(&mut self, log: &mut Log, piece: &Piece) -> Result<(), OpenError> {
         if self.mode != Mode::Tail && self.directory_is_made {
-            self.take_from_files(log, piece.to)?;
+            self.take_following(log, piece.to)?;
         }
         self.give_up(log, piece.to);
-        Ok(())
-    }
-
-    fn take_from_files(&mut self, log: &mut Log, until: Offset) -> Result<(), OpenError> {
-        while log.noted < until {
-            let segment = log.segments.back().expect("a log has a segment").clone();
-            let from = segment.summary().size_bytes;
-            let mut next = log.noted;
-            let taken = self.note_while(log, &mut |batch, epochs| {
-                let latest = epochs.latest().map_or(LeaderEpoch::NONE, |latest| latest.epoch);
-                let follows = batch.base_offset() == next && batch.partition_leader_epoch() >= latest;
-                next = batch.next_offset();
-                follows && next <= until
-            })?;
-            if taken > 0 {
-                self.rewrite(&segment, from, taken)?;
-            }
-            let follows = |base: &Offset| *base == log.noted && *base > segment.base_offset() && *base < until;
-            let Some(base) = self.segment_files()?.into_iter().find(follows) else { return Ok(()) };
-            log.segments.push_back(self.empty_segment(base));
-        }
         Ok(())
     }
 
@@ -102,7 +81,8 @@ impl Repair {
             let next = damage.iter().map(|damage| damage.positions.start).find(|start| *start > at);
             let up_to = next.unwrap_or(limit.position).min(limit.position);
             let scanned = segment.scan(from, up_to, &mut |batch, place| {
-                self.note_one(log, segment, batch, &place);
+                segment.note(&place);
+                log.note(batch);
                 std::ops::ControlFlow::Continue(())
             });
             let end = scanned.map_err(failed)?.end.position;
@@ -113,12 +93,5 @@ impl Repair {
         }
         self.give_up(log, limit.offset);
         Ok(())
-    }
-
-    fn note_one(&self, log: &mut Log, segment: &Segment, batch: &BatchView<'_>, place: &BatchPlace) {
-        segment.note(place);
-        log.producers.apply(batch, batch.body());
-        log.epochs.assign(batch.partition_leader_epoch(), batch.base_offset());
-        log.noted = batch.next_offset();
     }
 }

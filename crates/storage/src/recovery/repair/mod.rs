@@ -11,7 +11,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use env::Env;
-use record::{Batches, Offset, Timestamp};
+use record::{BatchView, Batches, Offset, Timestamp};
 
 use super::OpenError;
 use super::map::{LogMap, Piece, Source};
@@ -224,8 +224,7 @@ impl Repair {
 
     /// The log start is durable, and what was below it was not: a legal gap, as only a relaxed log has.
     fn reset(&self, log: &mut Log) {
-        let now = Timestamp(self.env.clock.wall_ms());
-        log.segments = VecDeque::from([self.segment(Summary::empty(self.log_start, now))]);
+        log.segments = VecDeque::from([self.empty_segment(self.log_start)]);
         log.noted = self.log_start;
         log.producers.apply_nothing(self.log_start);
         log.epochs.truncate_from_start(self.log_start);
@@ -290,9 +289,7 @@ impl Repair {
                 if !is_dropped {
                     segment.note(&place);
                 }
-                log.producers.apply(&batch, batch.body());
-                log.epochs.assign(batch.partition_leader_epoch(), batch.base_offset());
-                log.noted = batch.next_offset();
+                log.note(&batch);
             }
             position += batch.size_bytes() as u32;
             if batch.next_offset() >= piece.to {
@@ -325,7 +322,7 @@ impl Repair {
         if let Some(segment) = log.segments.iter().find(|segment| segment.base_offset() == base) {
             return segment.clone();
         }
-        let segment = self.segment(Summary::empty(base, Timestamp(self.env.clock.wall_ms())));
+        let segment = self.empty_segment(base);
         if log.segments.len() == 1 && log.segments[0].summary().size_bytes == 0 && base != log.segments[0].base_offset()
         {
             log.segments.clear(); // The empty one that it began with.
@@ -339,12 +336,23 @@ impl Repair {
         Arc::new(Segment::new(disk, self.directory.clone(), summary, IndexSettings::default()))
     }
 
+    fn empty_segment(&self, base: Offset) -> Arc<Segment> {
+        self.segment(Summary::empty(base, Timestamp(self.env.clock.wall_ms())))
+    }
+
     fn io(&self, error: std::io::Error) -> OpenError {
         OpenError::Io { path: self.directory.display().to_string(), error: error.to_string() }
     }
 }
 
 impl Log {
+    /// Producers and epochs take note of the next batch. Its segment is the caller's.
+    fn note(&mut self, batch: &BatchView<'_>) {
+        self.producers.apply(batch, batch.body());
+        self.epochs.assign(batch.partition_leader_epoch(), batch.base_offset());
+        self.noted = batch.next_offset();
+    }
+
     /// Segments wholly below the log start; their files may be gone already, what is left of them goes.
     /// Returns where the first of those that stay begins.
     fn drop_below(&mut self, log_start: Offset, pieces: &[Piece]) -> Offset {

@@ -2,9 +2,8 @@
 use std::collections::VecDeque;
 use std::io::{ErrorKind, IoSlice};
 use std::ops::ControlFlow;
-use std::sync::Arc;
 
-use record::{BatchView, LeaderEpoch, Offset, Timestamp};
+use record::{BatchView, LeaderEpoch, Offset};
 
 use super::{Log, OpenError, Repair};
 use crate::journal::record::SegmentPlace;
@@ -17,12 +16,11 @@ use crate::segment::{Segment, Summary, Written};
 impl Repair {
     /// The log as far as the checkpoint's entry is still true.
     pub(super) fn begin_log(&self, map: &mut LogMap) -> Result<Log, OpenError> {
-        let now = Timestamp(self.env.clock.wall_ms());
         let Some(entry) = map.entry.take() else {
             // Made since the checkpoint: nothing of it was in segments when that was taken, unless a sync has said so.
             let base = map.base;
             return Ok(Log {
-                segments: VecDeque::from([self.segment(Summary::empty(base, now))]),
+                segments: VecDeque::from([self.empty_segment(base)]),
                 epochs: LeaderEpochs::default(),
                 producers: ProducerState::new(base),
                 noted: base,
@@ -59,7 +57,7 @@ impl Repair {
         }
         // Where a compacted segment ends says nothing, and nothing is appended to one.
         if log.segments.back().is_none_or(|last| last.generation() > 0) {
-            log.segments.push_back(self.segment(Summary::empty(left, now)));
+            log.segments.push_back(self.empty_segment(left));
             log.noted = left;
         }
         if map.synced.offset == left {
@@ -87,16 +85,12 @@ impl Repair {
         Ok(())
     }
 
-    pub(super) fn empty_segment(&self, base: Offset) -> Arc<Segment> {
-        self.segment(Summary::empty(base, Timestamp(self.env.clock.wall_ms())))
-    }
-
     /// Takes note of what the last segment's file holds below `until`.
     fn note_active(&self, log: &mut Log, until: Offset) -> Result<u64, OpenError> {
         self.note_while(log, &mut |batch, _| batch.last_offset() < until)
     }
 
-    pub(super) fn note_while(
+    fn note_while(
         &self,
         log: &mut Log,
         belongs: &mut dyn FnMut(&BatchView<'_>, &LeaderEpochs) -> bool,
@@ -110,46 +104,22 @@ impl Repair {
         let summary = segment.summary();
         let from = Written { position: summary.size_bytes, offset: log.noted };
         let before = summary.size_bytes;
-        let (epochs, producers, noted) = (&mut log.epochs, &mut log.producers, &mut log.noted);
         let scanned = segment.scan(from, size.min(u32::MAX.into()) as u32, &mut |batch, place| {
-            if !belongs(batch, epochs) {
+            if !belongs(batch, &log.epochs) {
                 return ControlFlow::Break(());
             }
             segment.note(&place);
-            producers.apply(batch, batch.body());
-            epochs.assign(batch.partition_leader_epoch(), batch.base_offset());
-            *noted = batch.next_offset();
+            log.note(batch);
             ControlFlow::Continue(())
         });
         scanned.map_err(|error| OpenError::Segment(error.to_string()))?;
         Ok(u64::from(segment.summary().size_bytes - before))
     }
 
-    /// Of a relaxed log, what is behind S in the files as far as it is sound: written again, since a page that is clean
-    /// in memory may never have reached the disk.
+    /// Of a relaxed log, what is behind S in the files as far as it is sound. Returns how many bytes were kept, and how many
+    /// are behind those.
     pub(super) fn take_unsynced(&self, log: &mut Log) -> Result<(u64, u64), OpenError> {
-        let limit = self.open_cut.unwrap_or(Offset(i64::MAX));
-        let mut kept = 0;
-        loop {
-            let segment = log.segments.back().expect("a log has a segment").clone();
-            let from = segment.summary().size_bytes;
-            let mut latest = LeaderEpoch::NONE;
-            let mut next = log.noted;
-            let taken = self.note_while(log, &mut |batch, epochs| {
-                latest = latest.max(epochs.latest().map_or(LeaderEpoch::NONE, |latest| latest.epoch));
-                let follows = batch.base_offset() == next && batch.partition_leader_epoch() >= latest;
-                let belongs = follows && batch.last_offset() < limit;
-                next = batch.next_offset();
-                belongs
-            })?;
-            if taken > 0 {
-                self.rewrite(&segment, from, taken)?;
-                kept += taken;
-            }
-            let follows = |base: &Offset| *base == log.noted && *base > segment.base_offset() && *base < limit;
-            let Some(base) = self.segment_files()?.into_iter().find(follows) else { break };
-            log.segments.push_back(self.segment(Summary::empty(base, Timestamp(self.env.clock.wall_ms()))));
-        }
+        let kept = self.take_following(log, self.open_cut.unwrap_or(Offset(i64::MAX)))?;
         let active = log.segments.back().expect("a log has a segment");
         let size = match active.file() {
             Ok(file) => file.len().map_err(|error| self.io(error))?,
@@ -158,7 +128,31 @@ impl Repair {
         Ok((kept, size.saturating_sub(active.summary().size_bytes.into())))
     }
 
-    pub(super) fn rewrite(&self, segment: &Segment, from: u32, size_bytes: u64) -> Result<(), OpenError> {
+    /// What the files have behind what was noted and below `limit`, as long as one batch follows on the other: written again,
+    /// since a page that is clean in memory may never have reached the disk. Returns how many bytes that were.
+    pub(super) fn take_following(&self, log: &mut Log, limit: Offset) -> Result<u64, OpenError> {
+        let mut taken_bytes = 0;
+        loop {
+            let segment = log.segments.back().expect("a log has a segment").clone();
+            let from = segment.summary().size_bytes;
+            let mut next = log.noted;
+            let taken = self.note_while(log, &mut |batch, epochs| {
+                let latest = epochs.latest().map_or(LeaderEpoch::NONE, |latest| latest.epoch);
+                let follows = batch.base_offset() == next && batch.partition_leader_epoch() >= latest;
+                next = batch.next_offset();
+                follows && batch.last_offset() < limit
+            })?;
+            if taken > 0 {
+                self.rewrite(&segment, from, taken)?;
+                taken_bytes += taken;
+            }
+            let follows = |base: &Offset| *base == log.noted && *base > segment.base_offset() && *base < limit;
+            let Some(base) = self.segment_files()?.into_iter().find(follows) else { return Ok(taken_bytes) };
+            log.segments.push_back(self.empty_segment(base));
+        }
+    }
+
+    fn rewrite(&self, segment: &Segment, from: u32, size_bytes: u64) -> Result<(), OpenError> {
         let file = segment.file().map_err(|error| OpenError::Segment(error.to_string()))?;
         let mut at = from;
         let end = from + size_bytes as u32;
