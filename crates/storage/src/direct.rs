@@ -57,8 +57,7 @@ impl DirectPiece {
 impl Committer {
     /// Chooses the pieces of the next group.
     pub(crate) fn plan_direct(&mut self, large: &[Weak<Log>]) {
-        let settings = &self.shared.settings;
-        let bytes_min = settings.direct_bytes;
+        let bytes_min = self.shared.settings.direct_bytes;
         for log in large {
             let Some(log) = log.upgrade() else { continue };
             let mut state = log.state();

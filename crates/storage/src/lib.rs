@@ -5,7 +5,7 @@
 mod budget;
 mod checkpoint;
 mod committer;
-pub mod compaction;
+mod compaction;
 mod compactor;
 mod direct;
 mod flusher;
@@ -16,6 +16,7 @@ mod log;
 mod log_dir;
 mod meta;
 pub mod producer_state;
+mod ranges;
 mod rare;
 mod reader;
 mod recovery;

@@ -68,12 +68,9 @@ impl KeyMap {
         self.end
     }
 
+    #[cfg(test)]
     pub fn len(&self) -> usize {
         self.newest.len()
-    }
-
-    pub fn is_empty(&self) -> bool {
-        self.newest.is_empty()
     }
 }
 

@@ -19,7 +19,6 @@ use std::collections::BTreeMap;
 pub use choice::{Choice, ChoiceRules, Cleanable, by_dirt, choose};
 pub use keys::KeyMap;
 use record::{Offset, ProducerEpoch, ProducerId};
-pub use rewrite::{RewriteError, Rewritten, Survival, rewrite};
 pub use run::{CompactionError, Finished, Make, Part, Progress, Run};
 
 /// What a topic's configuration says of the records.

@@ -333,18 +333,6 @@ fn body<'a>(decompressor: &'a mut Decompressor, batch: &BatchView<'a>) -> Result
     }
 }
 
-impl CompactionError {
-    /// The old segments are not what was written.
-    pub fn is_damage(&self) -> bool {
-        match self {
-            CompactionError::Compression { .. } | CompactionError::Rewrite { .. } => true,
-            CompactionError::Source { .. } => true,
-            CompactionError::Full => false,
-            CompactionError::Segment(error) => error.is_damage(),
-        }
-    }
-}
-
 impl fmt::Display for CompactionError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -13,6 +13,7 @@ use record::{
     Records, Sequence, Timestamp,
 };
 
+use super::rewrite::{Rewritten, Survival, rewrite};
 use super::*;
 use crate::segment::{BatchPlace, FileKind, IndexSettings, Segment, Summary, Written};
 

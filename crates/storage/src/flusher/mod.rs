@@ -181,10 +181,17 @@ impl Flusher {
                     && segment.base_offset() >= state.synced.place.segment
                     && segment.summary().size_bytes > 0
             };
-            if state.segments.iter().any(|segment| is_unsynced(segment) && !segment.is_dirty()) {
-                shared.settings.reached(Rare::DirectPieceAboveSynced);
-            }
-            let segments = state.segments.iter().filter(|segment| segment.is_dirty() || is_unsynced(segment));
+            let is_to_be_synced = |segment: &&Arc<Segment>| {
+                if segment.is_dirty() {
+                    return true;
+                }
+                let is_unsynced = is_unsynced(segment);
+                if is_unsynced {
+                    shared.settings.reached(Rare::DirectPieceAboveSynced);
+                }
+                is_unsynced
+            };
+            let segments = state.segments.iter().filter(is_to_be_synced);
             dirty.extend(segments.map(|segment| ((log.log_id(), segment.base_offset()), segment.clone())));
         }
         let unlink_checkpoint_at = (!unlinks.is_empty()).then_some(now);

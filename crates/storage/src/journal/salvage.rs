@@ -4,9 +4,9 @@ use ::record::{BatchHeader, Offset};
 
 use super::BLOCK;
 use super::group::{GroupHeader, Place, SECTOR};
-use super::lane::{LanePoint, Slot};
+use super::lane::LanePoint;
 use super::record::{ALIGN, DATA_BYTES, HEAD_BYTES, Record};
-use super::walk::{WalkError, WalkedBody, WalkedRecord, Walker, walked_body};
+use super::walk::{WalkError, WalkedBody, WalkedRecord, Walker};
 
 /// The records of a damaged group, in their order.
 pub(super) struct Salvaged {
@@ -17,7 +17,7 @@ pub(super) struct Salvaged {
     pub blocks_bytes: u64,
 }
 
-impl<'a> Walker<'a> {
+impl Walker<'_> {
     /// The sound header with the least number above that of `end`: behind it in its file, at the beginning of another, or
     /// behind a beginning that is damaged. Numbers are never used twice but for one torn group, so there is none unless
     /// something between was durable.
@@ -84,9 +84,7 @@ impl<'a> Walker<'a> {
         let (mut records, mut rest) = (Vec::new(), &bytes[SECTOR..]);
         while let Some((record, behind)) = Record::decode(rest, next.run) {
             let at = place.at + (len - rest.len() as u64);
-            let body = walked_body(&record.body, Place { slot: place.slot, at });
-            let (log_id, previous_end) = (record.log_id, record.previous_end);
-            records.push(WalkedRecord { group: end.number, log_id, previous_end, body });
+            records.push(WalkedRecord::of(&record, end.number, Place { slot: place.slot, at }));
             rest = behind;
         }
         // Behind the last one there is nothing but the padding of its block.
@@ -102,10 +100,6 @@ impl<'a> Walker<'a> {
             blocks_bytes: used_bytes.next_multiple_of(BLOCK as u64),
         })
     }
-
-    fn slot(&self, number: u32) -> Option<&'a Slot> {
-        self.slots.iter().find(|slot| slot.number == number)
-    }
 }
 
 /// The sound ones, and in the place of each that is not what it says of itself.
@@ -115,9 +109,7 @@ fn records_of(content: &[u8], group: u64, run: u64, place: Place) -> Salvaged {
     while !rest.is_empty() {
         let at = place.at + (SECTOR + content.len() - rest.len()) as u64;
         if let Some((record, behind)) = Record::decode(rest, run) {
-            let body = walked_body(&record.body, Place { slot: place.slot, at });
-            let (log_id, previous_end) = (record.log_id, record.previous_end);
-            salvaged.records.push(WalkedRecord { group, log_id, previous_end, body });
+            salvaged.records.push(WalkedRecord::of(&record, group, Place { slot: place.slot, at }));
             rest = behind;
             continue;
         }

@@ -114,6 +114,14 @@ pub(crate) enum WalkedBody {
     Unserved,
 }
 
+impl WalkedRecord {
+    /// `place` is where it lies.
+    pub(super) fn of(record: &Record<'_>, group: u64, place: Place) -> Self {
+        let (log_id, previous_end) = (record.log_id, record.previous_end);
+        Self { group, log_id, previous_end, body: walked_body(&record.body, place) }
+    }
+}
+
 #[derive(Debug)]
 pub(crate) enum WalkError {
     Io { slot: u32, error: io::Error },
@@ -207,7 +215,7 @@ impl<'a> Walker<'a> {
         let is_short = |slot: &&Slot| slot.size_bytes < file_bytes / BLOCK as u64 * BLOCK as u64;
         self.slots.iter().zip(&self.heads).filter(|(slot, _)| is_short(slot)).any(|(slot, head)| {
             let has_room = |slot: &Slot| slot.size_bytes.saturating_sub(end.place.at) >= group_bytes;
-            let current = self.slots.iter().find(|slot| slot.number == end.place.slot);
+            let current = self.slot(end.place.slot);
             slot.number == end.place.slot || head.is_none() && !current.is_some_and(has_room)
         })
     }
@@ -273,27 +281,26 @@ impl<'a> Walker<'a> {
         Ok(opening.copied().or(here).or_else(|| elsewhere().next().copied()))
     }
 
+    pub(super) fn slot(&self, number: u32) -> Option<&'a Slot> {
+        self.slots.iter().find(|slot| slot.number == number)
+    }
+
     pub(super) fn header_at(&mut self, place: Place) -> Result<Option<(GroupHeader, u32)>, WalkError> {
-        let Some(slot) = self.slots.iter().find(|slot| slot.number == place.slot) else { return Ok(None) };
+        let Some(slot) = self.slot(place.slot) else { return Ok(None) };
         let block = self.buffer.read(slot, place.at, BLOCK as u64)?;
         Ok(block.and_then(GroupHeader::decode).filter(|(header, _)| header.place == place))
     }
 
     /// False if the group is not whole.
     fn take_records(&mut self, header: &GroupHeader, records: &mut Vec<WalkedRecord>) -> Result<bool, WalkError> {
-        let Some(slot) = self.slots.iter().find(|slot| slot.number == header.place.slot) else { return Ok(false) };
+        let Some(slot) = self.slot(header.place.slot) else { return Ok(false) };
         let Some(bytes) = self.buffer.read(slot, header.place.at, header.blocks_bytes())? else { return Ok(false) };
         let content = &bytes[SECTOR..header.size_bytes as usize];
         let mut rest = content;
         for _ in 0..header.records {
             let at = header.place.at + (SECTOR + content.len() - rest.len()) as u64;
             let Some((record, behind)) = Record::decode(rest, header.run) else { return Ok(false) };
-            records.push(WalkedRecord {
-                group: header.number,
-                log_id: record.log_id,
-                previous_end: record.previous_end,
-                body: walked_body(&record.body, Place { slot: slot.number, at }),
-            });
+            records.push(WalkedRecord::of(&record, header.number, Place { slot: slot.number, at }));
             rest = behind;
         }
         Ok(rest.is_empty())
@@ -301,7 +308,7 @@ impl<'a> Walker<'a> {
 
     /// The batches of a data record.
     pub fn data(&mut self, lane: Place, size_bytes: u32) -> Result<Vec<u8>, WalkError> {
-        let slot = self.slots.iter().find(|slot| slot.number == lane.slot).expect("the walk came through it");
+        let slot = self.slot(lane.slot).expect("the walk came through it");
         let first = lane.at / BLOCK as u64 * BLOCK as u64;
         let end = (lane.at + u64::from(size_bytes)).next_multiple_of(BLOCK as u64);
         let skip = (lane.at - first) as usize;
@@ -311,7 +318,7 @@ impl<'a> Walker<'a> {
 
     /// A group as it lies there, padding included.
     pub fn group_bytes(&mut self, group: &WalkedGroup) -> Result<&[u8], WalkError> {
-        let slot = self.slots.iter().find(|slot| slot.number == group.place.slot).expect("the walk came through it");
+        let slot = self.slot(group.place.slot).expect("the walk came through it");
         let len = group.size_bytes.next_multiple_of(BLOCK as u64);
         Ok(self.buffer.read(slot, group.place.at, len)?.expect("the walk has read it"))
     }
@@ -325,7 +332,7 @@ fn continues(header: &GroupHeader, point: &LanePoint) -> bool {
         && (header.run == point.run || header.kind == GroupKind::Opening)
 }
 
-pub(super) fn walked_body(body: &Body<'_>, record: Place) -> WalkedBody {
+fn walked_body(body: &Body<'_>, record: Place) -> WalkedBody {
     match body {
         Body::Create { topic_id, partition, durability, log_start, topic } => WalkedBody::Create {
             topic_id: *topic_id,

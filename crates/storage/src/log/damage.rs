@@ -8,6 +8,7 @@ use record::Offset;
 
 use super::state::{Control, Gate, State};
 use super::{Log, ReadError};
+use crate::ranges::unite;
 use crate::rare::Rare;
 use crate::segment::{Segment, SegmentError};
 
@@ -131,12 +132,7 @@ pub(crate) fn mark(faulty: &mut Vec<Range<Offset>>, range: Range<Offset>) -> boo
     if range.is_empty() || faulty.iter().any(|known| known.start <= range.start && range.end <= known.end) {
         return false;
     }
-    let first = faulty.partition_point(|known| known.end < range.start);
-    let behind = faulty.partition_point(|known| known.start <= range.end);
-    let touched = &faulty[first..behind];
-    let start = touched.first().map_or(range.start, |known| known.start.min(range.start));
-    let end = touched.last().map_or(range.end, |known| known.end.max(range.end));
-    faulty.splice(first..behind, std::iter::once(start..end));
+    unite(faulty, range);
     true
 }
 

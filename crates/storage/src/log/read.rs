@@ -269,7 +269,7 @@ impl FileSlice {
     pub fn read_cached(&self) -> io::Result<Option<Bytes>> {
         let mut bytes = vec![0; self.size_bytes + self.next_header_bytes()];
         let read = self.file.read_cached_at(&mut bytes, self.position)?;
-        if read != Some(bytes.len()) || self.sound_bytes(&bytes, &self.log.epochs()) != Ok(()) {
+        if read != Some(bytes.len()) || self.check(&bytes, &self.log.epochs()).is_err() {
             return Ok(None);
         }
         bytes.truncate(self.size_bytes);
@@ -284,7 +284,7 @@ impl FileSlice {
         let mut bytes = vec![0; self.size_bytes + self.next_header_bytes()];
         let read = self.file.read_at(&mut bytes, self.position).map_err(|error| ReadError::Io(error.to_string()))?;
         bytes.truncate(read);
-        let Err((sound_bytes, reason)) = self.sound_bytes(&bytes, &epochs) else {
+        let Err((sound_bytes, reason)) = self.check(&bytes, &epochs) else {
             self.segment.proven().add(self.positions());
             bytes.truncate(self.size_bytes);
             return Ok(bytes.into());
@@ -298,7 +298,8 @@ impl FileSlice {
         let sound_bytes = match hit {
             Some(damage) => damage.positions.start.saturating_sub(positions.start) as usize,
             // What follows is damaged, or nothing is.
-            None => sound_bytes.max(if self.is_whole(&bytes, &epochs) { self.size_bytes } else { 0 }),
+            None if self.check_batches(&bytes, &epochs).is_ok() => self.size_bytes,
+            None => sound_bytes,
         };
         if sound_bytes == 0 {
             return Err(match hit {
@@ -320,26 +321,9 @@ impl FileSlice {
         HEADER_BYTES.min(left as usize)
     }
 
-    /// An error says how many bytes are sound, and what the next ones are.
-    fn sound_bytes(&self, bytes: &[u8], epochs: &LeaderEpochs) -> Result<(), (usize, String)> {
-        let range = &bytes[..self.size_bytes.min(bytes.len())];
-        let mut batches = Batches::new(range);
-        let mut last = 0;
-        let mut expected = self.segment.base_offset();
-        loop {
-            let at = batches.position();
-            match batches.next() {
-                None if at < self.size_bytes => return Err((at, "the file ends early".to_owned())),
-                None => break,
-                Some(Err(error)) => return Err((at, error.to_string())),
-                Some(Ok(batch)) => {
-                    if let Some(fault) = fault_of(&batch, expected, self.written.offset, epochs) {
-                        return Err((at, fault.to_string()));
-                    }
-                    (last, expected) = (at, batch.next_offset());
-                }
-            }
-        }
+    /// The batches, and the one behind them. An error says how many bytes are sound, and what the next ones are.
+    fn check(&self, bytes: &[u8], epochs: &LeaderEpochs) -> Result<(), (usize, String)> {
+        let (last, expected) = self.check_batches(bytes, epochs)?;
         if self.next_header_bytes() == 0 {
             return Ok(());
         }
@@ -350,15 +334,26 @@ impl FileSlice {
         }
     }
 
-    fn is_whole(&self, bytes: &[u8], epochs: &LeaderEpochs) -> bool {
-        let mut batches = Batches::new(bytes.get(..self.size_bytes).unwrap_or_default());
+    /// The batches for themselves. Where the last one begins, and the offset behind it.
+    fn check_batches(&self, bytes: &[u8], epochs: &LeaderEpochs) -> Result<(usize, Offset), (usize, String)> {
+        let range = &bytes[..self.size_bytes.min(bytes.len())];
+        let mut batches = Batches::new(range);
+        let mut last = 0;
         let mut expected = self.segment.base_offset();
-        let mut is_sound = |batch: record::BatchView<'_>| {
-            let fault = fault_of(&batch, expected, self.written.offset, epochs);
-            expected = batch.next_offset();
-            fault.is_none()
-        };
-        self.size_bytes <= bytes.len() && batches.all(|batch| batch.is_ok_and(&mut is_sound))
+        loop {
+            let at = batches.position();
+            match batches.next() {
+                None if at < self.size_bytes => return Err((at, "the file ends early".to_owned())),
+                None => return Ok((last, expected)),
+                Some(Err(error)) => return Err((at, error.to_string())),
+                Some(Ok(batch)) => {
+                    if let Some(fault) = fault_of(&batch, expected, self.written.offset, epochs) {
+                        return Err((at, fault.to_string()));
+                    }
+                    (last, expected) = (at, batch.next_offset());
+                }
+            }
+        }
     }
 }
 

@@ -8,7 +8,7 @@ use env::File;
 use record::{BatchHeader, BatchView, HEADER_BYTES, LeaderEpoch, Offset};
 
 use super::error::Fault;
-use super::scan::Buffer;
+use super::scan::{Buffer, check};
 use super::{Segment, SegmentError, Written};
 use crate::leader_epochs::LeaderEpochs;
 
@@ -60,12 +60,11 @@ pub(crate) fn fault_of(
     end: Offset,
     epochs: &LeaderEpochs,
 ) -> Option<Fault> {
-    let (stored, computed) = (batch.crc(), batch.computed_crc());
-    if stored != computed {
-        return Some(Fault::Crc { stored, computed });
+    if let Err(fault) = check(batch, expected_min) {
+        return Some(fault);
     }
     let (base, last) = (batch.base_offset(), batch.last_offset());
-    if base < expected_min || last < base || last >= end {
+    if last >= end {
         return Some(Fault::Offsets { expected_min, base, last });
     }
     let found = batch.partition_leader_epoch();

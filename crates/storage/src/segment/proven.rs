@@ -4,6 +4,8 @@ use std::ops::Range;
 
 use parking_lot::Mutex;
 
+use crate::ranges::unite;
+
 #[derive(Default)]
 pub struct Proven {
     /// Apart from one another, in order.
@@ -26,12 +28,7 @@ impl Proven {
             last.end = range.end;
             return;
         }
-        let first = ranges.partition_point(|known| known.end < range.start);
-        let behind = ranges.partition_point(|known| known.start <= range.end);
-        let touched = &ranges[first..behind];
-        let start = touched.first().map_or(range.start, |known| known.start.min(range.start));
-        let end = touched.last().map_or(range.end, |known| known.end.max(range.end));
-        ranges.splice(first..behind, std::iter::once(start..end));
+        unite(&mut ranges, range);
         if ranges.len() > RANGES_MAX {
             let shortest = (0..ranges.len()).min_by_key(|&index| ranges[index].end - ranges[index].start);
             ranges.remove(shortest.expect("there are many"));

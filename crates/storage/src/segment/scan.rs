@@ -95,7 +95,8 @@ impl Segment {
     }
 }
 
-fn check(batch: &BatchView<'_>, expected_min: Offset) -> Result<(), Fault> {
+/// The next batch is whole, and its offsets follow.
+pub(super) fn check(batch: &BatchView<'_>, expected_min: Offset) -> Result<(), Fault> {
     let (stored, computed) = (batch.crc(), batch.computed_crc());
     if stored != computed {
         return Err(Fault::Crc { stored, computed });
