@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from . import results
-from .broker import Broker, port_is_free
+from .broker import Broker, free_port, port_is_free
 from .cache import HERE, RDKAFKA, Cache, NotHere, runtime
 from .results import FAILED, NOT_APPLICABLE, Check, NotApplicable
 
@@ -288,7 +288,7 @@ class Connect(OurProgram):
 
     def command(self, run):
         log4j = HERE / "java" / "log4j2.properties"
-        return ["python3", HERE / "python" / "connect_checks.py", run.cache.jars("connect"), log4j]
+        return ["python3", HERE / "python" / "connect_checks.py", run.cache.jars("connect"), log4j, free_port()]
 
 
 class OttlaCommands(Suite):

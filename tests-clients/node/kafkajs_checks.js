@@ -4,6 +4,7 @@
 const assert = require('assert')
 const crypto = require('crypto')
 const path = require('path')
+const { eventually, run, sleep, unique } = require('./checks.js')
 
 const nodeModules = process.argv[2]
 const need = name => require(path.join(nodeModules, name))
@@ -12,10 +13,6 @@ const { Kafka, CompressionTypes, CompressionCodecs, ConfigResourceTypes, Partiti
 const PARTITIONS = 3
 const KIB = 1024
 const SOME_TIME = 1_700_000_000_000
-const CHECK_SECONDS_MAX = 120
-const RUN = crypto.randomBytes(3).toString('hex')
-const unique = name => `${name}-${RUN}`
-const sleep = ms => new Promise(resolve => setTimeout(resolve, ms))
 
 const kafka = new Kafka({
   brokers: [process.env.BOOTSTRAP],
@@ -95,14 +92,6 @@ function same(found, wanted, what) {
 }
 
 // ---- what the checks are made of
-
-async function eventually(condition, what, secondsMax = 30) {
-  const deadline = Date.now() + secondsMax * 1000
-  while (!(await condition())) {
-    assert.ok(Date.now() < deadline, `not within ${secondsMax} s: ${what}`)
-    await sleep(50)
-  }
-}
 
 /** `action` must fail with Kafka's error `type`, directly or as the cause. */
 async function refused(action, type) {
@@ -414,28 +403,7 @@ const CHECKS = [
 async function main() {
   await plugCodecs()
   await admin.connect()
-  let failed = false
-  for (const [name, check] of CHECKS) {
-    if ((process.env.NOT_RUN || '').split(',').includes(name)) {
-      console.log(`ok - ${name} # SKIP left out by the table`)
-      continue
-    }
-    let timer
-    const tooLong = new Promise((_, reject) => {
-      timer = setTimeout(() => reject(new Error(`not done after ${CHECK_SECONDS_MAX} s`)), CHECK_SECONDS_MAX * 1000)
-    })
-    try {
-      await Promise.race([check(), tooLong])
-      console.log(`ok - ${name}`)
-    } catch (error) {
-      failed = true
-      console.error(error)
-      console.log(`not ok - ${name}: ${error.name}: ${String(error.message).replace(/\s+/g, ' ').slice(0, 300)}`)
-    }
-    clearTimeout(timer)
-  }
-  console.log('all checks done')
-  process.exit(failed ? 1 : 0)
+  await run(CHECKS)
 }
 
 main()

@@ -1,12 +1,11 @@
 """A distributed Connect worker: lines go from a file through a topic into another file, whatever is killed meanwhile.
 
 Its configuration, offsets and status are in compacted topics that it makes itself. Arguments: the folder of its jars,
-log4j's configuration.
+log4j's configuration, a free port.
 """
 
 import json
 import os
-import socket
 import subprocess
 import sys
 import urllib.error
@@ -15,21 +14,15 @@ from pathlib import Path
 
 from checks import BOOTSTRAP, eventually, kill_and_restart_broker, run, unique
 
-JARS, LOG4J = sys.argv[1:]
+JARS, LOG4J, PORT = sys.argv[1:]
 HOME = Path(os.environ["HOME_DIR"]) / "connect"
 START_SECONDS_MAX = 90
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 class Worker:
     def __init__(self):
         HOME.mkdir(parents=True)
-        self.rest = f"http://127.0.0.1:{free_port()}"
+        self.rest = f"http://127.0.0.1:{PORT}"
         group = unique("connect")
         settings = {
             "bootstrap.servers": BOOTSTRAP,
