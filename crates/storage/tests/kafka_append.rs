@@ -8,10 +8,10 @@ mod java;
 use std::collections::BTreeMap;
 
 use env::sim::Chance;
-use java::{Directory, Oracle, sized};
+use java::{Directory, LEADER_EPOCH, Oracle, sized};
 use record::{
-    BatchBuilder, BatchView, Compression, CompressionError, Decompressor, LeaderEpoch, Offset, ProducerEpoch,
-    ProducerId, Records, Sequence, Timestamp, TimestampType, TopicPartition,
+    BatchBuilder, BatchView, Compression, CompressionError, Decompressor, Offset, ProducerEpoch, ProducerId, Records,
+    Sequence, Timestamp, TimestampType, TopicPartition,
 };
 use storage::producer_state::{Checked, ProducerError, ProducerState};
 use storage::validate::{CompressionPolicy, Origin, Rules, ValidateError, validate};
@@ -24,7 +24,7 @@ const APPENDS: usize = 120;
 fn kafka_s_log_answers_the_same() {
     let Some(jars) = java::jars("broker", "kafka_2.13-4.4") else { return };
     let directory = Directory::new("kafka-append");
-    let mut kafka = Oracle::start(&jars, "kafka_append/AppendOracle.java", &directory.0);
+    let mut kafka = Oracle::start(&jars, &directory.0);
     let mut seen: BTreeMap<String, usize> = BTreeMap::new();
     for seed in 0..LOGS {
         let mut chance = Chance::new(seed as u64);
@@ -268,7 +268,7 @@ impl Ottla {
             Some(producer) => self.producers.apply_batch(producer, base, last, validated.max_timestamp),
             None => self.producers.apply_nothing(last.next()),
         }
-        validated.write_to(&mut self.log, bytes, base, LeaderEpoch(7));
+        validated.write_to(&mut self.log, bytes, base, LEADER_EPOCH);
         Answer::Appended { first: base.0, last: last.0, append_time }
     }
 }

@@ -10,10 +10,10 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use env::sim::Chance;
-use java::{Directory, Oracle, sized};
+use java::{Directory, LEADER_EPOCH, Oracle, sized};
 use record::{
-    BatchBuilder, Batches, Compression, Decompressor, LeaderEpoch, ProducerEpoch, ProducerId, Records, Sequence,
-    Timestamp, TimestampType,
+    BatchBuilder, Batches, Compression, Decompressor, ProducerEpoch, ProducerId, Records, Sequence, Timestamp,
+    TimestampType,
 };
 use rig::{Rig, contents, settings};
 use storage::validate::{Origin, Rules, validate};
@@ -28,7 +28,7 @@ const DELETE_RETENTION_MS: i64 = 1000;
 fn kafka_s_cleaner_leaves_the_same() {
     let Some(jars) = java::jars("broker", "kafka_2.13-4.4") else { return };
     let directory = Directory::new("kafka-clean");
-    let mut kafka = Oracle::start(&jars, "kafka_clean/CleanOracle.java", &directory.0);
+    let mut kafka = Oracle::start(&jars, &directory.0);
     let mut seen = Seen::default();
     for seed in 0..LOGS {
         let mut chance = Chance::new(seed);
@@ -129,7 +129,7 @@ impl<'a> Both<'a> {
         let validated = validate(&bytes, &self.rules, origin, now, &mut Decompressor::default()).unwrap();
         let segment_bytes = if std::mem::take(&mut self.rolls) { 1 } else { 1 << 30 };
         self.log.configure(LogConfig { segment_bytes, ..config(false) });
-        self.log.append(&validated, &bytes, LeaderEpoch(1), now).unwrap();
+        self.log.append(&validated, &bytes, LEADER_EPOCH, now).unwrap();
     }
 
     fn batch(&mut self, chance: &mut Chance) -> Bytes {

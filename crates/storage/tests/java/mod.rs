@@ -76,7 +76,10 @@ impl Drop for Directory {
     }
 }
 
-/// A Java program that answers questions, each answer behind its length.
+/// Of all that `LogOracle.java` appends.
+pub const LEADER_EPOCH: record::LeaderEpoch = record::LeaderEpoch(7);
+
+/// `LogOracle.java`: it answers questions, each answer behind its length.
 pub struct Oracle {
     process: Child,
     to: ChildStdin,
@@ -84,11 +87,11 @@ pub struct Oracle {
 }
 
 impl Oracle {
-    pub fn start(jars: &Path, source: &str, directory: &Path) -> Oracle {
+    pub fn start(jars: &Path, directory: &Path) -> Oracle {
         let mut process = Command::new("java")
             .args(["-Xmx512m", "-cp"])
             .arg(jars.join("*"))
-            .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests").join(source))
+            .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/java/LogOracle.java"))
             .arg(directory)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())

@@ -1,11 +1,13 @@
-// What Kafka's own log answers to appends, for `kafka_append.rs`. Reads commands from stdin, writes answers to stdout, each
-// answer as a length and so many bytes of UTF-8 (or of the log, for D).
+// Kafka's own log and its cleaner, for `kafka_append.rs` and `kafka_clean.rs`. Reads commands from stdin, writes answers to
+// stdout, each as a length and so many bytes of UTF-8 (or of the log, for D).
 //
 //   L  length, `name=value` lines       a new, empty log with this topic configuration
 //   A  version, now, length, bytes      a partition's share of a Produce request of this version, at this time
+//   R                                   goes on in a new segment
+//   C  first dirty offset, now          cleans all closed segments; answers where the next cleaning begins
 //   D                                   all bytes of the log
 //
-// Compiled and run by `java AppendOracle.java DIRECTORY` with Kafka's broker jars on the class path.
+// Compiled and run by `java LogOracle.java DIRECTORY` with Kafka's broker jars on the class path.
 import java.io.ByteArrayOutputStream;
 import java.io.DataInputStream;
 import java.io.DataOutputStream;
@@ -30,16 +32,20 @@ import org.apache.kafka.common.utils.Time;
 import org.apache.kafka.server.common.RequestLocal;
 import org.apache.kafka.server.util.KafkaScheduler;
 import org.apache.kafka.storage.internals.log.AppendOrigin;
+import org.apache.kafka.storage.internals.log.Cleaner;
 import org.apache.kafka.storage.internals.log.LogAppendInfo;
 import org.apache.kafka.storage.internals.log.LogConfig;
 import org.apache.kafka.storage.internals.log.LogDirFailureChannel;
+import org.apache.kafka.storage.internals.log.LogToClean;
 import org.apache.kafka.storage.internals.log.ProducerStateManagerConfig;
 import org.apache.kafka.storage.internals.log.RecordValidationException;
+import org.apache.kafka.storage.internals.log.SkimpyOffsetMap;
 import org.apache.kafka.storage.internals.log.UnifiedLog;
 import org.apache.kafka.storage.internals.log.VerificationGuard;
+import org.apache.kafka.storage.internals.utils.Throttler;
 import org.apache.kafka.storage.log.metrics.BrokerTopicStats;
 
-public class AppendOracle {
+public class LogOracle {
     private static final int LEADER_EPOCH = 7;
 
     private static class SetTime implements Time {
@@ -68,7 +74,7 @@ public class AppendOracle {
     private int logs;
     private UnifiedLog log;
 
-    AppendOracle(Path directory) {
+    LogOracle(Path directory) {
         this.directory = directory;
         scheduler.startup();
     }
@@ -77,7 +83,7 @@ public class AppendOracle {
         // What the logger says must not get between the answers.
         PrintStream answers = System.out;
         System.setOut(System.err);
-        AppendOracle oracle = new AppendOracle(Path.of(arguments[0]));
+        LogOracle oracle = new LogOracle(Path.of(arguments[0]));
         DataInputStream in = new DataInputStream(System.in);
         DataOutputStream out = new DataOutputStream(answers);
         while (true) {
@@ -91,6 +97,8 @@ public class AppendOracle {
             byte[] answer = switch (command) {
                 case 'L' -> oracle.create(new String(bytes(in), StandardCharsets.UTF_8)).getBytes(StandardCharsets.UTF_8);
                 case 'A' -> oracle.append(in.readShort(), in.readLong(), bytes(in)).getBytes(StandardCharsets.UTF_8);
+                case 'R' -> oracle.roll();
+                case 'C' -> oracle.clean(in.readLong(), in.readLong()).getBytes(StandardCharsets.UTF_8);
                 case 'D' -> oracle.dump();
                 default -> throw new IllegalStateException("command " + command);
             };
@@ -135,6 +143,20 @@ public class AppendOracle {
         } catch (Throwable e) {
             return Errors.forException(e).name() + "\n" + e.getMessage();
         }
+    }
+
+    private byte[] roll() throws Exception {
+        log.roll();
+        return new byte[0];
+    }
+
+    private String clean(long firstDirty, long now) throws Exception {
+        time.now = now;
+        log.updateHighWatermark(log.logEndOffset());
+        Throttler throttler = new Throttler(Double.MAX_VALUE, 300, "cleaner-io", "bytes", time);
+        Cleaner cleaner = new Cleaner(0, new SkimpyOffsetMap(4 << 20), 64 << 10, 2 << 20, 0.9, throttler, time, tp -> { });
+        LogToClean part = new LogToClean(log, firstDirty, log.activeSegment().baseOffset(), true);
+        return Long.toString(cleaner.doClean(part, now).getKey());
     }
 
     private byte[] dump() throws Exception {
