@@ -61,48 +61,40 @@ impl Handle {
     }
 
     pub async fn create_topics(&self, request: CreateTopicsRequest) -> CreateTopicsResponse {
-        let (deadline, request) = (self.deadline(request.timeout_ms), Arc::new(request));
-        let (refused, allowance) = (request.clone(), self.allowance.clone());
-        let answer = self.ask(deadline, move |machine| topics::create(machine, &request, &allowance)).await;
-        answer.unwrap_or_else(|error| topics::create_refused(&refused, error))
+        let (deadline, allowance) = (self.deadline(request.timeout_ms), self.allowance.clone());
+        let decide = move |machine: &Machine, request: &_| topics::create(machine, request, &allowance);
+        self.decide(deadline, request, decide, topics::create_refused).await
     }
 
     /// For Metadata with auto-creation, and for the coordinators: `num.partitions`, or what an internal topic wants.
     pub async fn auto_create_topics(&self, names: Vec<String>) -> Vec<CreatableTopicResult> {
-        let refused = names.clone();
-        let answer = self.ask(Instant::NEVER, move |machine| topics::auto_create(machine, &names)).await;
-        answer.unwrap_or_else(|error| topics::auto_create_refused(&refused, error)).topics
+        let decide = |machine: &Machine, names: &Vec<String>| topics::auto_create(machine, names);
+        let refused = |names: &Vec<String>, error| topics::auto_create_refused(names, error);
+        self.decide(Instant::NEVER, names, decide, refused).await.topics
     }
 
     pub async fn delete_topics(&self, request: DeleteTopicsRequest) -> DeleteTopicsResponse {
-        let (deadline, request) = (self.deadline(request.timeout_ms), Arc::new(request));
-        let (refused, allowance) = (request.clone(), self.allowance.clone());
-        let answer = self.ask(deadline, move |machine| topics::delete(machine, &request, &allowance)).await;
-        answer.unwrap_or_else(|error| topics::delete_refused(&refused, error))
+        let (deadline, allowance) = (self.deadline(request.timeout_ms), self.allowance.clone());
+        let decide = move |machine: &Machine, request: &_| topics::delete(machine, request, &allowance);
+        self.decide(deadline, request, decide, topics::delete_refused).await
     }
 
     pub async fn create_partitions(&self, request: CreatePartitionsRequest) -> CreatePartitionsResponse {
-        let (deadline, request) = (self.deadline(request.timeout_ms), Arc::new(request));
-        let (refused, allowance) = (request.clone(), self.allowance.clone());
-        let answer = self.ask(deadline, move |machine| topics::create_partitions(machine, &request, &allowance)).await;
-        answer.unwrap_or_else(|error| topics::create_partitions_refused(&refused, error))
+        let (deadline, allowance) = (self.deadline(request.timeout_ms), self.allowance.clone());
+        let decide = move |machine: &Machine, request: &_| topics::create_partitions(machine, request, &allowance);
+        self.decide(deadline, request, decide, topics::create_partitions_refused).await
     }
 
     pub async fn alter_configs(&self, request: AlterConfigsRequest) -> AlterConfigsResponse {
-        let request = Arc::new(request);
-        let refused = request.clone();
-        let answer = self.ask(Instant::NEVER, move |machine| configs::alter_legacy(machine, &request)).await;
-        answer.unwrap_or_else(|error| configs::alter_refused(&refused, error))
+        self.decide(Instant::NEVER, request, configs::alter_legacy, configs::alter_refused).await
     }
 
     pub async fn incremental_alter_configs(
         &self,
         request: IncrementalAlterConfigsRequest,
     ) -> IncrementalAlterConfigsResponse {
-        let request = Arc::new(request);
-        let refused = request.clone();
-        let answer = self.ask(Instant::NEVER, move |machine| configs::alter_incrementally(machine, &request)).await;
-        answer.unwrap_or_else(|error| configs::alter_incrementally_refused(&refused, error))
+        let (decide, refused) = (configs::alter_incrementally, configs::alter_incrementally_refused);
+        self.decide(Instant::NEVER, request, decide, refused).await
     }
 
     /// `unresolved`: those of the addresses in it that are the name of no host. Who decides asks nobody.
@@ -111,45 +103,34 @@ impl Handle {
         request: AlterClientQuotasRequest,
         unresolved: BTreeSet<String>,
     ) -> AlterClientQuotasResponse {
-        let request = Arc::new(request);
-        let refused = request.clone();
-        let decide = move |machine: &Machine| client_quotas::alter(machine, &request, &unresolved);
-        let answer = self.ask(Instant::NEVER, decide).await;
-        answer.unwrap_or_else(|error| client_quotas::alter_refused(&refused, error))
+        let decide = move |machine: &Machine, request: &_| client_quotas::alter(machine, request, &unresolved);
+        self.decide(Instant::NEVER, request, decide, client_quotas::alter_refused).await
     }
 
     pub async fn alter_user_scram_credentials(
         &self,
         request: AlterUserScramCredentialsRequest,
     ) -> AlterUserScramCredentialsResponse {
-        let request = Arc::new(request);
-        let refused = request.clone();
-        let answer = self.ask(Instant::NEVER, move |machine| scram::alter(machine, &request)).await;
-        answer.unwrap_or_else(|error| scram::alter_refused(&refused, error))
+        self.decide(Instant::NEVER, request, scram::alter, scram::alter_refused).await
     }
 
     pub async fn elect_leaders(&self, request: ElectLeadersRequest) -> ElectLeadersResponse {
-        let (deadline, request) = (self.deadline(request.timeout_ms), Arc::new(request));
-        let refused = request.clone();
-        let answer = self.ask(deadline, move |machine| elections::elect(machine, &request)).await;
-        answer.unwrap_or_else(|error| elections::elect_refused(&refused, error))
+        self.decide(self.deadline(request.timeout_ms), request, elections::elect, elections::elect_refused).await
     }
 
     pub async fn reassign_partitions(
         &self,
         request: AlterPartitionReassignmentsRequest,
     ) -> AlterPartitionReassignmentsResponse {
-        let (deadline, request) = (self.deadline(request.timeout_ms), Arc::new(request));
-        let refused = request.clone();
-        let answer = self.ask(deadline, move |machine| reassignments::reassign(machine, &request)).await;
-        answer.unwrap_or_else(|error| reassignments::reassign_refused(&refused, error))
+        let deadline = self.deadline(request.timeout_ms);
+        self.decide(deadline, request, reassignments::reassign, reassignments::reassign_refused).await
     }
 
     /// `version` is the request's: what it may say, and what it is told.
     pub async fn update_features(&self, request: UpdateFeaturesRequest, version: i16) -> UpdateFeaturesResponse {
         let deadline = self.deadline(request.timeout_ms);
-        let answer = self.ask(deadline, move |machine| features::update(machine, &request, version)).await;
-        answer.unwrap_or_else(features::update_refused)
+        let decide = move |machine: &Machine, request: &_| features::update(machine, request, version);
+        self.decide(deadline, request, decide, |_, error| features::update_refused(error)).await
     }
 
     /// A block that nobody else is given, not even after a crash.
@@ -177,6 +158,20 @@ impl Handle {
 
     fn deadline(&self, timeout_ms: i32) -> Instant {
         self.clock.now() + Duration::from_millis(timeout_ms.max(0) as u64)
+    }
+
+    /// Has a request decided on; if the controller cannot, `refused` makes the answer.
+    async fn decide<Q: Send + Sync + 'static, A: Send + 'static>(
+        &self,
+        deadline: Instant,
+        request: Q,
+        decide: impl FnOnce(&Machine, &Q) -> Decision<A> + Send + 'static,
+        refused: impl FnOnce(&Q, ErrorCode) -> A,
+    ) -> A {
+        let request = Arc::new(request);
+        let asked = request.clone();
+        let answer = self.ask(deadline, move |machine| decide(machine, &asked)).await;
+        answer.unwrap_or_else(|error| refused(&request, error))
     }
 
     async fn ask<A: Send + 'static>(

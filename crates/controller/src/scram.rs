@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use hmac::digest::KeyInit;
 use hmac::{Hmac, Mac};
 use metadata::{Record, ScramCredential, ScramMechanism};
 use protocol::ErrorCode;
@@ -107,11 +108,11 @@ fn upsert(wanted: &ScramCredentialUpsertion) -> Result<Record, ApiError> {
     }
     let (stored_key, server_key) = match mechanism {
         ScramMechanism::Sha256 => {
-            let of = |text| mac_sha256(&wanted.salted_password, text);
+            let of = |text| mac::<Hmac<Sha256>>(&wanted.salted_password, text);
             (Sha256::digest(of(CLIENT_KEY)).to_vec(), of(SERVER_KEY))
         }
         ScramMechanism::Sha512 => {
-            let of = |text| mac_sha512(&wanted.salted_password, text);
+            let of = |text| mac::<Hmac<Sha512>>(&wanted.salted_password, text);
             (Sha512::digest(of(CLIENT_KEY)).to_vec(), of(SERVER_KEY))
         }
     };
@@ -128,14 +129,8 @@ fn upsert(wanted: &ScramCredentialUpsertion) -> Result<Record, ApiError> {
 const CLIENT_KEY: &[u8] = b"Client Key";
 const SERVER_KEY: &[u8] = b"Server Key";
 
-fn mac_sha256(key: &[u8], text: &[u8]) -> Vec<u8> {
-    let mut mac = Hmac::<Sha256>::new_from_slice(key).expect("HMAC takes keys of any length");
-    mac.update(text);
-    mac.finalize().into_bytes().to_vec()
-}
-
-fn mac_sha512(key: &[u8], text: &[u8]) -> Vec<u8> {
-    let mut mac = Hmac::<Sha512>::new_from_slice(key).expect("HMAC takes keys of any length");
+fn mac<M: Mac + KeyInit>(key: &[u8], text: &[u8]) -> Vec<u8> {
+    let mut mac = <M as KeyInit>::new_from_slice(key).expect("HMAC takes keys of any length");
     mac.update(text);
     mac.finalize().into_bytes().to_vec()
 }
