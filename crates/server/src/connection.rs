@@ -203,9 +203,11 @@ impl Requests<'_> {
 
     /// Of several silences the one that ends last counts.
     fn fall_silent(&mut self, silence: Duration) {
+        if silence.is_zero() {
+            return;
+        }
         let until = self.clock.now() + silence;
-        let is_longer = self.silence.as_ref().is_none_or(|present| present.until < until);
-        if !silence.is_zero() && is_longer {
+        if self.silence.as_ref().is_none_or(|present| present.until < until) {
             self.silence = Some(Silence { until, over: self.clock.sleep_until(until) });
         }
     }

@@ -232,7 +232,7 @@ async fn answer(call: Call, reader: &Reader, context: &FetchContext, targets: Ve
         records.push(pieces);
     }
     if !reader.is_follower {
-        let silence = call.fetch_silence(response_bytes(&records));
+        let silence = call.fetch_silence(|| response_bytes(&records));
         if !silence.is_zero() {
             let session = broker.fetch_sessions.hold_back(context);
             let (error_code, session_id) = (session.error.code(), session.session_id);

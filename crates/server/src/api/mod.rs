@@ -51,98 +51,65 @@ pub struct Served {
     begin: fn(Call) -> BoxFuture<Outcome>,
 }
 
-pub static SERVED: &[Served] = &[
-    Served { key: ApiKey::Produce, versions: 3..=13, begin: |call| waits(produce::begin(call)) },
-    Served { key: ApiKey::Fetch, versions: 4..=18, begin: |call| done(fetch::handle(call)) },
-    Served { key: ApiKey::ListOffsets, versions: 1..=11, begin: |call| done(list_offsets::handle(call)) },
-    Served { key: ApiKey::Metadata, versions: 0..=13, begin: |call| done(metadata::handle(call)) },
-    Served { key: ApiKey::OffsetCommit, versions: 2..=10, begin: |call| done(offsets::commit(call)) },
-    Served { key: ApiKey::OffsetFetch, versions: 1..=10, begin: |call| done(offsets::fetch(call)) },
-    Served { key: ApiKey::FindCoordinator, versions: 0..=6, begin: |call| done(find_coordinator::handle(call)) },
-    Served { key: ApiKey::JoinGroup, versions: 0..=9, begin: |call| done(group_members::join(call)) },
-    Served { key: ApiKey::Heartbeat, versions: 0..=4, begin: |call| done(group_members::heartbeat(call)) },
-    Served { key: ApiKey::LeaveGroup, versions: 0..=5, begin: |call| done(group_members::leave(call)) },
-    Served { key: ApiKey::SyncGroup, versions: 0..=5, begin: |call| done(group_members::sync(call)) },
-    Served { key: ApiKey::DescribeGroups, versions: 0..=6, begin: |call| done(group_admin::describe(call)) },
-    Served { key: ApiKey::ListGroups, versions: 0..=5, begin: |call| done(group_admin::list(call)) },
-    Served { key: ApiKey::SaslHandshake, versions: 0..=1, begin: |call| done(without_security::sasl_handshake(call)) },
-    Served { key: ApiKey::ApiVersions, versions: 0..=5, begin: |call| done(api_versions::handle(call)) },
-    Served { key: ApiKey::CreateTopics, versions: 2..=7, begin: |call| done(topics::create(call)) },
-    Served { key: ApiKey::DeleteTopics, versions: 1..=6, begin: |call| done(topics::delete(call)) },
-    Served { key: ApiKey::DeleteRecords, versions: 0..=2, begin: |call| done(delete_records::handle(call)) },
-    Served { key: ApiKey::InitProducerId, versions: 0..=5, begin: |call| done(init_producer_id::handle(call)) },
-    Served {
-        key: ApiKey::OffsetForLeaderEpoch,
-        versions: 2..=4,
-        begin: |call| done(offset_for_leader_epoch::handle(call)),
-    },
-    Served { key: ApiKey::DescribeAcls, versions: 1..=3, begin: |call| done(without_security::describe_acls(call)) },
-    Served { key: ApiKey::CreateAcls, versions: 1..=3, begin: |call| done(without_security::create_acls(call)) },
-    Served { key: ApiKey::DeleteAcls, versions: 1..=3, begin: |call| done(without_security::delete_acls(call)) },
-    Served { key: ApiKey::DescribeConfigs, versions: 1..=4, begin: |call| done(configs::describe(call)) },
-    Served { key: ApiKey::AlterConfigs, versions: 0..=2, begin: |call| done(configs::alter(call)) },
-    Served { key: ApiKey::AlterReplicaLogDirs, versions: 1..=2, begin: |call| done(log_dirs::alter_replicas(call)) },
-    Served { key: ApiKey::DescribeLogDirs, versions: 1..=5, begin: |call| done(log_dirs::describe(call)) },
-    Served {
-        key: ApiKey::SaslAuthenticate,
-        versions: 0..=2,
-        begin: |call| done(without_security::sasl_authenticate(call)),
-    },
-    Served { key: ApiKey::CreatePartitions, versions: 0..=3, begin: |call| done(topics::create_partitions(call)) },
-    Served {
-        key: ApiKey::CreateDelegationToken,
-        versions: 1..=3,
-        begin: |call| done(without_security::create_delegation_token(call)),
-    },
-    Served {
-        key: ApiKey::RenewDelegationToken,
-        versions: 1..=2,
-        begin: |call| done(without_security::renew_delegation_token(call)),
-    },
-    Served {
-        key: ApiKey::ExpireDelegationToken,
-        versions: 1..=2,
-        begin: |call| done(without_security::expire_delegation_token(call)),
-    },
-    Served {
-        key: ApiKey::DescribeDelegationToken,
-        versions: 1..=3,
-        begin: |call| done(without_security::describe_delegation_token(call)),
-    },
-    Served { key: ApiKey::DeleteGroups, versions: 0..=3, begin: |call| done(group_admin::delete(call)) },
-    Served { key: ApiKey::ElectLeaders, versions: 0..=2, begin: |call| done(partitions::elect_leaders(call)) },
-    Served {
-        key: ApiKey::IncrementalAlterConfigs,
-        versions: 0..=1,
-        begin: |call| done(configs::incremental_alter(call)),
-    },
-    Served {
-        key: ApiKey::AlterPartitionReassignments,
-        versions: 0..=1,
-        begin: |call| done(partitions::reassign(call)),
-    },
-    Served {
-        key: ApiKey::ListPartitionReassignments,
-        versions: 0..=0,
-        begin: |call| done(partitions::list_reassignments(call)),
-    },
-    Served { key: ApiKey::OffsetDelete, versions: 0..=0, begin: |call| done(offsets::delete(call)) },
-    Served { key: ApiKey::DescribeClientQuotas, versions: 0..=1, begin: |call| done(client_quotas::describe(call)) },
-    Served { key: ApiKey::AlterClientQuotas, versions: 0..=1, begin: |call| done(client_quotas::alter(call)) },
-    Served { key: ApiKey::DescribeUserScramCredentials, versions: 0..=0, begin: |call| done(scram::describe(call)) },
-    Served { key: ApiKey::AlterUserScramCredentials, versions: 0..=0, begin: |call| done(scram::alter(call)) },
-    Served { key: ApiKey::DescribeQuorum, versions: 0..=2, begin: |call| done(describe_quorum::handle(call)) },
-    Served { key: ApiKey::UpdateFeatures, versions: 0..=2, begin: |call| done(update_features::handle(call)) },
-    Served { key: ApiKey::DescribeCluster, versions: 0..=2, begin: |call| done(describe_cluster::handle(call)) },
-    Served { key: ApiKey::DescribeProducers, versions: 0..=0, begin: |call| done(describe_producers::handle(call)) },
-    Served { key: ApiKey::DescribeTransactions, versions: 0..=0, begin: |call| done(transactions::describe(call)) },
-    Served { key: ApiKey::ListTransactions, versions: 0..=2, begin: |call| done(transactions::list(call)) },
-    Served { key: ApiKey::ListConfigResources, versions: 0..=1, begin: |call| done(config_resources::handle(call)) },
-    Served {
-        key: ApiKey::DescribeTopicPartitions,
-        versions: 0..=0,
-        begin: |call| done(describe_topic_partitions::handle(call)),
-    },
+/// A line of the table: an API, its versions, whether it is done when its handler ends, and the handler.
+macro_rules! served {
+    ($($key:ident $least:literal..=$most:literal => $how:ident $handler:path,)*) => {
+        &[$(Served { key: ApiKey::$key, versions: $least..=$most, begin: |call| $how($handler(call)) },)*]
+    };
+}
+
+pub static SERVED: &[Served] = served![
+    Produce 3..=13 => waits produce::begin,
+    Fetch 4..=18 => done fetch::handle,
+    ListOffsets 1..=11 => done list_offsets::handle,
+    Metadata 0..=13 => done metadata::handle,
+    OffsetCommit 2..=10 => done offsets::commit,
+    OffsetFetch 1..=10 => done offsets::fetch,
+    FindCoordinator 0..=6 => done find_coordinator::handle,
+    JoinGroup 0..=9 => done group_members::join,
+    Heartbeat 0..=4 => done group_members::heartbeat,
+    LeaveGroup 0..=5 => done group_members::leave,
+    SyncGroup 0..=5 => done group_members::sync,
+    DescribeGroups 0..=6 => done group_admin::describe,
+    ListGroups 0..=5 => done group_admin::list,
+    SaslHandshake 0..=1 => done without_security::sasl_handshake,
+    ApiVersions 0..=5 => done api_versions::handle,
+    CreateTopics 2..=7 => done topics::create,
+    DeleteTopics 1..=6 => done topics::delete,
+    DeleteRecords 0..=2 => done delete_records::handle,
+    InitProducerId 0..=5 => done init_producer_id::handle,
+    OffsetForLeaderEpoch 2..=4 => done offset_for_leader_epoch::handle,
+    DescribeAcls 1..=3 => done without_security::describe_acls,
+    CreateAcls 1..=3 => done without_security::create_acls,
+    DeleteAcls 1..=3 => done without_security::delete_acls,
+    DescribeConfigs 1..=4 => done configs::describe,
+    AlterConfigs 0..=2 => done configs::alter,
+    AlterReplicaLogDirs 1..=2 => done log_dirs::alter_replicas,
+    DescribeLogDirs 1..=5 => done log_dirs::describe,
+    SaslAuthenticate 0..=2 => done without_security::sasl_authenticate,
+    CreatePartitions 0..=3 => done topics::create_partitions,
+    CreateDelegationToken 1..=3 => done without_security::create_delegation_token,
+    RenewDelegationToken 1..=2 => done without_security::renew_delegation_token,
+    ExpireDelegationToken 1..=2 => done without_security::expire_delegation_token,
+    DescribeDelegationToken 1..=3 => done without_security::describe_delegation_token,
+    DeleteGroups 0..=3 => done group_admin::delete,
+    ElectLeaders 0..=2 => done partitions::elect_leaders,
+    IncrementalAlterConfigs 0..=1 => done configs::incremental_alter,
+    AlterPartitionReassignments 0..=1 => done partitions::reassign,
+    ListPartitionReassignments 0..=0 => done partitions::list_reassignments,
+    OffsetDelete 0..=0 => done offsets::delete,
+    DescribeClientQuotas 0..=1 => done client_quotas::describe,
+    AlterClientQuotas 0..=1 => done client_quotas::alter,
+    DescribeUserScramCredentials 0..=0 => done scram::describe,
+    AlterUserScramCredentials 0..=0 => done scram::alter,
+    DescribeQuorum 0..=2 => done describe_quorum::handle,
+    UpdateFeatures 0..=2 => done update_features::handle,
+    DescribeCluster 0..=2 => done describe_cluster::handle,
+    DescribeProducers 0..=0 => done describe_producers::handle,
+    DescribeTransactions 0..=0 => done transactions::describe,
+    ListTransactions 0..=2 => done transactions::list,
+    ListConfigResources 0..=1 => done config_resources::handle,
+    DescribeTopicPartitions 0..=0 => done describe_topic_partitions::handle,
 ];
 
 /// One request of a client, its header read.
@@ -258,14 +225,14 @@ impl Call {
     }
 
     /// Counts the bytes of a Fetch, unless it is not answered with them.
-    fn fetch_silence(&self, bytes: u64) -> Duration {
+    fn fetch_silence(&self, bytes: impl FnOnce() -> u64) -> Duration {
         let Some(measured) = &self.measured else { return Duration::ZERO };
-        let broker = &self.broker;
+        let (broker, bytes) = (&self.broker, bytes() as f64);
         let (image, now) = (broker.image(), broker.env.clock.now());
-        let of_bytes = broker.quotas.record(&image.quotas, Flow::Fetch, measured.client(), bytes as f64, now);
+        let of_bytes = broker.quotas.record(&image.quotas, Flow::Fetch, measured.client(), bytes, now);
         let silence = of_bytes.max(self.request_silence());
         if !silence.is_zero() {
-            broker.quotas.unrecord(&image.quotas, Flow::Fetch, measured.client(), bytes as f64, now);
+            broker.quotas.unrecord(&image.quotas, Flow::Fetch, measured.client(), bytes, now);
         }
         silence
     }
