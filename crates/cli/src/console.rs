@@ -110,12 +110,16 @@ impl Console {
     }
 
     /// Asks a person; where there is none, whoever wrote the script has decided.
-    pub async fn confirm(&mut self, env: &Env, question: &str) -> Result<bool, Failure> {
-        if !self.input_is_terminal {
-            return Ok(true);
+    /// `yes` was said before. `refused` is what is so if it is not said now.
+    pub async fn confirm(&mut self, env: &Env, yes: bool, question: &str, refused: &str) -> Result<(), Failure> {
+        if yes || !self.input_is_terminal {
+            return Ok(());
         }
         self.say(&format!("{question} [y/N]"));
-        Ok(matches!(self.line(env).await?.trim(), "y" | "Y" | "yes"))
+        match self.line(env).await?.trim() {
+            "y" | "Y" | "yes" => Ok(()),
+            _ => Err(Failure::new(refused)),
+        }
     }
 
     pub fn write(&mut self, bytes: &[u8]) -> Result<(), Failure> {

@@ -2,7 +2,7 @@
 //! groups and client metrics.
 mod resource;
 
-use clap::{Args, Subcommand, ValueEnum};
+use clap::{Args, Subcommand};
 use env::Env;
 use serde_json::{Value, json};
 
@@ -27,7 +27,7 @@ pub enum ConfigCommand {
 pub struct Get {
     /// Of what
     #[arg(value_enum)]
-    kind: KindArg,
+    kind: Kind,
 
     /// Its name or number; `default` is what is set for all brokers
     name: String,
@@ -51,7 +51,7 @@ pub struct Get {
 pub struct Set {
     /// Of what
     #[arg(value_enum)]
-    kind: KindArg,
+    kind: Kind,
 
     /// Its name or number; `default` stands for all brokers
     name: String,
@@ -60,23 +60,15 @@ pub struct Set {
     #[arg(required = true, value_name = "KEY=VALUE", value_parser = crate::topic::pair)]
     pairs: Vec<(String, String)>,
 
-    /// Only check whether it would work, and show what would change
-    #[arg(short = 'd', long)]
-    dry_run: bool,
-
-    /// For people or for programs
-    #[arg(short, long, value_enum, default_value_t)]
-    output: Output,
-
     #[command(flatten)]
-    connect: Connect,
+    options: ChangeOptions,
 }
 
 #[derive(Args, Debug)]
 pub struct Unset {
     /// Of what
     #[arg(value_enum)]
-    kind: KindArg,
+    kind: Kind,
 
     /// Its name or number; `default` stands for all brokers
     name: String,
@@ -85,6 +77,13 @@ pub struct Unset {
     #[arg(required = true)]
     keys: Vec<String>,
 
+    #[command(flatten)]
+    options: ChangeOptions,
+}
+
+/// Options of every command that changes configurations.
+#[derive(Args, Debug)]
+pub struct ChangeOptions {
     /// Only check whether it would work, and show what would change
     #[arg(short = 'd', long)]
     dry_run: bool,
@@ -97,28 +96,10 @@ pub struct Unset {
     connect: Connect,
 }
 
-#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
-pub enum KindArg {
-    Topic,
-    Broker,
-    BrokerLogger,
-    ClientMetrics,
-    Group,
-}
-
-impl KindArg {
-    fn resource(self, name: &str) -> Resource {
-        let kind = match self {
-            KindArg::Topic => Kind::Topic,
-            KindArg::Broker => Kind::Broker,
-            KindArg::BrokerLogger => Kind::BrokerLogger,
-            KindArg::ClientMetrics => Kind::ClientMetrics,
-            KindArg::Group => Kind::Group,
-        };
-        // On the wire the name of all brokers is empty.
-        let name = if kind == Kind::Broker && name == "default" { "" } else { name };
-        Resource { kind, name: name.to_owned() }
-    }
+/// On the wire the name of all brokers is empty.
+fn resource(kind: Kind, name: &str) -> Resource {
+    let name = if kind == Kind::Broker && name == "default" { "" } else { name };
+    Resource { kind, name: name.to_owned() }
 }
 
 pub async fn run(command: ConfigCommand, env: Env, console: &mut Console) -> Result<(), Failure> {
@@ -126,13 +107,11 @@ pub async fn run(command: ConfigCommand, env: Env, console: &mut Console) -> Res
         ConfigCommand::Get(get) => get.run(env, console).await,
         ConfigCommand::Set(set) => {
             let changes = set.pairs.into_iter().map(|(key, value)| Change { key, value: Some(value) }).collect();
-            let resources = [set.kind.resource(&set.name)];
-            change(&set.connect, resources, changes, set.dry_run, set.output, env, console).await
+            set.options.change([resource(set.kind, &set.name)], changes, env, console).await
         }
         ConfigCommand::Unset(unset) => {
             let changes = unset.keys.into_iter().map(|key| Change { key, value: None }).collect();
-            let resources = [unset.kind.resource(&unset.name)];
-            change(&unset.connect, resources, changes, unset.dry_run, unset.output, env, console).await
+            unset.options.change([resource(unset.kind, &unset.name)], changes, env, console).await
         }
     }
 }
@@ -140,7 +119,7 @@ pub async fn run(command: ConfigCommand, env: Env, console: &mut Console) -> Res
 impl Get {
     async fn run(self, env: Env, console: &mut Console) -> Result<(), Failure> {
         let session = self.connect.session(&env, console)?;
-        let resource = self.kind.resource(&self.name);
+        let resource = resource(self.kind, &self.name);
         let keys = (!self.keys.is_empty()).then(|| self.keys.clone());
         let mut entries = describe(&session, &resource, keys).await?;
         let mut failures = Failures::default();
@@ -172,49 +151,56 @@ impl Get {
     }
 }
 
-/// Shows what changes, then changes it. For `topic alter` too.
-pub async fn change(
-    connect: &Connect,
-    resources: impl IntoIterator<Item = Resource>,
-    changes: Vec<Change>,
-    dry_run: bool,
-    output: Output,
-    env: Env,
-    console: &mut Console,
-) -> Result<(), Failure> {
-    let session = connect.session(&env, console)?;
-    let mut table = Table::new(&["TYPE", "NAME", "KEY", "OLD", "OLD_ORIGIN", "NEW"]);
-    let mut failures = Failures::default();
-    let mut found = Vec::new();
-    for resource in resources {
-        let keys = changes.iter().map(|change| change.key.clone()).collect();
-        let entries = match describe(&session, &resource, Some(keys)).await {
-            Ok(entries) => entries,
-            Err(failure) => {
-                failures.add(failure);
-                continue;
-            }
-        };
-        for Change { key, value } in &changes {
-            let entry = entries.iter().find(|entry| entry.key == *key);
-            let new = match (value, entry) {
-                (Some(value), _) => json!(value),
-                (None, Some(entry)) => entry.without(resource.kind),
-                (None, None) => Value::Null,
+impl ChangeOptions {
+    /// Shows what changes, then changes it. For `topic alter` too.
+    pub async fn change(
+        &self,
+        resources: impl IntoIterator<Item = Resource>,
+        changes: Vec<Change>,
+        env: Env,
+        console: &mut Console,
+    ) -> Result<(), Failure> {
+        let session = self.connect.session(&env, console)?;
+        let mut table = Table::new(&["TYPE", "NAME", "KEY", "OLD", "OLD_ORIGIN", "NEW"]);
+        let mut failures = Failures::default();
+        let mut found = Vec::new();
+        for resource in resources {
+            let keys = changes.iter().map(|change| change.key.clone()).collect();
+            let entries = match describe(&session, &resource, Some(keys)).await {
+                Ok(entries) => entries,
+                Err(failure) => {
+                    failures.add(failure);
+                    continue;
+                }
             };
-            let (old, origin) = entry.map_or((Value::Null, None), |entry| (entry.shown(), Some(entry.origin())));
-            table.row(vec![json!(resource.kind.name()), json!(resource.shown()), json!(key), old, json!(origin), new]);
+            for Change { key, value } in &changes {
+                let entry = entries.iter().find(|entry| entry.key == *key);
+                let new = match (value, entry) {
+                    (Some(value), _) => json!(value),
+                    (None, Some(entry)) => entry.without(resource.kind),
+                    (None, None) => Value::Null,
+                };
+                let (old, origin) = entry.map_or((Value::Null, None), |entry| (entry.shown(), Some(entry.origin())));
+                table.row(vec![
+                    json!(resource.kind.name()),
+                    json!(resource.shown()),
+                    json!(key),
+                    old,
+                    json!(origin),
+                    new,
+                ]);
+            }
+            found.push(resource);
         }
-        found.push(resource);
-    }
-    table.print(output, console)?;
-    console.flush()?;
-    for resource in found {
-        match alter(&session, &resource, &changes, dry_run).await {
-            Ok(()) if dry_run => console.say(&format!("{resource} could be changed so")),
-            Ok(()) => console.say(&format!("changed {resource}")),
-            Err(failure) => failures.add(failure),
+        table.print(self.output, console)?;
+        console.flush()?;
+        for resource in found {
+            match alter(&session, &resource, &changes, self.dry_run).await {
+                Ok(()) if self.dry_run => console.say(&format!("{resource} could be changed so")),
+                Ok(()) => console.say(&format!("changed {resource}")),
+                Err(failure) => failures.add(failure),
+            }
         }
+        failures.report(console)
     }
-    failures.report(console)
 }

@@ -1,6 +1,7 @@
 //! A configurable thing of a cluster: what DescribeConfigs says of it, and how IncrementalAlterConfigs changes it.
 use std::fmt;
 
+use clap::ValueEnum;
 use client::{Connection, Purpose};
 use protocol::ErrorCode;
 use protocol::describe_configs_request::{DescribeConfigsRequest, DescribeConfigsResource};
@@ -14,7 +15,7 @@ use crate::connect::Session;
 use crate::failure::Failure;
 
 /// `ConfigResource.Type`.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
 #[repr(i8)]
 pub enum Kind {
     Topic = 2,

@@ -31,9 +31,7 @@ impl Delete {
     pub async fn run(self, env: Env, console: &mut Console) -> Result<(), Failure> {
         let session = self.connect.session(&env, console)?;
         let question = format!("delete {} and all committed offsets?", self.groups.join(", "));
-        if !self.yes && !console.confirm(&env, &question).await? {
-            return Err(Failure::new("nothing was deleted"));
-        }
+        console.confirm(&env, self.yes, &question, "nothing was deleted").await?;
         let mut failures = Failures::default();
         for group in &self.groups {
             // Each has a coordinator of its own.

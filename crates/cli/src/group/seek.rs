@@ -97,9 +97,8 @@ impl Seek {
             console.say(if moving.is_empty() { "there is nothing to move" } else { "nothing was moved" });
             return Ok(());
         }
-        if !self.yes && !console.confirm(&env, &format!("move {} partitions?", moving.len())).await? {
-            return Err(Failure::new("nothing was moved"));
-        }
+        let question = format!("move {} partitions?", moving.len());
+        console.confirm(&env, self.yes, &question, "nothing was moved").await?;
         let undo: Goals = moving.keys().map(|place| (place.clone(), old.get(place).copied())).collect();
         let undo = self.write_undo(&undo, &env)?;
         self.act(&session, moving).await?;

@@ -2,11 +2,9 @@
 use clap::Args;
 use env::Env;
 
-use crate::config::{self, Change, Kind, Resource};
-use crate::connect::Connect;
+use crate::config::{Change, ChangeOptions, Kind, Resource};
 use crate::console::Console;
 use crate::failure::Failure;
-use crate::table::Output;
 
 #[derive(Args, Debug)]
 pub struct Alter {
@@ -22,16 +20,8 @@ pub struct Alter {
     #[arg(long, value_name = "KEY")]
     delete: Vec<String>,
 
-    /// Only check whether it would work, and show what would change
-    #[arg(short = 'd', long)]
-    dry_run: bool,
-
-    /// For people or for programs
-    #[arg(short, long, value_enum, default_value_t)]
-    output: Output,
-
     #[command(flatten)]
-    connect: Connect,
+    options: ChangeOptions,
 }
 
 impl Alter {
@@ -39,7 +29,6 @@ impl Alter {
         let set = self.set.into_iter().map(|(key, value)| Change { key, value: Some(value) });
         let delete = self.delete.into_iter().map(|key| Change { key, value: None });
         let resources = self.topics.into_iter().map(|name| Resource { kind: Kind::Topic, name });
-        config::change(&self.connect, resources, set.chain(delete).collect(), self.dry_run, self.output, env, console)
-            .await
+        self.options.change(resources, set.chain(delete).collect(), env, console).await
     }
 }

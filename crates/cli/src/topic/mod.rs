@@ -207,9 +207,7 @@ impl Delete {
     async fn run(self, env: Env, console: &mut Console) -> Result<(), Failure> {
         let session = self.connect.session(&env, console)?;
         let question = format!("delete {} and all that is in it?", self.topics.join(", "));
-        if !self.yes && !console.confirm(&env, &question).await? {
-            return Err(Failure::new("nothing was deleted"));
-        }
+        console.confirm(&env, self.yes, &question, "nothing was deleted").await?;
         let controller = session.client.controller().await?;
         let version = controller.version_of(ApiKey::DeleteTopics, 1..=6)?;
         let state = |name: &String| DeleteTopicState { name: Some(name.clone()), ..Default::default() };

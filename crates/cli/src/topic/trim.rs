@@ -74,9 +74,8 @@ impl Trim {
             console.say(if total == 0 { "there is nothing to delete" } else { "nothing was deleted" });
             return Ok(());
         }
-        if !self.yes && !console.confirm(&env, &format!("delete {total} offsets for ever?")).await? {
-            return Err(Failure::new("nothing was deleted"));
-        }
+        let question = format!("delete {total} offsets for ever?");
+        console.confirm(&env, self.yes, &question, "nothing was deleted").await?;
         goals.retain(|place, goal| *goal > bounds[place].start);
         let failures = delete(&session, goals).await?;
         if failures.is_empty() {
