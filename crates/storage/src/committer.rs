@@ -16,6 +16,7 @@ use crate::log::{Log, LogListener};
 use crate::rare::Rare;
 use crate::settings::{Durability, Mutant};
 use crate::shared::{Shared, count};
+use crate::syncers::Owner;
 
 pub(crate) struct Committer {
     pub(crate) shared: Arc<Shared>,
@@ -184,7 +185,7 @@ impl Committer {
             self.shared.go_offline("a sync of the lane failed", &error);
             return Next::Stop;
         }
-        if self.shared.has_synced_all() {
+        if self.shared.has_synced_all(Owner::Committer) {
             return self.complete();
         }
         self.stage = Stage::SyncDirect;

@@ -17,7 +17,7 @@ use crate::rare::Rare;
 use crate::segment::Segment;
 use crate::settings::Durability;
 use crate::shared::{Shared, count};
-use crate::syncers::Found;
+use crate::syncers::{Found, Owner, Sync};
 
 /// So many files a group waits for at most; what is large beyond that goes through the lane.
 const PIECES_MAX: usize = 16;
@@ -84,9 +84,11 @@ impl Committer {
             Ok(()) => {
                 piece.is_written = true;
                 count(&self.shared.counters.direct_pieces, 1);
-                // A group of one piece waits no longer if it wakes nobody.
-                let syncers = if self.direct.len() > 1 { self.shared.syncers() } else { &[] };
-                self.shared.sync_soon(segment, syncers);
+                if self.direct.len() > 1 {
+                    self.shared.sync_soon(Owner::Committer, Sync::Segment(segment));
+                } else {
+                    self.shared.sync_later(Owner::Committer, Sync::Segment(segment));
+                }
             }
             // The lane takes it; the flusher will meet the trouble again, and say so.
             Err(error) => {
@@ -98,7 +100,7 @@ impl Committer {
     }
 
     pub(crate) fn sync_direct(&mut self) -> Next {
-        match self.shared.sync_next() {
+        match self.shared.sync_next(Owner::Committer) {
             Found::Synced => Next::Again,
             Found::Running => Next::Idle,
             Found::Nothing => self.complete(),

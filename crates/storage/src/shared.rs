@@ -188,12 +188,16 @@ impl Shared {
         }
     }
 
-    pub fn syncers(&self) -> &[WorkerHandle] {
-        self.handles.get().map_or(&[], |handles| &handles.syncers)
+    pub fn wake_syncer(&self, number: usize) {
+        if let Some(handles) = self.handles.get()
+            && !handles.syncers.is_empty()
+        {
+            handles.syncers[number % handles.syncers.len()].wake();
+        }
     }
 
     fn wake_syncers(&self) {
-        self.syncers().iter().for_each(WorkerHandle::wake);
+        self.handles.get().into_iter().flat_map(|handles| &handles.syncers).for_each(WorkerHandle::wake);
     }
 
     pub fn takes_appends(&self) -> bool {

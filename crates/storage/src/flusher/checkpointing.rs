@@ -10,17 +10,19 @@ use std::time::Duration;
 use env::File;
 use record::Offset;
 
-use super::{Did, Flusher, Step, Trouble, fatal, io_trouble};
+use super::{Did, Flusher, Step, fatal, io_trouble};
 use crate::checkpoint::{Builder, EntryView, Header};
 use crate::journal::LanePoint;
 use crate::journal::lane::slot_path;
+use crate::journal::record::SegmentPlace;
 use crate::layout;
 use crate::log::Log;
-use crate::log::state::Gate;
+use crate::log::state::{Gate, Reach};
 use crate::rare::Rare;
 use crate::segment::{Segment, Summary};
 use crate::settings::{Durability, Mutant};
 use crate::shared::count;
+use crate::syncers::{Owner, Sync};
 
 /// The two files, and what each holds.
 pub(crate) struct Checkpoints {
@@ -77,6 +79,15 @@ enum Stage {
 /// By the log's identity and the segment's base offset.
 type DirtySegment = ((u64, Offset), Weak<Log>, Arc<Segment>);
 
+/// What the sync of a segment makes durable of its log.
+pub(super) struct Covered {
+    log: Arc<Log>,
+    segment: Offset,
+    written: Reach,
+}
+
+/// Files that a step gives to the syncers. Nothing else is done until they are synced, so it is about two for each thread.
+const SYNCS_MAX: usize = 16;
 /// Entries captured in one step.
 const CAPTURED_MAX: usize = 512;
 const WAIT: Duration = Duration::from_micros(500);
@@ -180,23 +191,26 @@ impl Flusher {
                     }
                 }
             }
-            Stage::Sync { mut segments } => match segments.pop_front() {
-                Some((key, log, segment)) => {
-                    self.sync_segment(key, &log, &segment)?;
+            Stage::Sync { mut segments } => {
+                self.sync_segments(&mut segments);
+                if segments.is_empty() && self.covered.is_empty() {
+                    Stage::SyncNames { directories: self.dirty_directories.iter().cloned().collect() }
+                } else {
                     Stage::Sync { segments }
                 }
-                None => Stage::SyncNames { directories: self.dirty_directories.iter().cloned().collect() },
-            },
-            Stage::SyncNames { mut directories } => match directories.pop() {
-                Some(directory) => {
+            }
+            Stage::SyncNames { mut directories } => match directories.is_empty() {
+                false => {
+                    let some = directories.split_off(directories.len().saturating_sub(SYNCS_MAX));
                     let is_kept_from_it = self.shared.settings.has(Mutant::CheckpointBeforeDirectorySync);
-                    if self.dirty_directories.remove(&directory) && !is_kept_from_it {
-                        let synced = self.shared.env.disk.sync_dir(&directory);
-                        synced.map_err(|error| fatal("a sync of a directory failed", &error))?;
+                    for directory in some {
+                        if self.dirty_directories.remove(&directory) && !is_kept_from_it {
+                            self.shared.sync_soon(Owner::Flusher, Sync::Directory(directory));
+                        }
                     }
                     Stage::SyncNames { directories }
                 }
-                None => Stage::Capture { after: None, builder: Builder::new(), waits: VecDeque::new() },
+                true => Stage::Capture { after: None, builder: Builder::new(), waits: VecDeque::new() },
             },
             Stage::Capture { after, mut builder, mut waits } => match self.capture(after, &mut builder, &mut waits) {
                 Captured::All => Stage::Wait { builder, waits },
@@ -243,38 +257,19 @@ impl Flusher {
         self.dirty.iter().map(entry).collect()
     }
 
-    /// What is written before the sync is what the sync makes durable.
-    fn sync_segment(&mut self, key: (u64, Offset), log: &Weak<Log>, segment: &Arc<Segment>) -> Result<(), Trouble> {
-        if self.dirty.remove(&key).is_none() {
-            return Ok(()); // Cut, dropped or deleted meanwhile.
-        }
-        let Some(log) = log.upgrade().filter(|log| log.log_id() == key.0) else { return Ok(()) };
-        let before = {
-            let state = log.state();
-            (state.written.place.segment >= key.1).then_some(state.written)
-        };
-        if !self.shared.settings.has(Mutant::CheckpointBeforeSegmentSync) {
-            segment.sync().map_err(|error| fatal("a sync of a segment failed", &error))?;
-        }
-        count(&self.shared.counters.segment_syncs, 1);
-        let Some(mut reach) = before else { return Ok(()) };
-        let mut state = log.state();
-        if reach.place.segment > key.1 {
-            // All of this segment, and no more: the next one has a sync of its own.
-            let Some(index) = state.segments.iter().position(|segment| segment.base_offset() > key.1) else {
-                return Ok(());
-            };
-            let next = state.segments[index].base_offset();
-            if state.segments.get(index - 1).is_none_or(|segment| segment.base_offset() != key.1) {
-                return Ok(());
+    /// Begins the syncs of the next segments. What is written before a sync is what it makes durable.
+    fn sync_segments(&mut self, segments: &mut VecDeque<DirtySegment>) {
+        while self.covered.len() < SYNCS_MAX
+            && let Some((key, log, segment)) = segments.pop_front()
+        {
+            if self.dirty.remove(&key).is_none() {
+                continue; // Cut, dropped or deleted meanwhile.
             }
-            reach.offset = next;
-            reach.place = crate::journal::record::SegmentPlace { segment: next, position: 0 };
+            let Some(log) = log.upgrade().filter(|log| log.log_id() == key.0) else { continue };
+            let written = log.state().written;
+            self.covered.push(Covered { log, segment: key.1, written });
+            self.shared.sync_soon(Owner::Flusher, Sync::Segment(segment));
         }
-        if state.synced.offset < reach.offset || state.synced.place.segment < reach.place.segment {
-            state.synced = reach;
-        }
-        Ok(())
     }
 
     fn capture(
@@ -386,6 +381,31 @@ impl Flusher {
 
 /// A checkpoint comes early when so many files wait for a sync: each is open until then.
 const DIRTY_FILES_MAX: usize = 8192;
+
+impl Covered {
+    /// The sync has returned.
+    pub(super) fn note(&self) {
+        let mut reach = self.written;
+        if reach.place.segment < self.segment {
+            return;
+        }
+        let mut state = self.log.state();
+        if reach.place.segment > self.segment {
+            // All of this segment, and no more: the next one has a sync of its own.
+            let Some(index) = state.segments.iter().position(|segment| segment.base_offset() > self.segment) else {
+                return;
+            };
+            let next = state.segments[index].base_offset();
+            if index == 0 || state.segments[index - 1].base_offset() != self.segment {
+                return;
+            }
+            reach = Reach { offset: next, place: SegmentPlace { segment: next, position: 0 } };
+        }
+        if state.synced.offset < reach.offset || state.synced.place.segment < reach.place.segment {
+            state.synced = reach;
+        }
+    }
+}
 
 enum Captured {
     All,

@@ -22,9 +22,10 @@ use crate::rare::Rare;
 use crate::registry::Registry;
 use crate::segment::{Segment, SegmentError};
 use crate::shared::{Answer, Offline, Shared};
+use crate::syncers::{Found, Owner};
 use changes::Change;
-use checkpointing::Checkpointing;
 pub(crate) use checkpointing::Checkpoints;
+use checkpointing::{Checkpointing, Covered};
 use closing::Closing;
 use lane_files::NewLaneFile;
 use syncing::LogSync;
@@ -119,6 +120,8 @@ pub(crate) struct Flusher {
     lane_file: Option<NewLaneFile>,
     checkpoints: Checkpoints,
     checkpointing: Option<Checkpointing>,
+    /// Of the segments that are being synced side by side.
+    covered: Vec<Covered>,
     /// Segments with bytes that no sync has covered.
     dirty: BTreeMap<(u64, Offset), Arc<Segment>>,
     /// Directories that got or lost names since their last sync.
@@ -208,6 +211,7 @@ impl Flusher {
             lane_file: None,
             checkpoints,
             checkpointing: None,
+            covered: Vec::new(),
             dirty,
             dirty_directories,
             full_until: None,
@@ -224,6 +228,12 @@ impl Flusher {
 
     /// The parts in the order of their urgency; the first that does something ends the step.
     fn advance(&mut self) -> Step {
+        // What was written before they began is what they cover: until that is noted nothing is cut, dropped or moved.
+        match self.shared.sync_next(Owner::Flusher) {
+            Found::Nothing => self.covered.drain(..).for_each(|covered| covered.note()),
+            Found::Synced => return Ok(Did::Something),
+            Found::Running | Found::Failed => return Ok(Did::Nothing),
+        }
         self.turn = !self.turn;
         let parts: [fn(&mut Self) -> Step; 8] = if self.turn {
             [
