@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use env::{Clock, Instant};
 use record::Offset;
+use smallvec::SmallVec;
 
 use crate::partition::{Acks, AppendError, Partition};
 use crate::watch::{Registration, Until, Waiting};
@@ -32,7 +33,7 @@ pub async fn acknowledged(appended: &mut [Appended], acks: Acks, clock: &dyn Clo
             return;
         }
         let waiting = Waiting::new(missing);
-        let _registrations: Vec<Registration> =
+        let _registrations: SmallVec<[Registration; 1]> =
             appended.iter_mut().filter_map(|one| register(one, acks, &waiting)).collect();
         if !waiting.until(clock, deadline).await {
             return look(appended, acks);

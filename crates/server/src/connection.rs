@@ -12,7 +12,7 @@ use tokio::sync::Semaphore;
 
 use crate::frame::{Frame, FrameError, FrameReader};
 use crate::memory::FrameMemory;
-use crate::reply::Reply;
+use crate::reply::{Outgoing, Reply};
 
 /// What the frames of a connection mean.
 pub trait Service: Send + Sync + 'static {
@@ -77,30 +77,29 @@ pub async fn serve(connection: net::Connection, service: &dyn Service, limits: L
         silence: None,
     };
     let mut idle = Idle::new(&limits);
+    let mut answers = Answers::default();
     loop {
-        let handled = tokio::select! {
+        let answered = tokio::select! {
             biased;
-            handled = requests.next() => handled,
+            answered = requests.next(&mut answers) => answered,
             () = idle.passed(&limits) => return Ended::Idle,
         };
-        let Batch { replies, silence, end } = match handled {
-            Ok(handled) => Batch::of(handled),
-            Err(ended) => return ended,
-        };
+        if let Err(ended) = answered {
+            return ended;
+        }
         idle.active(&limits);
-        let sending = Reply::send_all(replies, &mut *sender);
         let sent = tokio::select! {
             biased;
-            sent = sending => sent,
+            sent = answers.outgoing.send(&mut *sender) => sent,
             () = idle.passed(&limits) => return Ended::Idle,
         };
         if let Err(error) = sent {
             return Ended::Send(error);
         }
-        if let Some(reason) = end {
+        if let Some(reason) = answers.end {
             return Ended::Refused(reason);
         }
-        requests.fall_silent(silence);
+        requests.fall_silent(std::mem::take(&mut answers.silence));
         idle.active(&limits);
     }
 }
@@ -115,31 +114,25 @@ pub enum Ended {
     Send(std::io::Error),
 }
 
-/// The replies up to the first request that ends the connection, and its reason.
-struct Batch {
-    replies: Vec<Reply>,
+/// What leaves together: the replies up to the first request that ends the connection, and its reason.
+#[derive(Default)]
+struct Answers {
+    outgoing: Outgoing,
     silence: Duration,
     end: Option<String>,
 }
 
-impl Batch {
-    fn of(handled: Vec<Handled>) -> Self {
-        let mut batch = Self { replies: Vec::with_capacity(handled.len()), silence: Duration::ZERO, end: None };
-        for handled in handled {
-            match handled {
-                Handled::Reply(reply) => batch.replies.push(reply),
-                Handled::Silent => {}
-                Handled::Throttled { reply, silence } => {
-                    batch.replies.extend(reply);
-                    batch.silence = batch.silence.max(silence);
-                }
-                Handled::Close(reason) => {
-                    batch.end = Some(reason);
-                    break;
-                }
+impl Answers {
+    fn add(&mut self, handled: Handled) {
+        match handled {
+            Handled::Reply(reply) => self.outgoing.push(reply),
+            Handled::Silent => {}
+            Handled::Throttled { reply, silence } => {
+                reply.into_iter().for_each(|reply| self.outgoing.push(reply));
+                self.silence = self.silence.max(silence);
             }
+            Handled::Close(reason) => self.end = Some(reason),
         }
-        batch
     }
 }
 
@@ -171,12 +164,27 @@ struct Begun {
 /// Begun requests that wait for their answer. Only those that may run ahead are ever more than one.
 struct Pending {
     ahead: bool,
-    handled: BoxFuture<Handled>,
+    answer: Answer,
+}
+
+enum Answer {
+    /// Taken by whoever polls it.
+    Ready(Option<Handled>),
+    Waits(BoxFuture<Handled>),
+}
+
+impl Answer {
+    fn poll(&mut self, context: &mut Context<'_>) -> Poll<Handled> {
+        match self {
+            Self::Ready(handled) => Poll::Ready(handled.take().expect("polled once")),
+            Self::Waits(handled) => handled.as_mut().poll(context),
+        }
+    }
 }
 
 impl Requests<'_> {
-    /// The next answers in order: at least one. May be dropped and called again.
-    async fn next(&mut self) -> Result<Vec<Handled>, Ended> {
+    /// Adds the next answers in order: at least one. May be dropped and called again.
+    async fn next(&mut self, answers: &mut Answers) -> Result<(), Ended> {
         loop {
             self.begin_held();
             let may_read = self.held.is_none() && self.begun.is_none() && self.pending.len() < PENDING_MAX;
@@ -187,12 +195,15 @@ impl Requests<'_> {
             let may_read = may_read && !self.closing.is_closed();
             tokio::select! {
                 biased;
-                handled = ready(&mut self.pending), if !self.pending.is_empty() => return Ok(handled),
+                () = ready(&mut self.pending, answers), if !self.pending.is_empty() => return Ok(()),
                 begun = outcome(&mut self.begun), if self.begun.is_some() => self.pending.push_back(begun),
                 frame = self.reader.next(), if may_read => match frame {
                     Ok(frame) => self.held = Some(frame),
                     // What was asked before the peer closed its half is still answered, as in Kafka's processor.
-                    Err(_) if !self.pending.is_empty() => return Ok(ready(&mut self.pending).await),
+                    Err(_) if !self.pending.is_empty() => {
+                        ready(&mut self.pending, answers).await;
+                        return Ok(());
+                    }
                     Err(error) => return Err(Ended::Receive(error)),
                 },
                 () = over(&mut self.silence), if self.silence.is_some() => self.silence = None,
@@ -228,22 +239,20 @@ impl Requests<'_> {
 }
 
 /// Waits for the oldest pending request, and takes those right behind it that are ready too.
-async fn ready(pending: &mut VecDeque<Pending>) -> Vec<Handled> {
-    let mut done = Vec::new();
+async fn ready(pending: &mut VecDeque<Pending>, answers: &mut Answers) {
+    let mut has_any = false;
     std::future::poll_fn(|context| {
-        while let Some(oldest) = pending.front_mut() {
-            match oldest.handled.as_mut().poll(context) {
-                Poll::Ready(handled) => {
-                    done.push(handled);
-                    pending.pop_front();
-                }
-                Poll::Pending => break,
-            }
+        while let Some(oldest) = pending.front_mut()
+            && answers.end.is_none()
+            && let Poll::Ready(handled) = oldest.answer.poll(context)
+        {
+            answers.add(handled);
+            pending.pop_front();
+            has_any = true;
         }
-        if done.is_empty() { Poll::Pending } else { Poll::Ready(()) }
+        if has_any { Poll::Ready(()) } else { Poll::Pending }
     })
     .await;
-    done
 }
 
 async fn over(silence: &mut Option<Silence>) {
@@ -255,10 +264,11 @@ async fn outcome(begun: &mut Option<Begun>) -> Pending {
     let ahead = *ahead;
     let outcome = outcome.await;
     *begun = None;
-    match outcome {
-        Outcome::Done(handled) => Pending { ahead, handled: Box::pin(std::future::ready(handled)) },
-        Outcome::Waits(handled) => Pending { ahead, handled },
-    }
+    let answer = match outcome {
+        Outcome::Done(handled) => Answer::Ready(Some(handled)),
+        Outcome::Waits(handled) => Answer::Waits(handled),
+    };
+    Pending { ahead, answer }
 }
 
 /// One timer for the whole life of a connection: it looks, when it fires, whether anything has happened since.

@@ -1,5 +1,5 @@
-//! Reads size-delimited frames from one socket. A lying length allocates nothing: the buffer grows with what has come.
-//! Knows no request.
+//! Reads size-delimited frames from one socket. A lying length allocates nothing: the buffer grows with what has come, at
+//! once only to what the connection's last frame was. Knows no request.
 use std::io;
 use std::sync::Arc;
 
@@ -14,6 +14,8 @@ use crate::memory::{Charge, FREE_BYTES, FrameMemory};
 pub struct FrameReader {
     receiver: Box<dyn Receive>,
     buffer: BytesMut,
+    /// A length is believed up to this, which is what the last frame brought.
+    believed_bytes: usize,
     charge: Option<Charge>,
     memory: Arc<FrameMemory>,
     clock: Arc<dyn Clock>,
@@ -43,6 +45,7 @@ pub enum FrameError {
 
 /// How much is read ahead of the first frame: small, since an idle connection keeps it.
 const BUFFER_BYTES_MIN: usize = 2 * 1024;
+const BELIEVED_BYTES_MAX: usize = 1024 * 1024;
 const PREFIX_BYTES: usize = 4;
 
 impl FrameReader {
@@ -52,7 +55,8 @@ impl FrameReader {
         clock: Arc<dyn Clock>,
         frame_bytes_max: usize,
     ) -> Self {
-        Self { receiver, buffer: BytesMut::new(), charge: None, memory, clock, frame_bytes_max }
+        let (buffer, believed_bytes) = (BytesMut::new(), BUFFER_BYTES_MIN);
+        Self { receiver, buffer, believed_bytes, charge: None, memory, clock, frame_bytes_max }
     }
 
     pub async fn next(&mut self) -> Result<Frame, FrameError> {
@@ -78,6 +82,7 @@ impl FrameReader {
     }
 
     fn take(&mut self, bytes: usize) -> Frame {
+        self.believed_bytes = bytes.clamp(BUFFER_BYTES_MIN, BELIEVED_BYTES_MAX);
         let mut frame = self.buffer.split_to(bytes).freeze();
         let charge = self.charge.take().map(|mut charge| {
             charge.received();
@@ -86,13 +91,13 @@ impl FrameReader {
         Frame { bytes: frame.split_off(PREFIX_BYTES), _charge: charge }
     }
 
-    /// Room for more of a frame of `wanted` bytes: at most as much again as has come.
+    /// Room for more of a frame of `wanted` bytes: at most as much again as has come, or came last time.
     async fn make_room(&mut self, wanted: usize) -> Result<(), FrameError> {
         let have = self.buffer.len();
         if self.buffer.capacity() > have {
             return Ok(());
         }
-        let more = (wanted - have).min(have.max(BUFFER_BYTES_MIN));
+        let more = (wanted - have).min(have.max(self.believed_bytes));
         if have + more > FREE_BYTES {
             let now = self.clock.now();
             let memory = &self.memory;

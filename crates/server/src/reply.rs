@@ -7,17 +7,32 @@ use std::sync::Arc;
 use bytes::Bytes;
 use env::File;
 use env::net::Send;
+use smallvec::{SmallVec, smallvec};
 use tokio::io::AsyncWriteExt;
 
 /// One response, whole: its length prefix included.
 pub struct Reply {
-    pieces: VecDeque<Piece>,
+    pieces: SmallVec<[Piece; 1]>,
 }
 
 /// Bytes in memory, or a range of a file.
 pub enum Piece {
+    /// An encoded response that nobody else holds.
+    Frame(Vec<u8>),
     Memory(Bytes),
-    File { file: Arc<dyn File>, at: u64, len: u64 },
+    File {
+        file: Arc<dyn File>,
+        at: u64,
+        len: u64,
+    },
+}
+
+/// The replies that leave together. Lives as long as the connection, and keeps its memory.
+#[derive(Default)]
+pub struct Outgoing {
+    pieces: VecDeque<Piece>,
+    /// So much of the first piece has left.
+    sent_bytes: u64,
 }
 
 /// How many pieces one system call takes.
@@ -25,17 +40,17 @@ const IO_SLICES_MAX: usize = 64;
 
 impl Reply {
     pub fn from_bytes(frame: Vec<u8>) -> Self {
-        Self { pieces: VecDeque::from([Piece::Memory(frame.into())]) }
+        Self { pieces: smallvec![Piece::Frame(frame)] }
     }
 
     /// A frame whose records are elsewhere: `records` fills its holes, in order, hole by hole.
     pub fn with_records(frame: protocol::Segments, records: Vec<Vec<Piece>>) -> Self {
         assert_eq!(frame.records_count(), records.len(), "one list of pieces for each hole");
         let mut records = records.into_iter();
-        let mut pieces = VecDeque::new();
+        let mut pieces = SmallVec::new();
         for segment in frame.into_segments() {
             match segment {
-                protocol::Segment::Bytes(bytes) => pieces.push_back(Piece::Memory(bytes)),
+                protocol::Segment::Bytes(bytes) => pieces.push(Piece::Memory(bytes)),
                 protocol::Segment::Records { length } => {
                     let hole = records.next().expect("counted above");
                     let bytes: u64 = hole.iter().map(Piece::len).sum();
@@ -46,36 +61,74 @@ impl Reply {
         }
         Self { pieces }
     }
+}
 
-    /// Sends several replies, one after the other, in as few system calls as it takes.
-    pub async fn send_all(replies: impl IntoIterator<Item = Reply>, sender: &mut dyn Send) -> io::Result<()> {
-        let mut pieces: VecDeque<Piece> = replies.into_iter().flat_map(|reply| reply.pieces).collect();
-        while let Some(piece) = pieces.front_mut() {
-            match piece {
-                Piece::Memory(_) => {
-                    let written = write_memory(&pieces, sender).await?;
-                    advance(&mut pieces, written);
-                }
+impl Outgoing {
+    pub fn push(&mut self, reply: Reply) {
+        self.pieces.extend(reply.pieces);
+    }
+
+    /// Sends everything, in as few system calls as it takes.
+    pub async fn send(&mut self, sender: &mut dyn Send) -> io::Result<()> {
+        while let Some(piece) = self.pieces.front() {
+            let sent_bytes = match piece {
+                Piece::Frame(_) | Piece::Memory(_) => self.send_memory(sender).await?,
                 Piece::File { file, at, len } => {
-                    let sent = sender.send_file(&**file, *at, usize::try_from(*len).unwrap_or(usize::MAX)).await?;
-                    if sent == 0 {
+                    let left = usize::try_from(*len - self.sent_bytes).unwrap_or(usize::MAX);
+                    let sent = sender.send_file(&**file, *at + self.sent_bytes, left).await?;
+                    if sent == 0 && left > 0 {
                         // The length is in the header already, so the stream cannot be mended.
                         return Err(io::Error::new(
                             io::ErrorKind::UnexpectedEof,
                             "a segment file is shorter than its index says",
                         ));
                     }
-                    advance(&mut pieces, sent as u64);
+                    sent as u64
                 }
-            }
+            };
+            self.advance(sent_bytes);
         }
+        self.pieces.shrink_to(IO_SLICES_MAX);
         sender.flush().await
+    }
+
+    /// Sends some of the memory that the pieces begin with.
+    async fn send_memory(&self, sender: &mut dyn Send) -> io::Result<u64> {
+        let mut slices = SmallVec::<[IoSlice<'_>; IO_SLICES_MAX]>::new();
+        let mut skipped = self.sent_bytes as usize;
+        for piece in self.pieces.iter().take(IO_SLICES_MAX) {
+            let bytes: &[u8] = match piece {
+                Piece::Frame(bytes) => bytes,
+                Piece::Memory(bytes) => bytes,
+                Piece::File { .. } => break,
+            };
+            slices.push(IoSlice::new(&bytes[std::mem::take(&mut skipped)..]));
+        }
+        if slices.iter().all(|slice| slice.is_empty()) {
+            return Ok(0);
+        }
+        match sender.write_vectored(&slices).await? {
+            0 => Err(io::ErrorKind::WriteZero.into()),
+            written => Ok(written as u64),
+        }
+    }
+
+    /// Drops what has left, and pieces that are empty.
+    fn advance(&mut self, bytes: u64) {
+        self.sent_bytes += bytes;
+        while let Some(piece) = self.pieces.front()
+            && self.sent_bytes >= piece.len()
+        {
+            self.sent_bytes -= piece.len();
+            self.pieces.pop_front();
+        }
     }
 }
 
 impl Piece {
     pub fn len(&self) -> u64 {
         match self {
+            Self::Frame(bytes) => bytes.len() as u64,
             Self::Memory(bytes) => bytes.len() as u64,
             Self::File { len, .. } => *len,
         }
@@ -83,42 +136,5 @@ impl Piece {
 
     pub fn is_empty(&self) -> bool {
         self.len() == 0
-    }
-}
-
-/// Writes some of the memory that `pieces` begin with.
-async fn write_memory(pieces: &VecDeque<Piece>, sender: &mut dyn Send) -> io::Result<u64> {
-    let slices: Vec<IoSlice<'_>> = pieces
-        .iter()
-        .map_while(|piece| match piece {
-            Piece::Memory(bytes) => Some(IoSlice::new(bytes)),
-            Piece::File { .. } => None,
-        })
-        .take(IO_SLICES_MAX)
-        .collect();
-    if slices.iter().all(|slice| slice.is_empty()) {
-        return Ok(0);
-    }
-    match sender.write_vectored(&slices).await? {
-        0 => Err(io::ErrorKind::WriteZero.into()),
-        written => Ok(written as u64),
-    }
-}
-
-/// Drops the first `bytes` bytes, and pieces that are empty.
-fn advance(pieces: &mut VecDeque<Piece>, mut bytes: u64) {
-    while let Some(piece) = pieces.front_mut() {
-        if bytes < piece.len() {
-            match piece {
-                Piece::Memory(memory) => *memory = memory.slice(bytes as usize..),
-                Piece::File { at, len, .. } => {
-                    *at += bytes;
-                    *len -= bytes;
-                }
-            }
-            return;
-        }
-        bytes -= piece.len();
-        pieces.pop_front();
     }
 }

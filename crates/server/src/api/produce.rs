@@ -14,6 +14,7 @@ use protocol::{ErrorCode, Uuid};
 use record::{BatchView, Decompressor, Timestamp, TopicId};
 use replication::acknowledged::{Appended, Outcome as Acknowledgement, acknowledged};
 use replication::partition::{Acks, AppendError, Partition};
+use smallvec::SmallVec;
 use storage::validate::{Origin, ValidateError};
 
 use super::{Answer, Call, Malformed, errors, handled};
@@ -45,9 +46,9 @@ struct Produced {
     timeout: Duration,
     response: ProduceResponse,
     /// In the order of `places`.
-    waits: Vec<Appended>,
+    waits: SmallVec<[Appended; 1]>,
     /// Where in the response each of `waits` is answered: topic and partition, by index.
-    places: Vec<(usize, usize)>,
+    places: SmallVec<[(usize, usize); 1]>,
 }
 
 async fn append(call: &Call) -> Result<Produced, Malformed> {
@@ -59,7 +60,8 @@ async fn append(call: &Call) -> Result<Produced, Malformed> {
         _ => Err(ErrorCode::InvalidRequiredAcks),
     };
     let timeout = Duration::from_millis(request.timeout_ms.max(0) as u64).max(OWN_COMMIT_MAX);
-    let mut produced = Produced { acks, timeout, response: ProduceResponse::default(), waits: vec![], places: vec![] };
+    let response = ProduceResponse::default();
+    let mut produced = Produced { acks, timeout, response, waits: SmallVec::new(), places: SmallVec::new() };
     let refused = is_transactional(&request).then_some(ErrorCode::TransactionalIdAuthorizationFailed);
     let mut appender = Appender { call, acks, refused, decompressor: Decompressor::default() };
     for topic in request.topic_data.iter().filter(|topic| !topic.partition_data.is_empty()) {

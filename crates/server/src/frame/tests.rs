@@ -72,6 +72,22 @@ fn a_lying_length_allocates_only_for_what_has_come() {
 }
 
 #[test]
+fn a_length_is_believed_up_to_what_the_last_frame_brought() {
+    block_on(async {
+        let (mut client, mut reader) = reader(100 * 1024 * 1024);
+        let body = vec![7; 40_000];
+        client.write_all(&40_000_i32.to_be_bytes()).await.expect("room");
+        client.write_all(&body).await.expect("room");
+        assert_eq!(reader.next().await.expect("a frame").bytes.len(), body.len());
+        client.write_all(&(100 * 1024 * 1024_i32).to_be_bytes()).await.expect("room");
+        client.write_all(&[7; 1000]).await.expect("room");
+        drop(client);
+        assert!(matches!(reader.next().await, Err(FrameError::Truncated)));
+        assert!(reader.buffer.capacity() <= 45_000, "{} bytes after a frame of 40,000", reader.buffer.capacity());
+    });
+}
+
+#[test]
 fn a_large_frame_is_charged_until_it_has_been_served() {
     block_on(async {
         let (mut client, mut reader) = reader(1024 * 1024);

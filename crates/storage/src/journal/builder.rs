@@ -11,6 +11,8 @@ use super::{BLOCK, Place};
 pub(crate) struct GroupBuilder {
     buffer: AlignedBuffer,
     len: usize,
+    /// From here on the buffer is zero: a small group behind a small one has little to pad.
+    used: usize,
     records: u32,
     run: u64,
     body: Vec<u8>,
@@ -18,10 +20,12 @@ pub(crate) struct GroupBuilder {
 
 impl GroupBuilder {
     pub fn new(run: u64, capacity: usize) -> Self {
-        Self { buffer: AlignedBuffer::new(capacity.max(BLOCK)), len: SECTOR, records: 0, run, body: Vec::new() }
+        let buffer = AlignedBuffer::new(capacity.max(BLOCK));
+        Self { buffer, len: SECTOR, used: SECTOR, records: 0, run, body: Vec::new() }
     }
 
     pub fn clear(&mut self) {
+        self.used = self.used.max(self.len);
         self.len = SECTOR;
         self.records = 0;
     }
@@ -93,7 +97,10 @@ impl GroupBuilder {
         assert_eq!((header.size_bytes, header.records, header.run), (self.len as u64, self.records, self.run));
         let padded = self.len.next_multiple_of(BLOCK);
         self.reserve(padded);
-        self.buffer[self.len..padded].fill(0);
+        self.buffer[self.len..self.used.clamp(self.len, padded)].fill(0);
+        if self.used <= padded {
+            self.used = self.len;
+        }
         let crc = header.encode(&mut self.buffer[..SECTOR]);
         (&self.buffer[..padded], crc)
     }

@@ -18,8 +18,9 @@ pub(super) struct Walk<'a> {
     expected: Offset,
     limit: u32,
     damage: Vec<Damage>,
-    // Bytes of the file from `start` on.
+    // The first `filled` bytes are the file's from `start` on.
     bytes: Vec<u8>,
+    filled: usize,
     start: u32,
     step_bytes: usize,
 }
@@ -50,7 +51,8 @@ impl Segment {
         assert!(step_bytes >= HEADER_BYTES, "a header is read in one step");
         let damage = self.damage();
         let expected = self.base_offset;
-        Walk { segment: self, file, access, position, expected, limit, damage, bytes: Vec::new(), start: 0, step_bytes }
+        let (bytes, filled, start) = (Vec::new(), 0, 0);
+        Walk { segment: self, file, access, position, expected, limit, damage, bytes, filled, start, step_bytes }
     }
 }
 
@@ -74,7 +76,7 @@ impl Walk<'_> {
             Err(error) => return Step::Fault(error.into()),
         }
         let at = (self.position - self.start) as usize;
-        let header = match BatchHeader::parse(&self.bytes[at..]) {
+        let header = match BatchHeader::parse(&self.bytes[at..self.filled]) {
             Ok(header) => header,
             Err(error) => return Step::Fault(error.into()),
         };
@@ -93,20 +95,21 @@ impl Walk<'_> {
 
     /// Sees to it that the header at `position` is in `bytes`, as far as the file has it. False if it is cold.
     fn fill(&mut self) -> std::io::Result<bool> {
-        let end = u64::from(self.start) + self.bytes.len() as u64;
+        let end = u64::from(self.start) + self.filled as u64;
         if self.position >= self.start && u64::from(self.position) + HEADER_BYTES as u64 <= end {
             return Ok(true);
         }
         let wanted = self.step_bytes.min((self.limit - self.position) as usize);
-        self.bytes.resize(wanted, 0);
+        self.bytes.resize(wanted.max(self.bytes.len()), 0);
         self.start = self.position;
         let at = u64::from(self.position);
-        let mut read = self.file.read_cached_at(&mut self.bytes, at)?;
+        let bytes = &mut self.bytes[..wanted];
+        let mut read = self.file.read_cached_at(bytes, at)?;
         if read.is_none() && self.access == Access::Blocking {
             self.segment.proven.forget(self.position..self.position.saturating_add(wanted as u32));
-            read = self.access.read_at(self.file, &mut self.bytes, at)?;
+            read = self.access.read_at(self.file, bytes, at)?;
         }
-        self.bytes.truncate(read.unwrap_or(0));
+        self.filled = read.unwrap_or(0);
         Ok(read.is_some())
     }
 }
