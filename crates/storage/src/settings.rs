@@ -57,7 +57,7 @@ impl Default for Settings {
             checkpoint_bytes: 256 << 20,
             group_bytes_max: 4 << 20,
             memory_bytes_max: 512 << 20,
-            piece_bytes: 64 << 10,
+            piece_bytes: 256 << 10,
             piece_age: Duration::from_secs(1),
             seal_after: Duration::from_millis(5),
             direct_bytes: 256 << 10,
