@@ -60,7 +60,7 @@ def main():
     jars, tools = cache.with_jars("broker"), cache.with_jars("tools")
     home = Path(tempfile.mkdtemp(prefix="bench-", dir=ROOT / "target"))
     makers = {
-        "kafka": lambda place: Kafka(jars, LOG4J, place),
+        "kafka": lambda place: Kafka(jars, LOG4J, place, jvm=Kafka.DEFAULT_JVM),
         "ottla": lambda place: Ottla(target / "release/ottla", place),
     }
     rounds = {product: [] for product in products}

@@ -126,11 +126,15 @@ class Kafka(Broker):
 
     name = "kafka"
     version = "4.4.0"
+    # What it needs here, beside the clients.
+    SMALL_JVM = ("-Xmx512m", "-Xms256m", "-XX:+UseSerialGC")
+    # What its own start script gives it (bin/kafka-server-start.sh and bin/kafka-run-class.sh).
+    DEFAULT_JVM = ("-Xmx1G", "-Xms1G", "-server", "-XX:+UseG1GC", "-XX:MaxGCPauseMillis=20",
+                   "-XX:InitiatingHeapOccupancyPercent=35", "-XX:+ExplicitGCInvokesConcurrent")
 
-    def __init__(self, jars: Path, log4j: Path, home: Path, properties=None, port=None):
+    def __init__(self, jars: Path, log4j: Path, home: Path, properties=None, port=None, jvm=SMALL_JVM):
         super().__init__(home, properties, port)
-        self.java = ["java", "-Xmx512m", "-Xms256m", "-XX:+UseSerialGC",
-                     f"-Dlog4j2.configurationFile={log4j}", "-cp", f"{jars}/*"]
+        self.java = ["java", *jvm, f"-Dlog4j2.configurationFile={log4j}", "-cp", f"{jars}/*"]
         self.format()
 
     def format(self):

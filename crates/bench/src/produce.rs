@@ -30,6 +30,9 @@ pub struct Options {
     /// Records in each batch.
     #[arg(long, default_value_t = 1)]
     batch_records: usize,
+    /// Records have keys, so many different ones, in turn; without it they have none.
+    #[arg(long)]
+    keys: Option<u32>,
     #[arg(long, default_value_t = -1, allow_hyphen_values = true)]
     acks: i16,
     /// Requests a second over all connections, sent on time whether or not answers come; without it, as fast as they do.
@@ -49,6 +52,7 @@ impl Options {
             in_flight: 5,
             record_bytes,
             batch_records: 1,
+            keys: None,
             acks: -1,
             rate: Some(rate),
         }
@@ -148,26 +152,34 @@ pub fn load(
     Ok(Outcome { latencies: Some(latencies), errors, requests })
 }
 
-/// One request for each partition, built once.
+/// The requests, built once: one for each partition, or as many more as it takes to name each key.
 pub fn frames(options: &Options) -> Result<Vec<Vec<u8>>, Error> {
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH)?.as_millis() as i64;
     let value = vec![b'x'; options.record_bytes];
-    let mut batch = BatchBuilder::new(Compression::None);
-    (0..options.batch_records).for_each(|_| batch.append(Timestamp(now), None, Some(&value)));
-    let batch = batch.build();
-    let frame = |partition| {
+    let batch = |number: usize| {
+        let mut batch = BatchBuilder::new(Compression::None);
+        for record in 0..options.batch_records {
+            let key = options.keys.map(|keys| (number * options.batch_records + record) as u32 % keys);
+            batch.append(Timestamp(now), key.map(u32::to_be_bytes).as_ref().map(|key| &key[..]), Some(&value));
+        }
+        batch.build()
+    };
+    let partitions = options.topic.partitions as usize;
+    let batches = options.keys.map_or(1, |keys| (keys as usize).div_ceil(options.batch_records));
+    let unkeyed = batch(0);
+    let frame = |number: usize| {
         let data = PartitionProduceData {
-            index: partition,
-            records: Some(Records::from(batch.clone())),
+            index: (number % partitions) as i32,
+            records: Some(Records::from(if options.keys.is_some() { batch(number) } else { unkeyed.clone() })),
             ..Default::default()
         };
         let topic =
             TopicProduceData { name: options.topic.topic.clone(), partition_data: vec![data], ..Default::default() };
         let request =
             ProduceRequest { acks: options.acks, timeout_ms: 30_000, topic_data: vec![topic], ..Default::default() };
-        encode_request(&request, VERSION, partition, Some("bench"))
+        encode_request(&request, VERSION, number as i32, Some("bench"))
     };
-    Ok((0..options.topic.partitions).map(frame).collect::<Result<_, _>>()?)
+    Ok((0..batches.next_multiple_of(partitions)).map(frame).collect::<Result<_, _>>()?)
 }
 
 fn failures(body: &[u8]) -> Result<u64, Error> {
