@@ -5,7 +5,7 @@ use bytes::Bytes;
 use env::{BoxFuture, Env, Next, Worker};
 use tokio::sync::mpsc;
 
-use crate::failure::Failure;
+use crate::failure::{Failure, Failures};
 
 pub struct Console {
     input: Option<Box<dyn Read + Send>>,
@@ -138,6 +138,14 @@ impl Console {
     /// Both streams at a time: data, and what there is to say about it.
     pub fn split(&mut self) -> (&mut impl Write, &mut (dyn Write + Send)) {
         (&mut self.output, &mut *self.errors)
+    }
+
+    /// Says all failures but the first, which is the command's own and is said where it ends.
+    pub fn end(&mut self, failures: Failures) -> Result<(), Failure> {
+        let mut failures = failures.into_iter();
+        let Some(first) = failures.next() else { return Ok(()) };
+        failures.for_each(|failure| self.report(&failure));
+        Err(first)
     }
 
     /// Something for the person in front of the terminal.

@@ -5,8 +5,6 @@ use std::io;
 use client::CallError;
 use protocol::ErrorCode;
 
-use crate::console::Console;
-
 /// Exit codes. Documented, so scripts may rely on them.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[repr(u8)]
@@ -150,11 +148,13 @@ impl Failures {
     pub fn len(&self) -> usize {
         self.all.len()
     }
+}
 
-    pub fn report(self, console: &mut Console) -> Result<(), Failure> {
-        let mut all = self.all.into_iter();
-        let Some(first) = all.next() else { return Ok(()) };
-        all.for_each(|failure| console.report(&failure));
-        Err(first)
+impl IntoIterator for Failures {
+    type Item = Failure;
+    type IntoIter = std::vec::IntoIter<Failure>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.all.into_iter()
     }
 }

@@ -34,8 +34,8 @@ use tokio::sync::{Semaphore, mpsc, oneshot};
 use crate::allowance::Allowance;
 use crate::brokers::{self, BrokerEpoch, Registration};
 use crate::machine::{Decision, Machine};
+use crate::message::{Asked, Message, Reply};
 use crate::producer_ids::{self, ProducerIdBlock};
-use crate::run::{Asked, Message, Reply};
 use crate::{client_quotas, configs, elections, features, reassignments, scram, topics};
 
 #[derive(Clone)]

@@ -13,6 +13,7 @@ mod elections;
 mod features;
 mod handle;
 mod machine;
+mod message;
 mod placement;
 mod producer_ids;
 mod reassignments;

@@ -5,8 +5,8 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
-use env::{Env, Instant};
-use metadata::{Delta, Image, Record, Records, Update};
+use env::Env;
+use metadata::{Delta, Image, Records, Update};
 use protocol::ErrorCode;
 use quorum::{Committed, Event, LogId, MetadataLog, Payload, Proposal, ProposeError, Unknown};
 use tokio::sync::{Semaphore, mpsc};
@@ -14,20 +14,10 @@ use tokio::sync::{Semaphore, mpsc};
 use crate::allowance::Allowance;
 use crate::handle::Handle;
 use crate::machine::{Machine, Options};
+use crate::message::{Asked, Message, Reply};
 
 /// Told of each new image, before any answer that rests on it leaves. The first time it learns everything there is.
 pub type OnUpdate = Box<dyn FnMut(&Update) + Send>;
-
-/// Sends an answer: the one decided on, or this error in its place.
-pub type Reply = Box<dyn FnOnce(Option<ErrorCode>) + Send>;
-
-/// Decides on the state, at a time. No reply: it has been answered already.
-pub type Asked = Box<dyn FnOnce(&Machine, Instant) -> (Vec<Record>, Option<Reply>) + Send>;
-
-pub enum Message {
-    Ask(Asked),
-    Close,
-}
 
 /// Proposals that may be on their way; while there are as many, nothing new is decided.
 const PARKED_MAX: usize = 128;

@@ -57,7 +57,7 @@ pub struct Set {
     name: String,
 
     /// What to set
-    #[arg(required = true, value_name = "KEY=VALUE", value_parser = crate::topic::pair)]
+    #[arg(required = true, value_name = "KEY=VALUE", value_parser = pair)]
     pairs: Vec<(String, String)>,
 
     #[command(flatten)]
@@ -147,7 +147,7 @@ impl Get {
                 console.print(&Value::Array(entries).to_string())?;
             }
         }
-        failures.report(console)
+        console.end(failures)
     }
 }
 
@@ -201,6 +201,12 @@ impl ChangeOptions {
                 Err(failure) => failures.add(failure),
             }
         }
-        failures.report(console)
+        console.end(failures)
     }
+}
+
+/// `KEY=VALUE`.
+pub fn pair(text: &str) -> Result<(String, String), String> {
+    let (name, value) = text.split_once('=').ok_or_else(|| format!("`{text}` is no KEY=VALUE"))?;
+    Ok((name.to_owned(), value.to_owned()))
 }

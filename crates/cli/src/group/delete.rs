@@ -53,6 +53,6 @@ impl Delete {
                 }
             }
         }
-        failures.report(console)
+        console.end(failures)
     }
 }

@@ -157,7 +157,7 @@ impl Describe {
         if self.output == Output::Json {
             console.print(&Value::Array(described).to_string())?;
         }
-        failures.report(console)
+        console.end(failures)
     }
 }
 

@@ -61,7 +61,7 @@ impl AddPartitions {
         table.print(self.output, console)?;
         console.flush()?;
         if topics.is_empty() {
-            return failures.report(console);
+            return console.end(failures);
         }
         let request = CreatePartitionsRequest {
             topics,
@@ -90,6 +90,6 @@ impl AddPartitions {
             .map(|topic| (topic.name, topic.count))
             .collect();
         super::until_seen(&session, &counts).await?;
-        failures.report(console)
+        console.end(failures)
     }
 }

@@ -13,7 +13,7 @@ pub struct Alter {
     topics: Vec<String>,
 
     /// A configuration to set; may be repeated
-    #[arg(short, long, value_name = "KEY=VALUE", value_parser = super::pair, required_unless_present = "delete")]
+    #[arg(short, long, value_name = "KEY=VALUE", value_parser = crate::config::pair, required_unless_present = "delete")]
     set: Vec<(String, String)>,
 
     /// A configuration to take back, so that the default counts again; may be repeated

@@ -53,7 +53,7 @@ pub struct Create {
     replicas: Option<i16>,
 
     /// Topic configuration; may be repeated
-    #[arg(short, long, value_name = "KEY=VALUE", value_parser = pair)]
+    #[arg(short, long, value_name = "KEY=VALUE", value_parser = crate::config::pair)]
     config: Vec<(String, String)>,
 
     /// A topic that is there already is no error
@@ -178,7 +178,7 @@ impl Create {
             }
         }
         until_seen(&session, &made).await?;
-        failures.report(console)
+        console.end(failures)
     }
 }
 
@@ -232,7 +232,7 @@ impl Delete {
                 _ => failures.add(Failure::of_code(&name, topic.error_code, topic.error_message.as_deref())),
             }
         }
-        failures.report(console)
+        console.end(failures)
     }
 }
 
@@ -277,7 +277,7 @@ impl Describe {
         if self.output == Output::Json {
             console.print(&Value::Array(described).to_string())?;
         }
-        failures.report(console)
+        console.end(failures)
     }
 }
 
@@ -321,10 +321,4 @@ fn print(topic: &Topic, configs: &[Entry], is_first: bool, console: &mut Console
 
 fn leader(partition: &Partition) -> Value {
     if partition.leader < 0 { Value::Null } else { json!(partition.leader) }
-}
-
-/// `KEY=VALUE`.
-pub fn pair(text: &str) -> Result<(String, String), String> {
-    let (name, value) = text.split_once('=').ok_or_else(|| format!("`{text}` is no KEY=VALUE"))?;
-    Ok((name.to_owned(), value.to_owned()))
 }

@@ -81,7 +81,7 @@ impl Trim {
         if failures.is_empty() {
             console.say(&format!("deleted {total} offsets"));
         }
-        failures.report(console)
+        console.end(failures)
     }
 }
 

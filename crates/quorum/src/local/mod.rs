@@ -4,6 +4,7 @@
 //! Knows nothing of other nodes, and of what an entry means.
 
 mod format;
+mod log_file;
 mod open;
 mod recover;
 mod snapshot;

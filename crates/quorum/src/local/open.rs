@@ -5,10 +5,11 @@ use std::io::{self, IoSlice};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use env::{Disk, Env, File, OpenOptions};
+use env::{Disk, Env, OpenOptions};
 use tokio::sync::mpsc;
 
-use super::format::{BLOCK, FileHeader, GroupBuilder, Place, Vote};
+use super::format::{BLOCK, FileHeader, Vote};
+use super::log_file::{header_after, last_group, make_file, remove_if_there};
 use super::recover::{End, LogFile, OpenError, Recovered, VOTE, file_name, recover};
 use super::worker::{CommitWorker, Head};
 use super::{LocalLog, Queue, Queued, Settings, Shared};
@@ -108,37 +109,5 @@ impl Start<'_> {
 
     fn path_of(&self, number: u64) -> PathBuf {
         self.directory.join(file_name(number))
-    }
-}
-
-pub fn header_after(end: &End, number: u64, run: u64) -> FileHeader {
-    FileHeader { number, run, previous_group: end.group, previous_chain: end.chain, previous: end.last }
-}
-
-/// The group that says that the next file exists.
-pub fn last_group(end: &End, run: u64) -> Vec<u8> {
-    let place = Place {
-        run,
-        number: end.group + 1,
-        durable: end.group,
-        first_index: end.last.index + 1,
-        previous_chain: end.chain,
-        is_last_of_file: true,
-    };
-    GroupBuilder::default().finish(place).0
-}
-
-/// The name is the caller's to make durable.
-pub fn make_file(disk: &dyn Disk, path: &Path, header: &FileHeader) -> io::Result<Arc<dyn File>> {
-    let file = disk.open(path, OpenOptions::CREATE_NEW)?;
-    file.write_all_at(&[IoSlice::new(&header.encode())], 0)?;
-    file.sync_data()?;
-    Ok(file)
-}
-
-pub fn remove_if_there(disk: &dyn Disk, path: &Path) -> io::Result<()> {
-    match disk.remove_file(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        other => other,
     }
 }

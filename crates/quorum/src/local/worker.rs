@@ -9,7 +9,7 @@ use env::{Env, File, Instant, Next, Worker};
 use tokio::sync::{mpsc, oneshot};
 
 use super::format::{BLOCK, GroupBuilder, Place};
-use super::open::{header_after, last_group, make_file, remove_if_there};
+use super::log_file::{header_after, last_group, make_file, remove_if_there};
 use super::recover::{End, LogFile, TEMPORARY, file_name};
 use super::{Settings, Shared, snapshot};
 use crate::metadata_log::{Entry, Event, LogId, Pieces};
