@@ -105,20 +105,40 @@ pub fn raise_open_files_limit() -> io::Result<Option<u64>> {
 pub struct Usage {
     pub cpu: Duration,
     pub resident_bytes: u64,
+    pub virtual_bytes: u64,
+    pub threads: u64,
     pub open_files: u64,
+    pub open_files_max: u64,
+    /// Not every kernel tells.
+    pub disk_read_bytes: Option<u64>,
+    pub disk_written_bytes: Option<u64>,
 }
 
 pub fn usage() -> io::Result<Usage> {
     let cpu = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
-    let pages = fs::read_to_string("/proc/self/statm")?;
-    let resident = pages.split(' ').nth(1).and_then(|pages| pages.parse::<u64>().ok());
-    let resident = resident.ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "/proc/self/statm"))?;
+    let status = fs::read_to_string("/proc/self/status")?;
+    let field = |name: &str| {
+        number_after(&status, name).ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "/proc/self/status"))
+    };
+    // Of the disks, not of sockets or the page cache.
+    let io = fs::read_to_string("/proc/self/io").unwrap_or_default();
     Ok(Usage {
         cpu: Duration::new(cpu.tv_sec as u64, cpu.tv_nsec as u32),
-        resident_bytes: resident * rustix::param::page_size() as u64,
+        resident_bytes: field("VmRSS:")? * 1024,
+        virtual_bytes: field("VmSize:")? * 1024,
+        threads: field("Threads:")?,
+        open_files_max: getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX),
+        disk_read_bytes: number_after(&io, "read_bytes:"),
+        disk_written_bytes: number_after(&io, "write_bytes:"),
         // One of them is the directory that is being counted.
         open_files: (fs::read_dir("/proc/self/fd")?.count() as u64).saturating_sub(1),
     })
+}
+
+/// The number of the line that begins with `name`.
+fn number_after(lines: &str, name: &str) -> Option<u64> {
+    let line = lines.lines().find_map(|line| line.strip_prefix(name))?;
+    line.split_whitespace().next()?.parse().ok()
 }
 
 /// The wish that this process ends: SIGTERM or SIGINT. Must be called in a task; from then on these signals no longer
@@ -182,5 +202,7 @@ mod tests {
         assert!(
             after.resident_bytes > 0 && after.open_files > 0 && after.cpu >= before.cpu && after.cpu > Duration::ZERO
         );
+        assert!(after.virtual_bytes >= after.resident_bytes && after.threads > 0);
+        assert!(after.open_files_max >= after.open_files);
     }
 }

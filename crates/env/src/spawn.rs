@@ -2,6 +2,7 @@
 //! queued, does bounded work, at most one write or sync on `Disk`, and says when to be called again. The real
 //! implementation loops it on a thread, the simulator calls it as an event with simulated latency.
 use std::task::Waker;
+use std::time::Duration;
 
 use crate::BoxFuture;
 use crate::clock::Instant;
@@ -11,6 +12,17 @@ pub trait Spawn: Send + Sync {
     fn task(&self, name: &'static str, future: BoxFuture<()>);
     /// Runs a worker until it answers [`Next::Stop`] or the node ends. Its first step comes at once.
     fn worker(&self, name: &'static str, worker: Box<dyn Worker>) -> WorkerHandle;
+    /// How busy the threads of tasks have been; nothing where there are no threads.
+    fn busy(&self) -> Option<Busy> {
+        None
+    }
+}
+
+/// The threads that run tasks, and for how long they have worked, all together, since the start.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Busy {
+    pub threads: usize,
+    pub time: Duration,
 }
 
 pub trait Worker: Send {

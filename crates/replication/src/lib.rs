@@ -5,6 +5,7 @@ mod config;
 pub mod leader;
 pub mod partition;
 pub mod replicas;
+pub mod traffic;
 mod validating;
 pub mod watch;
 

@@ -11,6 +11,7 @@ use storage::validate::{self, Origin, Rules, ValidateError, Validated};
 use storage::{Appended, FileSlice, Log, LogDir, Slice, TimestampOffset};
 
 use crate::leader::{EpochError, Leader};
+use crate::traffic::Traffic;
 use crate::validating::{self, Checked, Turns};
 use crate::watch::{Registration, Until, Waiting, Watch};
 
@@ -22,6 +23,7 @@ pub struct Partition {
     watch: Arc<Watch>,
     rules: ArcSwap<Rules>,
     turns: Arc<Turns>,
+    traffic: Arc<Traffic>,
     role: Mutex<Role>,
     /// Told of every move of the high watermark: the group coordinator of an offsets partition.
     committed_listener: RwLock<Option<Arc<CommittedListener>>>,
@@ -127,7 +129,13 @@ pub struct Ends {
 }
 
 impl Partition {
-    pub(crate) fn new(directory: LogDir, log: Arc<Log>, rules: Rules, turns: Arc<Turns>) -> Arc<Self> {
+    pub(crate) fn new(
+        directory: LogDir,
+        log: Arc<Log>,
+        rules: Rules,
+        turns: Arc<Turns>,
+        traffic: Arc<Traffic>,
+    ) -> Arc<Self> {
         let partition = Arc::new(Self {
             name: log.name().clone(),
             topic_id: log.topic_id(),
@@ -136,6 +144,7 @@ impl Partition {
             watch: Arc::default(),
             rules: ArcSwap::from_pointee(rules),
             turns,
+            traffic,
             role: Mutex::new(Role::Other { leader: None, epoch: LeaderEpoch::NONE }),
             committed_listener: RwLock::default(),
             #[cfg(feature = "mutants")]
@@ -155,6 +164,11 @@ impl Partition {
 
     pub fn log(&self) -> &Arc<Log> {
         &self.log
+    }
+
+    /// Of the whole topic.
+    pub fn traffic(&self) -> &Traffic {
+        &self.traffic
     }
 
     pub(crate) fn set_rules(&self, rules: Rules) {
@@ -199,6 +213,19 @@ impl Partition {
         }
     }
 
+    /// `min.insync.replicas` of what this node leads, as far as there are replicas.
+    pub fn in_sync_min(&self) -> Option<usize> {
+        match &*self.role.lock() {
+            Role::Leader(leader) => Some(leader.in_sync_min()),
+            Role::Other { .. } => None,
+        }
+    }
+
+    /// Its log directory has failed.
+    pub fn is_offline(&self) -> bool {
+        self.directory.is_offline()
+    }
+
     /// Who leads, as far as this node knows.
     pub fn leader_elsewhere(&self) -> Option<BrokerId> {
         match &*self.role.lock() {
@@ -237,6 +264,7 @@ impl Partition {
         now: Timestamp,
         decompressor: &mut Decompressor,
     ) -> Result<Appended, AppendError> {
+        self.traffic.produce_requests.add(1);
         let rules = self.rules.load_full();
         let checked = validating::validated(&self.turns, bytes, &rules, origin, now, decompressor);
         let batch = match checked.map_err(AppendError::Invalid)? {
@@ -282,6 +310,8 @@ impl Partition {
         let appended = self.log.append(batch, bytes, leader.epoch(), now).map_err(AppendError::Log)?;
         let advanced = leader.local_advanced(self.safe_end());
         drop(role);
+        self.traffic.messages_in.add((appended.last_offset.next().0 - appended.base_offset.0) as u64);
+        self.traffic.bytes_in.add(bytes.len() as u64);
         if let Some(high_watermark) = advanced {
             self.committed(high_watermark);
         }

@@ -14,6 +14,7 @@ use storage::{CreateError, Log, LogConfig, LogDir};
 
 use crate::config;
 use crate::partition::Partition;
+use crate::traffic::{TrafficByTopic, TrafficSums};
 use crate::validating::Turns;
 
 pub struct Replicas {
@@ -24,6 +25,7 @@ pub struct Replicas {
     producer_expiration: Duration,
     topics: RwLock<FxHashMap<Arc<str>, ByIndex>>,
     turns: Arc<Turns>,
+    traffic: TrafficByTopic,
     /// Until the image of a start was seen: a log that is not there yet should be.
     expects_logs: AtomicBool,
     #[cfg(feature = "mutants")]
@@ -48,6 +50,7 @@ impl Replicas {
             producer_expiration,
             topics: RwLock::default(),
             turns: Arc::default(),
+            traffic: TrafficByTopic::default(),
             expects_logs: AtomicBool::new(true),
             #[cfg(feature = "mutants")]
             watermark_over_received: false,
@@ -61,6 +64,18 @@ impl Replicas {
     /// Of one topic, by index.
     pub fn partitions(&self, topic: &str) -> Vec<Arc<Partition>> {
         self.topics.read().get(topic).map(|partitions| partitions.values().cloned().collect()).unwrap_or_default()
+    }
+
+    /// What went through each topic that has partitions here, by name, and through all there ever were.
+    pub fn traffic(&self) -> (Vec<(Arc<str>, TrafficSums)>, TrafficSums) {
+        self.traffic.read()
+    }
+
+    /// Names of the topics that have partitions here, in order.
+    pub fn topics(&self) -> Vec<Arc<str>> {
+        let mut names: Vec<Arc<str>> = self.topics.read().keys().cloned().collect();
+        names.sort();
+        names
     }
 
     pub fn directory(&self) -> &LogDir {
@@ -122,6 +137,7 @@ impl Replicas {
         let partitions: Vec<Arc<Partition>> = partitions.values().cloned().collect();
         topics.remove(&topic.name);
         drop(topics);
+        self.traffic.forget(&topic.name);
         for partition in partitions {
             partition.resign(None, partition.leader_epoch());
             drop(self.directory.delete_log(partition.log()));
@@ -165,7 +181,13 @@ impl Replicas {
                 }
             },
         };
-        let partition = Partition::new(self.directory.clone(), log, config::of_rules(config), self.turns.clone());
+        let partition = Partition::new(
+            self.directory.clone(),
+            log,
+            config::of_rules(config),
+            self.turns.clone(),
+            self.traffic.of(&topic.name),
+        );
         #[cfg(feature = "mutants")]
         partition.watermark_over_received.store(self.watermark_over_received, std::sync::atomic::Ordering::Relaxed);
         let mut topics = self.topics.write();

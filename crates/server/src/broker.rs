@@ -16,6 +16,7 @@ use crate::groups::Groups;
 use crate::loggers::Loggers;
 use crate::producer_ids::ProducerIds;
 use crate::quotas::{Client, Quotas};
+use crate::request_times::RequestTimes;
 
 pub struct Broker {
     pub env: Env,
@@ -28,6 +29,8 @@ pub struct Broker {
     pub fetch_sessions: FetchSessions,
     pub producer_ids: ProducerIds,
     pub quotas: Quotas,
+    /// By the place of the API in [`crate::api::SERVED`].
+    pub request_times: RequestTimes,
     pub settings: Settings,
     pub configs: Arc<dyn BrokerConfigs>,
 }

@@ -24,6 +24,24 @@ pub trait Service: Send + Sync + 'static {
     }
     /// Begins a request. No other one of this connection begins before this has given its outcome.
     fn begin(&self, frame: Frame) -> BoxFuture<Outcome>;
+    /// What kind of request this is, for [`Service::served`].
+    fn kind(&self, _frame: &[u8]) -> usize {
+        0
+    }
+    /// The answer has left.
+    fn served(&self, _kind: usize, _times: &Times) {}
+}
+
+/// When a request came to which point of its way. What lies between them are Kafka's request times; an answer that waits
+/// for earlier answers of its connection counts as waiting itself.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Times {
+    pub received: Instant,
+    pub begun: Instant,
+    /// Done, or waiting for the first time: for a disk, for other members, for records to come.
+    pub waits: Instant,
+    pub answered: Instant,
+    pub sent: Instant,
 }
 
 /// A request after its first part.
@@ -87,7 +105,7 @@ pub async fn serve(connection: net::Connection, service: &dyn Service, limits: L
         if let Err(ended) = answered {
             return ended;
         }
-        idle.active(&limits);
+        let answered_at = idle.active(&limits);
         let sent = tokio::select! {
             biased;
             sent = answers.outgoing.send(&mut *sender) => sent,
@@ -100,7 +118,10 @@ pub async fn serve(connection: net::Connection, service: &dyn Service, limits: L
             return Ended::Refused(reason);
         }
         requests.fall_silent(std::mem::take(&mut answers.silence));
-        idle.active(&limits);
+        let sent_at = idle.active(&limits);
+        for (kind, times) in answers.served.drain(..) {
+            service.served(kind, &Times { answered: answered_at, sent: sent_at, ..times });
+        }
     }
 }
 
@@ -120,6 +141,8 @@ struct Answers {
     outgoing: Outgoing,
     silence: Duration,
     end: Option<String>,
+    /// What kind of requests these are the answers to, and how far they have come.
+    served: Vec<(usize, Times)>,
 }
 
 impl Answers {
@@ -143,7 +166,7 @@ struct Requests<'s> {
     reader: FrameReader,
     closing: Arc<Semaphore>,
     /// Read, but it may not begin yet.
-    held: Option<Frame>,
+    held: Option<Held>,
     begun: Option<Begun>,
     pending: VecDeque<Pending>,
     clock: Arc<dyn Clock>,
@@ -156,15 +179,27 @@ struct Silence {
     over: BoxFuture<()>,
 }
 
+struct Held {
+    frame: Frame,
+    received: Instant,
+    /// It could not begin when it came.
+    has_waited: bool,
+}
+
 struct Begun {
     ahead: bool,
     outcome: BoxFuture<Outcome>,
+    kind: usize,
+    times: Times,
+    has_run: bool,
 }
 
 /// Begun requests that wait for their answer. Only those that may run ahead are ever more than one.
 struct Pending {
     ahead: bool,
     answer: Answer,
+    kind: usize,
+    times: Times,
 }
 
 enum Answer {
@@ -196,9 +231,13 @@ impl Requests<'_> {
             tokio::select! {
                 biased;
                 () = ready(&mut self.pending, answers), if !self.pending.is_empty() => return Ok(()),
-                begun = outcome(&mut self.begun), if self.begun.is_some() => self.pending.push_back(begun),
+                begun = outcome(&mut self.begun, &*self.clock), if self.begun.is_some() => {
+                    self.pending.push_back(begun);
+                }
                 frame = self.reader.next(), if may_read => match frame {
-                    Ok(frame) => self.held = Some(frame),
+                    Ok(frame) => {
+                        self.held = Some(Held { frame, received: self.clock.now(), has_waited: false });
+                    }
                     // What was asked before the peer closed its half is still answered, as in Kafka's processor.
                     Err(_) if !self.pending.is_empty() => {
                         ready(&mut self.pending, answers).await;
@@ -224,16 +263,22 @@ impl Requests<'_> {
     }
 
     fn begin_held(&mut self) {
+        let Some(held) = &mut self.held else { return };
         if self.silence.is_some() {
+            held.has_waited = true;
             return;
         }
-        let Some(frame) = &self.held else { return };
-        let ahead = self.service.may_run_ahead(&frame.bytes);
+        let ahead = self.service.may_run_ahead(&held.frame.bytes);
         let alone = self.begun.is_none() && self.pending.is_empty();
         let after_its_like = self.begun.is_none() && ahead && self.pending.iter().all(|pending| pending.ahead);
         if alone || after_its_like {
-            let frame = self.held.take().expect("looked at above");
-            self.begun = Some(Begun { ahead, outcome: self.service.begin(frame) });
+            let Held { frame, received, has_waited } = self.held.take().expect("looked at above");
+            let begun = if has_waited { self.clock.now() } else { received };
+            let times = Times { received, begun, ..Times::default() };
+            let kind = self.service.kind(&frame.bytes);
+            self.begun = Some(Begun { ahead, outcome: self.service.begin(frame), kind, times, has_run: false });
+        } else {
+            held.has_waited = true;
         }
     }
 }
@@ -247,6 +292,7 @@ async fn ready(pending: &mut VecDeque<Pending>, answers: &mut Answers) {
             && let Poll::Ready(handled) = oldest.answer.poll(context)
         {
             answers.add(handled);
+            answers.served.push((oldest.kind, oldest.times));
             pending.pop_front();
             has_any = true;
         }
@@ -259,16 +305,23 @@ async fn over(silence: &mut Option<Silence>) {
     silence.as_mut().expect("asked only if there is one").over.as_mut().await;
 }
 
-async fn outcome(begun: &mut Option<Begun>) -> Pending {
-    let Begun { ahead, outcome } = begun.as_mut().expect("asked only if there is one");
-    let ahead = *ahead;
-    let outcome = outcome.await;
+async fn outcome(begun: &mut Option<Begun>, clock: &dyn Clock) -> Pending {
+    let Begun { ahead, outcome, kind, times, has_run } = begun.as_mut().expect("asked only if there is one");
+    let outcome = std::future::poll_fn(|context| {
+        let outcome = outcome.as_mut().poll(context);
+        if !std::mem::replace(has_run, true) {
+            times.waits = clock.now();
+        }
+        outcome
+    })
+    .await;
+    let (ahead, kind, times) = (*ahead, *kind, *times);
     *begun = None;
     let answer = match outcome {
         Outcome::Done(handled) => Answer::Ready(Some(handled)),
         Outcome::Waits(handled) => Answer::Waits(handled),
     };
-    Pending { ahead, answer }
+    Pending { ahead, answer, kind, times }
 }
 
 /// One timer for the whole life of a connection: it looks, when it fires, whether anything has happened since.
@@ -283,8 +336,11 @@ impl Idle {
         Self { deadline, sleep: limits.clock.sleep_until(deadline) }
     }
 
-    fn active(&mut self, limits: &Limits) {
-        self.deadline = limits.clock.now() + limits.idle_max;
+    /// Something has happened. Returns when: now.
+    fn active(&mut self, limits: &Limits) -> Instant {
+        let now = limits.clock.now();
+        self.deadline = now + limits.idle_max;
+        now
     }
 
     async fn passed(&mut self, limits: &Limits) {

@@ -13,3 +13,4 @@ pub mod memory;
 pub mod producer_ids;
 pub mod quotas;
 pub mod reply;
+pub mod request_times;

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use env::{Connection, Env, Listener};
 use parking_lot::Mutex;
+use tally::{Counter, Level};
 use tokio::sync::Semaphore;
 
 use crate::connection::{self, Ended, Limits, Service};
@@ -18,9 +19,19 @@ pub struct ConnectionCounts {
     by_ip: Mutex<BTreeMap<IpAddr, usize>>,
 }
 
+/// What has come through one listener.
+#[derive(Default)]
+pub struct ListenerCounts {
+    pub open: Level,
+    pub opened: Counter,
+    /// Closed at once: there were too many.
+    pub refused: Counter,
+}
+
 /// Gives its place back when dropped.
 struct Place {
     counts: Arc<ConnectionCounts>,
+    of_listener: Arc<ListenerCounts>,
     ip: IpAddr,
 }
 
@@ -36,20 +47,24 @@ impl ConnectionCounts {
         self.by_ip.lock().values().sum()
     }
 
-    fn take(self: &Arc<Self>, ip: IpAddr) -> Option<Place> {
+    fn take(self: &Arc<Self>, ip: IpAddr, of_listener: &Arc<ListenerCounts>) -> Option<Place> {
         let mut by_ip = self.by_ip.lock();
         let total: usize = by_ip.values().sum();
         let of_ip = by_ip.get(&ip).copied().unwrap_or(0);
         if total >= self.connections_max || of_ip >= self.connections_per_ip_max {
+            of_listener.refused.add(1);
             return None;
         }
         by_ip.insert(ip, of_ip + 1);
-        Some(Place { counts: self.clone(), ip })
+        of_listener.open.enter();
+        of_listener.opened.add(1);
+        Some(Place { counts: self.clone(), of_listener: of_listener.clone(), ip })
     }
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
+        self.of_listener.open.leave();
         let mut by_ip = self.counts.by_ip.lock();
         let left = by_ip[&self.ip] - 1;
         match left {
@@ -64,6 +79,7 @@ pub async fn accept<S: Service>(
     mut listener: Box<dyn Listener>,
     env: Env,
     counts: Arc<ConnectionCounts>,
+    of_listener: Arc<ListenerCounts>,
     limits: Limits,
     service: impl Fn(&Connection) -> S,
 ) {
@@ -83,7 +99,7 @@ pub async fn accept<S: Service>(
             }
         };
         let peer = connection.peer;
-        let Some(place) = counts.take(peer.ip()) else {
+        let Some(place) = counts.take(peer.ip(), &of_listener) else {
             // Kafka closes what is above `max.connections.per.ip` at once, too.
             tracing::info!(%peer, "closed: the limit on connections is reached");
             continue;

@@ -29,6 +29,9 @@ pub(crate) struct Committer {
     pub(crate) direct: Vec<DirectPiece>,
     told: Vec<(Arc<dyn LogListener>, Offset)>,
     seal: Seal,
+    /// When the present group was begun, and when it was in the lane.
+    begun_at: Instant,
+    written_at: Instant,
 }
 
 pub(crate) enum Stage {
@@ -76,6 +79,8 @@ impl Committer {
             direct: Vec::new(),
             told: Vec::new(),
             seal: Seal::Done,
+            begun_at: Instant::default(),
+            written_at: Instant::default(),
         }
     }
 
@@ -90,6 +95,7 @@ impl Committer {
             }
             std::mem::take(&mut queue.large)
         };
+        self.begun_at = self.shared.env.clock.now();
         self.plan_direct(&large);
         if !self.direct.is_empty() {
             self.stage = Stage::WriteDirect { next: 0 };
@@ -168,6 +174,7 @@ impl Committer {
             self.shared.go_offline("a write to the lane failed", &error);
             return Next::Stop;
         }
+        self.written_at = self.shared.env.clock.now();
         if self.shared.settings.has(Mutant::AcknowledgeBeforeSync) {
             self.publish(self.lane.next_number() - 1);
         }
@@ -197,15 +204,25 @@ impl Committer {
         let number = self.lane.next_number() - 1;
         self.lane.durable_group = number;
         count(&self.shared.counters.groups, 1);
+        let now = self.shared.env.clock.now();
         self.publish(number);
         if !self.captured.is_empty() {
-            let at = self.shared.env.clock.now() + self.shared.settings.seal_after;
+            self.record_times(now);
+            let at = now + self.shared.settings.seal_after;
             self.seal = Seal::Needed { at };
             self.captured.clear();
         }
         self.direct.clear();
         self.stage = Stage::Gather;
         Next::Again
+    }
+
+    /// Of a group that somebody may wait for: seals are not.
+    fn record_times(&self, now: Instant) {
+        let counters = &self.shared.counters;
+        counters.group_writes.record(self.written_at - self.begun_at);
+        counters.group_syncs.record(now - self.written_at);
+        counters.commits.record(now - self.begun_at);
     }
 
     fn publish(&mut self, number: u64) {

@@ -40,4 +40,4 @@ pub use rare::{Rare, Reached};
 pub use recovery::OpenError;
 pub use segment::TimestampOffset;
 pub use settings::{CompactionSettings, Durability, Identity, LogConfig, Mutant, Settings};
-pub use shared::{Counters, Offline, Ticket};
+pub use shared::{CommitTimes, Counters, Offline, Ticket};

@@ -26,7 +26,7 @@ use crate::recovery::{OpenError, extra_slot, io_error, recover, sync_dir};
 use crate::registry::Registry;
 use crate::segment::{Segment, Summary};
 use crate::settings::{Durability, Identity, LogConfig, Settings};
-use crate::shared::{Counters, Handles, Offline, Shared, Ticket};
+use crate::shared::{CommitTimes, Counters, Handles, Offline, Shared, Ticket};
 use crate::syncers::Syncer;
 
 /// A clone is the same directory.
@@ -242,6 +242,15 @@ impl LogDir {
     /// All tails together.
     pub fn memory_in_use(&self) -> usize {
         self.inner.shared.budget.used()
+    }
+
+    /// What all tails together may have.
+    pub fn memory_bytes_max(&self) -> usize {
+        self.inner.shared.settings.memory_bytes_max
+    }
+
+    pub fn commit_times(&self) -> CommitTimes {
+        self.inner.shared.commit_times()
     }
 
     pub fn counters(&self) -> Counters {

@@ -6,6 +6,7 @@ use std::sync::{Arc, OnceLock, Weak};
 
 use env::{Env, WorkerHandle};
 use parking_lot::Mutex;
+use tally::{Distribution, Histogram};
 
 use crate::budget::Budget;
 use crate::flusher::Work;
@@ -115,6 +116,18 @@ pub(crate) struct Counts {
     pub compactions: AtomicU64,
     pub compacted_bytes_before: AtomicU64,
     pub compacted_bytes_after: AtomicU64,
+    /// From the begin of a group until it is in the lane; from then until its syncs have returned; and both.
+    pub group_writes: Histogram,
+    pub group_syncs: Histogram,
+    pub commits: Histogram,
+}
+
+/// How long groups of appends have taken to become durable.
+#[derive(Clone, Debug)]
+pub struct CommitTimes {
+    pub write: Distribution,
+    pub sync: Distribution,
+    pub both: Distribution,
 }
 
 pub(crate) fn count(counter: &AtomicU64, by: u64) {
@@ -272,6 +285,11 @@ impl Shared {
         self.wake_syncers();
         self.wake_compactor();
         self.budget.room.notify_waiters();
+    }
+
+    pub fn commit_times(&self) -> CommitTimes {
+        let Counts { group_writes, group_syncs, commits, .. } = &self.counters;
+        CommitTimes { write: group_writes.read(), sync: group_syncs.read(), both: commits.read() }
     }
 
     pub fn counters(&self) -> Counters {

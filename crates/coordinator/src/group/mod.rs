@@ -11,6 +11,7 @@ mod offsets;
 mod partition;
 mod record;
 mod shard;
+mod summary;
 
 pub use api::{Answer, Caller, Request};
 pub use config::GroupConfig;
@@ -18,6 +19,7 @@ pub use offsets::DeletedTopic;
 pub use partition::partition_for;
 pub use record::{GroupRecord, ReplayError, Replayed};
 pub use shard::{Answers, GroupShard};
+pub use summary::{CommittedOffset, GroupState, GroupSummary};
 
 pub(crate) use classic::Group;
 pub(crate) use groups::{Groups, Timer};

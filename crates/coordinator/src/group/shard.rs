@@ -10,7 +10,9 @@ use protocol::ErrorCode;
 use protocol::join_group_response::JoinGroupResponse;
 use record::Offset;
 
-use super::{Answer, Caller, DeletedTopic, GroupConfig, GroupRecord, Groups, ReplayError, Replayed, Request};
+use super::{
+    Answer, Caller, DeletedTopic, GroupConfig, GroupRecord, GroupSummary, Groups, ReplayError, Replayed, Request,
+};
 
 const SYNC_NAMES_PROTOCOL_VERSION: i16 = 5;
 
@@ -147,6 +149,14 @@ impl<T> GroupShard<T> {
     /// All tickets have been answered, and the partition must be loaded anew.
     pub fn is_lost(&self) -> bool {
         matches!(self.state, State::Lost)
+    }
+
+    /// Its groups, by name, as they are; none while it loads. Made for each anew.
+    pub fn summaries(&self) -> Vec<GroupSummary> {
+        match &self.state {
+            State::Active(runner) => runner.machine().summaries().collect(),
+            State::Loading(_) | State::Lost => vec![],
+        }
     }
 
     /// Requests that have not been answered.

@@ -9,7 +9,7 @@ use std::thread::{self, Thread};
 use tokio::runtime::Handle;
 
 use super::Clock;
-use crate::spawn::{Next, Worker, WorkerHandle};
+use crate::spawn::{Busy, Next, Worker, WorkerHandle};
 use crate::{BoxFuture, Clock as _};
 
 #[derive(Clone, Debug)]
@@ -46,6 +46,12 @@ impl crate::Spawn for Spawn {
         let started = thread::Builder::new().name(name.to_owned()).spawn(run);
         started.unwrap_or_else(|error| panic!("the system gives no thread for the worker `{name}`: {error}"));
         handle
+    }
+
+    fn busy(&self) -> Option<Busy> {
+        let metrics = self.tokio.metrics();
+        let threads = metrics.num_workers();
+        Some(Busy { threads, time: (0..threads).map(|thread| metrics.worker_total_busy_duration(thread)).sum() })
     }
 }
 

@@ -14,6 +14,26 @@ pub fn of_append(error: &AppendError) -> ErrorCode {
     }
 }
 
+/// Whether a Produce counts as failed: not for what a client meets in the course of things
+/// (`ReplicaManager.appendRecordsToLeader`).
+pub fn is_failed_produce(error: ErrorCode) -> bool {
+    error != ErrorCode::CorruptMessage && is_failed_fetch(error)
+}
+
+/// The same of a Fetch (`ReplicaManager.readFromLog`).
+pub fn is_failed_fetch(error: ErrorCode) -> bool {
+    !matches!(
+        error,
+        ErrorCode::FencedLeaderEpoch
+            | ErrorCode::KafkaStorageError
+            | ErrorCode::MessageTooLarge
+            | ErrorCode::NotLeaderOrFollower
+            | ErrorCode::OffsetOutOfRange
+            | ErrorCode::RecordListTooLarge
+            | ErrorCode::UnknownLeaderEpoch
+    )
+}
+
 pub fn of_validation(error: &ValidateError) -> ErrorCode {
     match error {
         ValidateError::Corrupt { .. } | ValidateError::NotABatch(_) => ErrorCode::CorruptMessage,

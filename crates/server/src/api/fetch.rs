@@ -225,7 +225,10 @@ async fn answer(call: Call, reader: &Reader, context: &FetchContext, targets: Ve
     let mut endpoints = Vec::new();
     for ((key, _), (target, result)) in context.partitions.iter().zip(targets.iter().zip(results)) {
         let (partition_data, pieces) = match with_pieces(target, result).await {
-            Ok((fetched, pieces)) => (of_fetched(key.partition, &fetched, &pieces), pieces),
+            Ok((fetched, pieces)) => {
+                count(target, &pieces);
+                (of_fetched(key.partition, &fetched, &pieces), pieces)
+            }
             Err(error) => (of_error(&call, key.partition, target, error, &mut endpoints), vec![]),
         };
         data.push(partition_data);
@@ -257,6 +260,13 @@ async fn answer(call: Call, reader: &Reader, context: &FetchContext, targets: Ve
         }
     }
     call.reply_with_records(&response, told_records)
+}
+
+fn count(target: &Target, pieces: &[Piece]) {
+    if let Ok(partition) = &target.partition {
+        partition.traffic().fetch_requests.add(1);
+        partition.traffic().bytes_out.add(pieces.iter().map(Piece::len).sum());
+    }
 }
 
 /// The fields of a partition, about: they count too.
@@ -314,6 +324,10 @@ fn of_error(
     error: ErrorCode,
     endpoints: &mut Vec<NodeEndpoint>,
 ) -> PartitionData {
+    if let Ok(partition) = &target.partition {
+        partition.traffic().fetch_requests.add(1);
+        partition.traffic().failed_fetch_requests.add(errors::is_failed_fetch(error).into());
+    }
     let mut data = PartitionData {
         partition_index: index,
         error_code: error.code(),

@@ -2,14 +2,14 @@
 //! what it cannot read or does not serve ends the connection, as in Kafka (`RequestContext`, `SocketServer`).
 use std::net::SocketAddr;
 use std::ops::RangeInclusive;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use env::BoxFuture;
 use protocol::{ApiKey, EncodeError, Message, RequestFrame, View};
 
 use crate::broker::Broker;
-use crate::connection::{Handled, Outcome, Service};
+use crate::connection::{Handled, Outcome, Service, Times};
 use crate::frame::Frame;
 use crate::quotas::{Client, Flow, Meter, Metered};
 use crate::reply::{Piece, Reply};
@@ -111,6 +111,15 @@ pub static SERVED: &[Served] = served![
     ListConfigResources 0..=1 => done config_resources::handle,
     DescribeTopicPartitions 0..=0 => done describe_topic_partitions::handle,
 ];
+
+/// The place in [`SERVED`] of each API by its key; one behind it for what is not served.
+static PLACES: LazyLock<[u8; 256]> = LazyLock::new(|| {
+    let mut places = [SERVED.len() as u8; 256];
+    for (place, served) in SERVED.iter().enumerate() {
+        places[served.key.code() as usize] = place as u8;
+    }
+    places
+});
 
 /// One request of a client, its header read.
 pub struct Call {
@@ -300,6 +309,17 @@ impl Service for Api {
                 Box::pin(async move { broker.quotas.record_connection(&broker.env, &image.quotas, ip).await })
             }
         }
+    }
+
+    fn kind(&self, frame: &[u8]) -> usize {
+        match frame {
+            [0, key, ..] => PLACES[usize::from(*key)].into(),
+            _ => SERVED.len(),
+        }
+    }
+
+    fn served(&self, kind: usize, times: &Times) {
+        self.broker.request_times.record(kind, times);
     }
 
     fn begin(&self, frame: Frame) -> BoxFuture<Outcome> {

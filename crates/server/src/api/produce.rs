@@ -167,6 +167,9 @@ impl Refused {
     fn fill(&self, call: &Call, response: &mut PartitionProduceResponse, endpoints: &mut Vec<NodeEndpoint>) {
         match self {
             Self::Append(partition, error) => {
+                if errors::is_failed_produce(errors::of_append(error)) {
+                    partition.traffic().failed_produce_requests.add(1);
+                }
                 *response = PartitionProduceResponse { index: response.index, ..failed(errors::of_append(error)) };
                 tell_more(response, partition, error);
                 tell_leader(call, response, partition, endpoints);

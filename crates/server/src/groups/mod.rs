@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use coordinator::group::{Answer, Caller, DeletedTopic, GroupConfig, Request, partition_for};
+use coordinator::group::{Answer, Caller, DeletedTopic, GroupConfig, GroupSummary, Request, partition_for};
 use env::{Env, Instant};
 use metadata::{Topic, Update};
 use parking_lot::Mutex;
@@ -90,6 +90,17 @@ impl Groups {
             answers.push(self.inner.ask(&shard, caller, request.clone()).await);
         }
         answers
+    }
+
+    /// The partitions of the offsets topic that are coordinated here.
+    pub fn shards(&self) -> Vec<i32> {
+        self.inner.state.lock().shards.keys().copied().collect()
+    }
+
+    /// The groups of one of them. Its requests wait meanwhile.
+    pub fn summaries(&self, shard: i32) -> Vec<GroupSummary> {
+        let shard = self.inner.state.lock().shards.get(&shard).cloned();
+        shard.map(|shard| shard.summaries()).unwrap_or_default()
     }
 
     /// Which partition of the offsets topic keeps a group; none before the topic exists.

@@ -2,7 +2,9 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use coordinator::group::{Answer, Answers, Caller, DeletedTopic, GroupConfig, GroupShard, ReplayError, Request};
+use coordinator::group::{
+    Answer, Answers, Caller, DeletedTopic, GroupConfig, GroupShard, GroupSummary, ReplayError, Request,
+};
 use env::{Clock, Instant, Rng};
 use machine::Now;
 use parking_lot::Mutex;
@@ -90,6 +92,10 @@ impl Shard {
 
     pub fn next_deadline(&self) -> Option<Instant> {
         self.machine.lock().as_ref()?.next_deadline()
+    }
+
+    pub fn summaries(&self) -> Vec<GroupSummary> {
+        self.machine.lock().as_ref().map(GroupShard::summaries).unwrap_or_default()
     }
 
     pub fn is_lost(&self) -> bool {

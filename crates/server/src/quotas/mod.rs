@@ -8,6 +8,7 @@ use env::{Env, Instant};
 use metadata::{Limit, Part, QuotaEntity};
 use parking_lot::Mutex;
 use rustc_hash::FxHashMap;
+use tally::Counter;
 
 mod address;
 mod meter;
@@ -25,6 +26,13 @@ pub enum Flow {
 }
 
 impl Flow {
+    fn kind(self) -> Kind {
+        match self {
+            Flow::Fetch => Kind::Fetch,
+            Flow::Produce => Kind::Produce,
+        }
+    }
+
     fn key(self) -> &'static str {
         match self {
             Flow::Fetch => "consumer_byte_rate",
@@ -76,6 +84,35 @@ pub struct Quotas {
     requests: Counted<Rate>,
     connections: Counted<Rate>,
     mutations: Counted<(TokenBucket, Limit)>,
+    throttled: [Throttled; KINDS.len()],
+}
+
+/// What a quota is of.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Kind {
+    Connection,
+    ControllerMutation,
+    Fetch,
+    Produce,
+    Request,
+}
+
+pub const KINDS: [Kind; 5] = [Kind::Connection, Kind::ControllerMutation, Kind::Fetch, Kind::Produce, Kind::Request];
+
+/// How often somebody was told to be silent, and for how long in all.
+#[derive(Default)]
+pub struct Throttled {
+    pub times: Counter,
+    pub nanos: Counter,
+}
+
+impl Throttled {
+    fn record(&self, silence: Duration) {
+        if !silence.is_zero() {
+            self.times.add(1);
+            self.nanos.add(silence.as_nanos() as u64);
+        }
+    }
 }
 
 /// What each has used.
@@ -87,7 +124,13 @@ const COUNTED_MAX: usize = 65_536;
 impl Quotas {
     pub fn new(windows: Windows, mutation_windows: Windows) -> Self {
         let [fetched, produced, requests, connections] = Default::default();
-        Self { windows, mutation_windows, fetched, produced, requests, connections, mutations: Mutex::default() }
+        let (mutations, throttled) = Default::default();
+        Self { windows, mutation_windows, fetched, produced, requests, connections, mutations, throttled }
+    }
+
+    /// Of the broker's life.
+    pub fn throttled(&self, kind: Kind) -> &Throttled {
+        &self.throttled[kind as usize]
     }
 
     /// Counts bytes that were fetched or produced; says for how long the client is to be silent.
@@ -100,7 +143,7 @@ impl Quotas {
         now: Instant,
     ) -> Duration {
         match find(quotas, flow.key(), client) {
-            Some(quota) => self.record_rate(self.of_flow(flow), quota, bytes, now),
+            Some(quota) => self.told(flow.kind(), self.record_rate(self.of_flow(flow), quota, bytes, now)),
             None => Duration::ZERO,
         }
     }
@@ -134,7 +177,8 @@ impl Quotas {
         let Some(quota) = find(quotas, REQUEST_KEY, client) else { return Duration::ZERO };
         let percent = spent.as_secs_f64() * 100.0;
         // For a window at most: such a client is slowed down and not cut off.
-        self.record_rate(&self.requests, quota, percent, now).min(self.windows.length)
+        let silence = self.record_rate(&self.requests, quota, percent, now).min(self.windows.length);
+        self.told(Kind::Request, silence)
     }
 
     /// Takes so many changes of partitions out of the client's bucket. `is_strict`: not if it is overdrawn already.
@@ -157,13 +201,16 @@ impl Quotas {
         *known_limit = limit;
         let overdrawn = bucket.throttle(limit.value(), now, windows);
         if is_strict && !overdrawn.is_zero() {
-            return (false, overdrawn);
+            return (false, self.told(Kind::ControllerMutation, overdrawn));
         }
         bucket.take(mutations, limit.value(), now);
         match is_strict {
             // The request that overdraws it has been let through.
             true => (true, Duration::ZERO),
-            false => (true, bucket.throttle(limit.value(), now, windows)),
+            false => {
+                let silence = bucket.throttle(limit.value(), now, windows);
+                (true, self.told(Kind::ControllerMutation, silence))
+            }
         }
     }
 
@@ -177,6 +224,11 @@ impl Quotas {
         if !silence.is_zero() {
             self.record_rate(&self.connections, quota(shared_by), -1.0, now); // It does not come to be.
         }
+        self.told(Kind::Connection, silence)
+    }
+
+    fn told(&self, kind: Kind, silence: Duration) -> Duration {
+        self.throttled(kind).record(silence);
         silence
     }
 

@@ -163,6 +163,10 @@ impl Log {
         self.state().segments.iter().map(|segment| u64::from(segment.summary().size_bytes)).sum()
     }
 
+    pub fn segments(&self) -> usize {
+        self.state().segments.len()
+    }
+
     pub fn active_producers(&self) -> Vec<(ProducerId, ProducerEntry)> {
         self.state().producers.producers().map(|(id, entry)| (id, entry.clone())).collect()
     }

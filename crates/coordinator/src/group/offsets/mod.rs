@@ -46,6 +46,14 @@ impl Offsets {
         self.groups.get(group_id)
     }
 
+    /// Topic, partition and offset of all that a group has committed.
+    pub fn committed(&self, group_id: &str) -> impl Iterator<Item = (&str, i32, i64)> {
+        let topics = self.groups.get(group_id).into_iter().flatten();
+        topics.flat_map(|(topic, partitions)| {
+            partitions.iter().map(|(partition, committed)| (&**topic, *partition, committed.offset))
+        })
+    }
+
     fn find(&self, group_id: &str, topic: &str, partition: i32) -> Option<&Committed> {
         self.groups.get(group_id)?.get(topic)?.get(&partition)
     }
