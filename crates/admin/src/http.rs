@@ -5,20 +5,23 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::extract::State;
-use axum::http::{StatusCode, header};
-use axum::response::IntoResponse;
+use axum::extract::{RawQuery, State};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use env::net::{Receive, Send};
 use env::{Clock, Listener};
-use prometheus_client::encoding::text::encode;
-use prometheus_client::registry::Registry;
 use tokio::io::Join;
+
+use crate::query;
+use crate::scrape::{self, Writing};
+use crate::text::Format;
 
 /// What the broker says of itself.
 pub trait Status: std::marker::Send + Sync + 'static {
     fn health(&self) -> Health;
-    fn metrics(&self) -> &Registry;
+    /// What writes the metrics that a query asks for; what is wrong with the query.
+    fn metrics(self: Arc<Self>, query: &[(String, String)]) -> Result<Writing, String>;
 }
 
 /// `live`: restarting would not help. `not_ready`: why clients should wait, if they should.
@@ -60,17 +63,15 @@ async fn ready(State(status): State<Arc<dyn Status>>) -> impl IntoResponse {
     }
 }
 
-async fn metrics(State(status): State<Arc<dyn Status>>) -> impl IntoResponse {
-    let mut text = String::new();
-    match encode(&mut text, status.metrics()) {
-        Ok(()) => {
-            let content_type = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-            (StatusCode::OK, [(header::CONTENT_TYPE, content_type)], text)
+async fn metrics(State(status): State<Arc<dyn Status>>, RawQuery(query): RawQuery, headers: HeaderMap) -> Response {
+    let accept: Vec<&str> = headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok()).collect();
+    let format = Format::accepted(&accept.join(","));
+    match status.metrics(&query::values(&query.unwrap_or_default())) {
+        Ok(writing) => {
+            let content_type = [(header::CONTENT_TYPE, format.content_type())];
+            (StatusCode::OK, content_type, scrape::body(format, writing)).into_response()
         }
-        Err(error) => {
-            let content_type = "text/plain; charset=utf-8";
-            (StatusCode::INTERNAL_SERVER_ERROR, [(header::CONTENT_TYPE, content_type)], format!("metrics: {error}\n"))
-        }
+        Err(reason) => (StatusCode::BAD_REQUEST, format!("{reason}\n")).into_response(),
     }
 }
 

@@ -3,6 +3,7 @@ mod broker_configs;
 pub mod config;
 mod engine;
 mod listeners;
+pub mod metrics;
 mod node;
 mod start_error;
 mod status;

@@ -9,23 +9,25 @@ use env::{Env, Listener};
 use protocol::Uuid;
 use record::BrokerId;
 use replication::Replicas;
-use server::api::{Api, Peer};
+use server::api::{Api, Peer, SERVED};
 use server::broker::{Broker, Settings};
 use server::connection::Limits;
 use server::features::FEATURES;
 use server::fetch_session::FetchSessions;
 use server::groups::Groups;
-use server::listener::{ConnectionCounts, accept};
+use server::listener::{ConnectionCounts, ListenerCounts, accept};
 use server::loggers::Loggers;
 use server::memory::FrameMemory;
 use server::producer_ids::ProducerIds;
 use server::quotas::{Quotas, Windows};
+use server::request_times::RequestTimes;
 use storage::{Identity, LogDir, MetaError, OpenError};
 use tokio::sync::Semaphore;
 
 use crate::broker_configs::NodeConfigs;
 use crate::config::{Config, QuotaConfig};
 use crate::listeners::{advertised, listen};
+use crate::metrics::Source;
 use crate::start_error::StartError;
 use crate::{engine, status};
 
@@ -154,6 +156,7 @@ impl Node {
             fetch_sessions: FetchSessions::new(config.fetch.session_slots),
             loggers: Loggers::default(),
             quotas: quotas(&config.quotas),
+            request_times: RequestTimes::new(SERVED.len()),
             producer_ids: ProducerIds::new(controller.clone()),
             settings: Settings {
                 auto_create_topics: config.topics.auto_create,
@@ -171,9 +174,18 @@ impl Node {
             closing: closing.clone(),
         };
         let addresses = listeners.iter().map(|(name, listener)| (name.clone(), listener.local_address())).collect();
-        let http = status::serve(&env, config, broker.clone(), counts.clone(), closing.clone()).await?;
-        for (name, listener) in listeners {
-            serve(&env, name, listener, &broker, &counts, &limits);
+        let listener_counts: Vec<(String, Arc<ListenerCounts>)> =
+            listeners.iter().map(|(name, _)| (name.clone(), Arc::default())).collect();
+        let source = Source {
+            broker: broker.clone(),
+            listeners: listener_counts.clone(),
+            frame_memory: limits.memory.clone(),
+            closing: closing.clone(),
+            started_ms: env.clock.wall_ms(),
+        };
+        let http = status::serve(&env, config, source).await?;
+        for ((name, listener), (_, of_listener)) in listeners.into_iter().zip(listener_counts) {
+            serve(&env, name, listener, &broker, (&counts, of_listener), &limits);
         }
         Ok(Node { env, directory, controller, broker, counts, closing, addresses, http })
     }
@@ -240,7 +252,7 @@ fn serve(
     name: String,
     listener: Box<dyn Listener>,
     broker: &Arc<Broker>,
-    counts: &Arc<ConnectionCounts>,
+    (counts, of_listener): (&Arc<ConnectionCounts>, Arc<ListenerCounts>),
     limits: &Limits,
 ) {
     let (broker, name): (Arc<Broker>, Arc<str>) = (broker.clone(), name.into());
@@ -248,7 +260,7 @@ fn serve(
         broker: broker.clone(),
         peer: Arc::new(Peer { address: connection.peer, listener: name.clone() }),
     };
-    let accepting = accept(listener, env.clone(), counts.clone(), limits.clone(), service);
+    let accepting = accept(listener, env.clone(), counts.clone(), of_listener, limits.clone(), service);
     env.spawn.task("listener", Box::pin(accepting));
 }
 

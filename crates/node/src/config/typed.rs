@@ -8,6 +8,7 @@ use super::listeners::{Endpoint, Listener, Listeners};
 use super::problem::Problem;
 use super::profile::Profile;
 use super::settings::Settings;
+use crate::metrics::{Detail, Vocabulary, Wanted};
 
 #[derive(Clone, Debug)]
 pub struct Config {
@@ -31,6 +32,7 @@ pub struct Config {
     pub groups: GroupConfig,
     pub offsets: OffsetsConfig,
     pub quotas: QuotaConfig,
+    pub metrics: Wanted,
     pub describe_topic_partitions_max: usize,
     /// `producer.id.expiration.ms`
     pub producer_id_expiration: Duration,
@@ -204,6 +206,11 @@ pub(super) fn config(sources: &Sources<'_>, settings: Settings) -> Result<Config
             window: Duration::from_secs(number("quota.window.size.seconds") as u64),
             mutation_windows: number("controller.quota.window.num") as u32,
             mutation_window: Duration::from_secs(number("controller.quota.window.size.seconds") as u64),
+        },
+        metrics: Wanted {
+            vocabularies: set.list("ottla.metrics.dialects").into_iter().filter_map(Vocabulary::named).collect(),
+            detail: set.text("ottla.metrics.detail").and_then(Detail::named).unwrap_or(Detail::Auto),
+            partitions_max: size("ottla.metrics.partitions.max"),
         },
         describe_topic_partitions_max: size("max.request.partition.size.limit"),
         memory_bytes: limited("ottla.memory.bytes"),

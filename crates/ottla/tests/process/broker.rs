@@ -268,12 +268,25 @@ pub fn free_port() -> u16 {
 
 /// Status and body of a page.
 pub fn http(address: SocketAddr, path: &str) -> (u16, String) {
+    let Page { status, body, .. } = http_accepting(address, path, "*/*");
+    (status, body)
+}
+
+pub struct Page {
+    pub status: u16,
+    pub head: String,
+    pub body: String,
+}
+
+/// In the old protocol, so that the body is what comes until the connection ends.
+pub fn http_accepting(address: SocketAddr, path: &str, accept: &str) -> Page {
     let mut stream = TcpStream::connect(address).unwrap();
     stream.set_read_timeout(Some(PATIENCE)).unwrap();
-    write!(stream, "GET {path} HTTP/1.1\r\nHost: ottla\r\nConnection: close\r\n\r\n").unwrap();
+    write!(stream, "GET {path} HTTP/1.0\r\nHost: ottla\r\nAccept: {accept}\r\n\r\n").unwrap();
     let mut answer = String::new();
     stream.read_to_string(&mut answer).unwrap();
     let (head, body) = answer.split_once("\r\n\r\n").unwrap_or_else(|| panic!("no HTTP: {answer}"));
     let status = head.split(' ').nth(1).and_then(|status| status.parse().ok());
-    (status.unwrap_or_else(|| panic!("no status: {head}")), body.to_owned())
+    let status = status.unwrap_or_else(|| panic!("no status: {head}"));
+    Page { status, head: head.to_owned(), body: body.to_owned() }
 }

@@ -3,6 +3,7 @@
 mod broker;
 mod compaction;
 mod completions;
+mod metrics;
 mod refusals;
 mod starts;
 mod stops;

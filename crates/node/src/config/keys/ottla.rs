@@ -1,8 +1,9 @@
 //! The keys that Kafka does not have.
 use crate::config::key::Effect::Served;
 use crate::config::key::Importance::{High, Low, Medium};
-use crate::config::key::Rule::{AtLeast, OneOf};
-use crate::config::key::{Key, long, string};
+use crate::config::key::Rule::{AtLeast, Elements, OneOf};
+use crate::config::key::{Key, int, list, long, string};
+use crate::metrics::{DETAILS, VOCABULARIES};
 
 pub(super) const KEYS: &[Key] = &[
     string(
@@ -38,4 +39,31 @@ pub(super) const KEYS: &[Key] = &[
          1 GiB.",
     )
     .rule(AtLeast(-1)),
+    string(
+        "ottla.metrics.detail",
+        Some("auto"),
+        Low,
+        Served,
+        "How far /metrics goes into detail: `cluster` sums only, `topic` topics and groups, `partition` each partition, \
+         too, `auto` the latter as long as there are no more than ottla.metrics.partitions.max. A scrape can ask for \
+         another by `?detail=`.",
+    )
+    .rule(OneOf(DETAILS)),
+    list(
+        "ottla.metrics.dialects",
+        Some("kafka-exporter,kafka-lag-exporter,strimzi"),
+        Low,
+        Served,
+        "Whose names /metrics has besides Ottla's own. A scrape can ask for others by `?dialect=`.",
+    )
+    .rule(Elements(VOCABULARIES)),
+    int(
+        "ottla.metrics.partitions.max",
+        "2000",
+        Low,
+        Served,
+        "With `ottla.metrics.detail=auto`: if there are more partitions, or more that groups have committed offsets of, \
+         they are not shown one by one.",
+    )
+    .rule(AtLeast(0)),
 ];
