@@ -52,6 +52,8 @@ class Broker:
     """One node on a fixed port and data directory, so that a restart is the same broker again."""
 
     name = None
+    # Where /metrics is, if there is one.
+    http = ""
 
     def __init__(self, home: Path, properties=None, port=None):
         self.home = home
@@ -151,7 +153,8 @@ class Ottla(Broker):
     name = "ottla"
 
     def __init__(self, binary: Path, home: Path, properties=None, port=None):
-        super().__init__(home, {"ottla.http.listener": f"127.0.0.1:{free_port()}"} | (properties or {}), port)
+        self.http = f"127.0.0.1:{free_port()}"
+        super().__init__(home, {"ottla.http.listener": self.http} | (properties or {}), port)
         self.binary = binary
 
     def command(self):

@@ -35,6 +35,7 @@ class Run:
             "CONTROL": self.control,
             "DATA": str(self.broker.data),
             "HOME_DIR": str(self.home),
+            "HTTP": self.broker.http,
             "NOT_RUN": ",".join(self.excused.left_out()),
             "PYTHONPATH": str(HERE / "python"),
         } | more
@@ -311,6 +312,21 @@ class OttlaCommands(Suite):
         return checks
 
 
+class Prometheus(OurProgram):
+    name = "prometheus"
+    client = "prometheus_client, and confluent-kafka for traffic"
+    version = "0.26.0"
+    language = "Python"
+    exercises = ("`/metrics` in both text formats, read by Prometheus' own reader for Python, whose OpenMetrics is strict; "
+                 "a group's lag beside what its consumer reckons")
+
+    def prepare(self, cache):
+        cache.with_python()
+
+    def command(self, run):
+        return [run.cache.with_python(), HERE / "python" / "prometheus_checks.py"]
+
+
 class Wire(OurProgram):
     name = "wire"
     client = "raw requests of ours"
@@ -358,7 +374,7 @@ class Flights(OurProgram):
 
 
 SUITES = [suite() for suite in (Kcat, JavaClient, KafkaTools, ConfluentKafka, RdkafkaOwn, KafkaPython, KafkaPythonOwn,
-                                KafkaJs, Platformatic, FranzGo, Sarama, Connect, OttlaCommands, Wire, Hostile, Flights)]
+                                KafkaJs, Platformatic, FranzGo, Sarama, Connect, OttlaCommands, Prometheus, Wire, Hostile, Flights)]
 
 
 def port_for(suite):
