@@ -36,6 +36,7 @@ use crate::brokers::{self, BrokerEpoch, Registration};
 use crate::machine::{Decision, Machine};
 use crate::message::{Asked, Message, Reply};
 use crate::producer_ids::{self, ProducerIdBlock};
+use crate::run::Counts;
 use crate::{client_quotas, configs, elections, features, reassignments, scram, topics};
 
 #[derive(Clone)]
@@ -47,9 +48,14 @@ pub struct Handle {
     pub(crate) ended: Arc<Semaphore>,
     /// Of changes of topics.
     pub(crate) allowance: Allowance,
+    pub(crate) counts: Arc<Counts>,
 }
 
 impl Handle {
+    pub fn counts(&self) -> &Counts {
+        &self.counts
+    }
+
     /// For a client that may change only so many partitions.
     pub fn within(&self, allowance: Allowance) -> Handle {
         Handle { allowance, ..self.clone() }

@@ -26,5 +26,5 @@ pub use brokers::{BrokerEpoch, Registration};
 pub use handle::Handle;
 pub use machine::{InternalTopics, Options, TopicDefaults};
 pub use producer_ids::ProducerIdBlock;
-pub use run::{OnUpdate, start};
+pub use run::{Counts, OnUpdate, start};
 pub use topics::delete_by_name;

@@ -5,10 +5,11 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
-use env::Env;
+use env::{Env, Instant};
 use metadata::{Delta, Image, Records, Update};
 use protocol::ErrorCode;
 use quorum::{Committed, Event, LogId, MetadataLog, Payload, Proposal, ProposeError, Unknown};
+use tally::{Counter, Histogram};
 use tokio::sync::{Semaphore, mpsc};
 
 use crate::allowance::Allowance;
@@ -33,6 +34,7 @@ pub fn start(
     let (messages, inbox) = mpsc::channel(options.requests_max.max(1));
     let image = Arc::new(ArcSwap::from_pointee(Image::default()));
     let ended = Arc::new(Semaphore::new(0));
+    let counts = Arc::new(Counts::default());
     let machine = Machine { image: Image::default(), options, rng: env.rng.clone() };
     let controller = Controller {
         env: env.clone(),
@@ -47,6 +49,7 @@ pub fn start(
         parked: VecDeque::new(),
         published: image.clone(),
         on_update,
+        counts: counts.clone(),
     };
     let end = ended.clone();
     env.spawn.task(
@@ -56,7 +59,7 @@ pub fn start(
             end.close();
         }),
     );
-    Handle { messages, image, clock: env.clock.clone(), ended, allowance: Allowance::default() }
+    Handle { messages, image, clock: env.clock.clone(), ended, allowance: Allowance::default(), counts }
 }
 
 struct Controller {
@@ -76,10 +79,20 @@ struct Controller {
     parked: VecDeque<Parked>,
     published: Arc<ArcSwap<Image>>,
     on_update: OnUpdate,
+    counts: Arc<Counts>,
+}
+
+/// What was proposed and committed since the start.
+#[derive(Debug, Default)]
+pub struct Counts {
+    pub records: Counter,
+    /// From a proposal until its answers may leave.
+    pub commits: Histogram,
 }
 
 /// The answers that wait for one proposal.
 struct Parked {
+    proposed_at: Instant,
     outcome: Outcome,
     replies: Vec<Reply>,
 }
@@ -196,6 +209,7 @@ impl Controller {
         while let Some(parked) = self.parked.pop_front_if(
             |parked| matches!(parked.outcome, Outcome::Committed(id) if id.index <= self.current.position.index),
         ) {
+            self.counts.commits.record(self.env.clock.now() - parked.proposed_at);
             parked.replies.into_iter().for_each(|reply| reply(None));
         }
     }
@@ -220,8 +234,11 @@ impl Controller {
         }
         match self.log.propose(Records::of(&records)) {
             Ok(proposal) => {
+                self.counts.records.add(records.len() as u64);
                 self.machine.apply(records);
-                self.parked.push_back(Parked { outcome: Outcome::Awaited(proposal), replies: vec![reply] });
+                let proposed_at = self.env.clock.now();
+                let outcome = Outcome::Awaited(proposal);
+                self.parked.push_back(Parked { proposed_at, outcome, replies: vec![reply] });
             }
             // Nothing was appended: the state stays, and so does what others have been promised.
             Err(error) => reply(Some(match error {

@@ -28,6 +28,8 @@ pub trait Service: Send + Sync + 'static {
     fn kind(&self, _frame: &[u8]) -> usize {
         0
     }
+    /// A request has come and may not begin yet, or may now.
+    fn is_held(&self, _is_held: bool) {}
     /// The answer has left.
     fn served(&self, _kind: usize, _times: &Times) {}
 }
@@ -166,7 +168,7 @@ struct Requests<'s> {
     reader: FrameReader,
     closing: Arc<Semaphore>,
     /// Read, but it may not begin yet.
-    held: Option<Held>,
+    held: Option<Held<'s>>,
     begun: Option<Begun>,
     pending: VecDeque<Pending>,
     clock: Arc<dyn Clock>,
@@ -179,11 +181,27 @@ struct Silence {
     over: BoxFuture<()>,
 }
 
-struct Held {
+struct Held<'s> {
     frame: Frame,
     received: Instant,
     /// It could not begin when it came.
-    has_waited: bool,
+    queued: Option<Queued<'s>>,
+}
+
+/// The service knows of a request that may not begin yet, until this is dropped.
+struct Queued<'s>(&'s dyn Service);
+
+impl<'s> Queued<'s> {
+    fn new(service: &'s dyn Service) -> Self {
+        service.is_held(true);
+        Self(service)
+    }
+}
+
+impl Drop for Queued<'_> {
+    fn drop(&mut self) {
+        self.0.is_held(false);
+    }
 }
 
 struct Begun {
@@ -236,7 +254,7 @@ impl Requests<'_> {
                 }
                 frame = self.reader.next(), if may_read => match frame {
                     Ok(frame) => {
-                        self.held = Some(Held { frame, received: self.clock.now(), has_waited: false });
+                        self.held = Some(Held { frame, received: self.clock.now(), queued: None });
                     }
                     // What was asked before the peer closed its half is still answered, as in Kafka's processor.
                     Err(_) if !self.pending.is_empty() => {
@@ -265,20 +283,20 @@ impl Requests<'_> {
     fn begin_held(&mut self) {
         let Some(held) = &mut self.held else { return };
         if self.silence.is_some() {
-            held.has_waited = true;
+            held.queued.get_or_insert_with(|| Queued::new(self.service));
             return;
         }
         let ahead = self.service.may_run_ahead(&held.frame.bytes);
         let alone = self.begun.is_none() && self.pending.is_empty();
         let after_its_like = self.begun.is_none() && ahead && self.pending.iter().all(|pending| pending.ahead);
         if alone || after_its_like {
-            let Held { frame, received, has_waited } = self.held.take().expect("looked at above");
-            let begun = if has_waited { self.clock.now() } else { received };
+            let Held { frame, received, queued } = self.held.take().expect("looked at above");
+            let begun = queued.map_or(received, |_| self.clock.now());
             let times = Times { received, begun, ..Times::default() };
             let kind = self.service.kind(&frame.bytes);
             self.begun = Some(Begun { ahead, outcome: self.service.begin(frame), kind, times, has_run: false });
         } else {
-            held.has_waited = true;
+            held.queued.get_or_insert_with(|| Queued::new(self.service));
         }
     }
 }

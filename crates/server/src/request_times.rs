@@ -3,11 +3,13 @@
 use std::sync::OnceLock;
 use std::time::Duration;
 
-use tally::{Distribution, Histogram};
+use tally::{Distribution, Histogram, Level};
 
 use crate::connection::Times;
 
 pub struct RequestTimes {
+    /// Requests that have come and may not begin yet.
+    pub queued: Level,
     by_api: Box<[OnceLock<Box<ApiTimes>>]>,
 }
 
@@ -46,7 +48,7 @@ const RECORDED_MIN: Duration = Duration::from_nanos(250);
 
 impl RequestTimes {
     pub fn new(apis: usize) -> Self {
-        Self { by_api: (0..apis).map(|_| OnceLock::new()).collect() }
+        Self { queued: Level::new(), by_api: (0..apis).map(|_| OnceLock::new()).collect() }
     }
 
     pub fn record(&self, api: usize, times: &Times) {

@@ -1,14 +1,14 @@
 //! The cluster as this node sees it, its controller, and the process.
 use admin::text::Gone;
 
-use super::Source;
 use super::report::Report;
+use super::{Reading, Source};
 
 /// Kafka's `BrokerState`.
 const RUNNING: i32 = 3;
 const PENDING_CONTROLLED_SHUTDOWN: i32 = 6;
 
-pub async fn write(report: &mut Report, source: &Source) -> Result<(), Gone> {
+pub async fn write(report: &mut Report, source: &Source, now: &Reading, before: &Reading) -> Result<(), Gone> {
     let broker = &source.broker;
     let image = broker.image();
     let version = env!("CARGO_PKG_VERSION");
@@ -36,6 +36,7 @@ pub async fn write(report: &mut Report, source: &Source) -> Result<(), Gone> {
     let state = if source.closing.is_closed() { PENDING_CONTROLLED_SHUTDOWN } else { RUNNING };
     report.one("kafka_server_kafkaserver_brokerstate", state).await?;
     write_controller(report, source).await?;
+    write_commits(report, now, before).await?;
     write_process(report, source).await
 }
 
@@ -62,6 +63,16 @@ async fn write_controller(report: &mut Report, source: &Source) -> Result<(), Go
     // An offset is that of the next entry, as everywhere in Kafka.
     report.one("kafka_server_raftmetrics_high_watermark", position.index + 1).await?;
     report.one("kafka_server_raftmetrics_log_end_offset", position.index + 1).await
+}
+
+async fn write_commits(report: &mut Report, now: &Reading, before: &Reading) -> Result<(), Gone> {
+    let lately = now.commits.since(&before.commits);
+    let average = lately.sum().as_secs_f64() * 1000.0 / lately.count().max(1) as f64;
+    report.one("kafka_server_raftmetrics_commit_latency_avg", average).await?;
+    let passed = (now.at - before.at).as_secs_f64();
+    let rate = if passed > 0.0 { (now.records - before.records) as f64 / passed } else { 0.0 };
+    report.one("kafka_server_raftmetrics_append_records_rate", rate).await?;
+    report.family("ottla_metadata_commit_seconds", |samples| samples.histogram(&[], &now.commits)).await
 }
 
 async fn write_process(report: &mut Report, source: &Source) -> Result<(), Gone> {

@@ -85,6 +85,22 @@ const CLUSTER: &[Family] = &[
         .or("kafka_server_raft_metrics_log_end_offset"),
     strimzi(
         Gauge,
+        "kafka_server_raftmetrics_commit_latency_avg",
+        &[],
+        "Milliseconds that a change of the cluster needed to be committed, on average of the last minutes",
+    )
+    .or("kafka_server_raft_metrics_commit_latency_avg"),
+    strimzi(
+        Gauge,
+        "kafka_server_raftmetrics_append_records_rate",
+        &[],
+        "Records a second that were appended to the metadata log in the last minutes",
+    )
+    .or("kafka_server_raft_metrics_append_records_rate"),
+    own(Histogram, "ottla_metadata_commit_seconds", &[], "From a change of the cluster until it is committed")
+        .in_unit("seconds"),
+    strimzi(
+        Gauge,
         "kafka_server_brokermetadatametrics_last_applied_record_offset",
         &[],
         "The entry of the metadata log up to which the broker has applied it",
@@ -219,6 +235,12 @@ const REQUESTS: &[Family] = &[
         "The parts of it: request_queue, local, remote, response_send",
     )
     .in_unit("seconds"),
+    strimzi(
+        Gauge,
+        "kafka_network_requestchannel_requestqueuesize",
+        &[],
+        "Requests that have come and may not begin yet",
+    ),
     strimzi(
         Gauge,
         "kafka_network_socketserver_networkprocessoravgidle_percent",

@@ -68,6 +68,9 @@ pub(crate) struct Reading {
     requests: Vec<Option<ApiDistributions>>,
     /// Syncs of all directories.
     syncs: Distribution,
+    /// Of the metadata log: commits, and records.
+    commits: Distribution,
+    records: u64,
 }
 
 const READING_INTERVAL: Duration = Duration::from_secs(60);
@@ -101,7 +104,7 @@ impl Metrics {
         let mut report = Report::new(page, wanted);
         let (source, broker) = (&self.source, &*self.source.broker);
         let (now, before) = (Reading::of(source), self.recent.lock().oldest().clone());
-        cluster::write(&mut report, source).await?;
+        cluster::write(&mut report, source, &now, &before).await?;
         engine::write(&mut report, source, &now, &before).await?;
         requests::write(&mut report, source, &now, &before).await?;
         partitions::write_traffic(&mut report, broker).await?;
@@ -127,6 +130,14 @@ impl Reading {
         let mut syncs = Distribution::NONE;
         source.directories().iter().for_each(|directory| syncs.add(&directory.commit_times().sync));
         let env = &source.broker.env;
-        Reading { at: env.clock.now(), busy: env.spawn.busy(), requests: requests::readings(source), syncs }
+        let controller = source.broker.controller.counts();
+        Reading {
+            at: env.clock.now(),
+            busy: env.spawn.busy(),
+            requests: requests::readings(source),
+            syncs,
+            commits: controller.commits.read(),
+            records: controller.records.value(),
+        }
     }
 }

@@ -73,6 +73,8 @@ pub async fn write(report: &mut Report, source: &Source, now: &Reading, before: 
             }
         })
         .await?;
+    let queued = source.broker.request_times.queued.value();
+    report.one("kafka_network_requestchannel_requestqueuesize", queued).await?;
     write_connections(report, source).await?;
     write_idle(report, now, before).await
 }

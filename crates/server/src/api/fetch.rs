@@ -225,10 +225,7 @@ async fn answer(call: Call, reader: &Reader, context: &FetchContext, targets: Ve
     let mut endpoints = Vec::new();
     for ((key, _), (target, result)) in context.partitions.iter().zip(targets.iter().zip(results)) {
         let (partition_data, pieces) = match with_pieces(target, result).await {
-            Ok((fetched, pieces)) => {
-                count(target, &pieces);
-                (of_fetched(key.partition, &fetched, &pieces), pieces)
-            }
+            Ok((fetched, pieces)) => (of_fetched(key.partition, &fetched, &pieces), pieces),
             Err(error) => (of_error(&call, key.partition, target, error, &mut endpoints), vec![]),
         };
         data.push(partition_data);
@@ -251,9 +248,10 @@ async fn answer(call: Call, reader: &Reader, context: &FetchContext, targets: Ve
         ..Default::default()
     };
     let mut told_records = Vec::new();
-    for (((key, _), told), (data, pieces)) in
-        context.partitions.iter().zip(session.told).zip(data.into_iter().zip(records))
+    for (((key, _), (target, told)), (data, pieces)) in
+        context.partitions.iter().zip(targets.iter().zip(session.told)).zip(data.into_iter().zip(records))
     {
+        count(target, &data, &pieces);
         if told {
             told_records.extend((!pieces.is_empty()).then_some(pieces));
             add(&mut response.responses, &key.topic, data);
@@ -262,10 +260,14 @@ async fn answer(call: Call, reader: &Reader, context: &FetchContext, targets: Ve
     call.reply_with_records(&response, told_records)
 }
 
-fn count(target: &Target, pieces: &[Piece]) {
-    if let Ok(partition) = &target.partition {
-        partition.traffic().fetch_requests.add(1);
-        partition.traffic().bytes_out.add(pieces.iter().map(Piece::len).sum());
+/// What a partition's topic counts of an answer that is sent.
+fn count(target: &Target, data: &PartitionData, pieces: &[Piece]) {
+    let Ok(partition) = &target.partition else { return };
+    let traffic = partition.traffic();
+    traffic.fetch_requests.add(1);
+    match ErrorCode::from_code(data.error_code) {
+        Some(ErrorCode::None) => traffic.bytes_out.add(pieces.iter().map(Piece::len).sum()),
+        error => traffic.failed_fetch_requests.add(error.is_none_or(errors::is_failed_fetch).into()),
     }
 }
 
@@ -324,10 +326,6 @@ fn of_error(
     error: ErrorCode,
     endpoints: &mut Vec<NodeEndpoint>,
 ) -> PartitionData {
-    if let Ok(partition) = &target.partition {
-        partition.traffic().fetch_requests.add(1);
-        partition.traffic().failed_fetch_requests.add(errors::is_failed_fetch(error).into());
-    }
     let mut data = PartitionData {
         partition_index: index,
         error_code: error.code(),

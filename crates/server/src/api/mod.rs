@@ -318,6 +318,11 @@ impl Service for Api {
         }
     }
 
+    fn is_held(&self, is_held: bool) {
+        let queued = &self.broker.request_times.queued;
+        if is_held { queued.enter() } else { queued.leave() }
+    }
+
     fn served(&self, kind: usize, times: &Times) {
         self.broker.request_times.record(kind, times);
     }

@@ -88,6 +88,9 @@ impl Clock for ManualClock {
 struct Recorder {
     begun: Mutex<Vec<String>>,
     waiting: Mutex<VecDeque<oneshot::Sender<()>>>,
+    queued: Mutex<i32>,
+    /// First letter, and times in seconds: queued, local, remote.
+    served: Mutex<Vec<(char, [u64; 3])>>,
 }
 
 struct RecorderService(Arc<Recorder>);
@@ -95,6 +98,19 @@ struct RecorderService(Arc<Recorder>);
 impl Service for RecorderService {
     fn may_run_ahead(&self, frame: &[u8]) -> bool {
         frame.first() == Some(&b'p')
+    }
+
+    fn kind(&self, frame: &[u8]) -> usize {
+        frame[0].into()
+    }
+
+    fn is_held(&self, is_held: bool) {
+        *self.0.queued.lock() += if is_held { 1 } else { -1 };
+    }
+
+    fn served(&self, kind: usize, times: &Times) {
+        let parts = [times.begun - times.received, times.waits - times.begun, times.answered - times.waits];
+        self.0.served.lock().push((kind as u8 as char, parts.map(|part| part.as_secs())));
     }
 
     fn begin(&self, frame: Frame) -> BoxFuture<Outcome> {
@@ -205,6 +221,29 @@ fn produces_run_ahead_of_each_other_and_are_answered_in_order() {
         fixture.answered("p1").await;
         fixture.release();
         fixture.answered("p2p3").await;
+    });
+}
+
+#[test]
+fn the_times_of_a_request_tell_where_it_waited() {
+    run(async {
+        let mut fixture = Fixture::new();
+        fixture.send(&["p1", "q2"]).await;
+        assert_eq!(*fixture.recorder.queued.lock(), 1, "q2 may not begin");
+        fixture.clock.advance(Duration::from_secs(3));
+        fixture.release();
+        fixture.answered("p1q2").await;
+        settle().await;
+        assert_eq!(*fixture.recorder.queued.lock(), 0);
+        assert_eq!(*fixture.recorder.served.lock(), [('p', [0, 0, 3]), ('q', [3, 0, 0])]);
+        // A client that goes while its request is queued leaves none behind.
+        fixture.send(&["p3", "q4"]).await;
+        assert_eq!(*fixture.recorder.queued.lock(), 1);
+        let Fixture { recorder, reader, writer, ended, .. } = fixture;
+        drop((reader, writer));
+        recorder.waiting.lock().clear();
+        ended.await.expect("it ends");
+        assert_eq!(*recorder.queued.lock(), 0);
     });
 }
 
