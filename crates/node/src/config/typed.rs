@@ -210,7 +210,7 @@ pub(super) fn config(sources: &Sources<'_>, settings: Settings) -> Result<Config
         metrics: Wanted {
             vocabularies: set.list("ottla.metrics.dialects").into_iter().filter_map(Vocabulary::named).collect(),
             detail: set.text("ottla.metrics.detail").and_then(Detail::named).unwrap_or(Detail::Auto),
-            partitions_max: size("ottla.metrics.partitions.max"),
+            shown_max: size("ottla.metrics.shown.max"),
         },
         describe_topic_partitions_max: size("max.request.partition.size.limit"),
         memory_bytes: limited("ottla.memory.bytes"),

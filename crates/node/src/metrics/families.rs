@@ -322,7 +322,7 @@ const PARTITIONS: &[Family] = &[
         Gauge,
         "ottla_metrics_hidden",
         &["level"],
-        "Partitions, or partitions of groups, that are not shown one by one: ottla.metrics.detail says why",
+        "Topics, partitions, groups and their partitions that are not shown one by one: ottla.metrics.detail says why",
     ),
 ];
 

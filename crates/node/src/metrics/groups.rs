@@ -18,6 +18,9 @@ pub struct Groups {
     pub offsets: usize,
 }
 
+/// More than these are never kept.
+const PARTITIONS_MAX: usize = 200_000;
+
 struct Group {
     id: Arc<str>,
     state: GroupState,
@@ -73,9 +76,14 @@ impl Groups {
             lag_seconds_max: None,
         };
         self.offsets += summary.committed.len();
-        let shows_partitions = report.wanted.shows_partitions(self.offsets);
+        let shows_group = report.wanted.shows_topics(index + 1);
+        let shows_partitions =
+            shows_group && self.offsets <= PARTITIONS_MAX && report.wanted.shows_partitions(self.offsets);
         if !shows_partitions {
             self.partitions = vec![];
+        }
+        if !shows_group {
+            self.topics = vec![];
         }
         for committed in summary.committed {
             let ends = broker.replicas.partition(&committed.topic, committed.partition);
@@ -89,6 +97,7 @@ impl Groups {
                     last.offset_sum += committed.offset;
                     last.lag_sum += lag.unwrap_or(0);
                 }
+                _ if !shows_group => {}
                 _ => self.topics.push(OfTopic {
                     group: group.id.clone(),
                     topic: committed.topic.clone(),
@@ -134,14 +143,15 @@ impl Groups {
         lookups.end();
     }
 
-    /// How many partitions of groups are not shown one by one.
-    pub fn hidden(&self) -> usize {
-        self.offsets - self.partitions.len()
+    /// How many groups, and how many of their partitions, are not shown one by one.
+    pub fn hidden(&self, report: &Report) -> [usize; 2] {
+        let groups = if report.wanted.shows_topics(self.groups.len()) { 0 } else { self.groups.len() };
+        [groups, self.offsets - self.partitions.len()]
     }
 
     pub async fn write(&self, report: &mut Report, cluster_id: &str) -> Result<(), Gone> {
         self.write_states(report).await?;
-        if report.wanted.shows_topics() {
+        if report.wanted.shows_topics(self.groups.len()) {
             self.write_sums(report, cluster_id).await?;
         }
         self.write_partitions(report, cluster_id).await

@@ -111,14 +111,19 @@ impl Metrics {
         let rows = partitions::rows(broker).await;
         partitions::write_sums(&mut report, &rows).await?;
         partitions::write(&mut report, &rows, &broker.cluster_id).await?;
-        let hidden = if report.wanted.shows_partitions(rows.len()) { 0 } else { rows.len() };
+        let hidden_partitions = if report.wanted.shows_partitions(rows.len()) { 0 } else { rows.len() };
         drop(rows);
+        let topics = broker.image().topics.len();
+        let hidden_topics = if report.wanted.shows_topics(topics) { 0 } else { topics };
         let groups = Groups::read(broker, &report, &self.lag_times).await;
         groups.write(&mut report, &broker.cluster_id).await?;
+        let [hidden_groups, hidden_group_partitions] = groups.hidden(&report);
         report
             .family("ottla_metrics_hidden", |samples| {
-                samples.add(&[("level", "partition")], hidden);
-                samples.add(&[("level", "group")], groups.hidden());
+                samples.add(&[("level", "topic")], hidden_topics);
+                samples.add(&[("level", "partition")], hidden_partitions);
+                samples.add(&[("level", "group")], hidden_groups);
+                samples.add(&[("level", "group_partition")], hidden_group_partitions);
             })
             .await?;
         report.end().await

@@ -106,7 +106,7 @@ pub async fn write_traffic(report: &mut Report, broker: &Broker) -> Result<(), G
     ];
     let (topics, all) = broker.replicas.traffic();
     let mut rows: Vec<(Option<Arc<str>>, TrafficSums)> = vec![(None, all)];
-    if report.wanted.shows_topics() {
+    if report.wanted.shows_topics(topics.len()) {
         rows.extend(topics.into_iter().map(|(topic, sums)| (Some(topic), sums)));
     }
     for (name, sum) in SUMS {
@@ -121,17 +121,21 @@ pub async fn write_traffic(report: &mut Report, broker: &Broker) -> Result<(), G
 }
 
 pub async fn write(report: &mut Report, rows: &[Row], cluster_id: &str) -> Result<(), Gone> {
-    if report.wanted.shows_topics() {
-        let topics: Vec<&[Row]> = rows.chunk_by(|one, other| one.topic == other.topic).collect();
+    let topics: Vec<&[Row]> = rows.chunk_by(|one, other| one.topic == other.topic).collect();
+    if report.wanted.shows_topics(topics.len()) {
         report
             .rows("kafka_topic_partitions", &topics, |samples, rows| {
                 samples.add(&[("topic", &rows[0].topic)], rows.len());
             })
             .await?;
     }
-    if !report.wanted.shows_partitions(rows.len()) {
-        return Ok(());
+    if report.wanted.shows_partitions(rows.len()) {
+        write_partitions(report, rows, cluster_id).await?;
     }
+    Ok(())
+}
+
+async fn write_partitions(report: &mut Report, rows: &[Row], cluster_id: &str) -> Result<(), Gone> {
     let of_each: &[Column<Row, i64>] = &[
         ("kafka_topic_partition_leader", |row| row.leader.map_or(-1, |leader| leader.0.into())),
         ("kafka_topic_partition_leader_is_preferred", |row| row.is_preferred.into()),

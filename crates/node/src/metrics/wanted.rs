@@ -6,8 +6,8 @@ use super::family::{Dialect, Family};
 pub struct Wanted {
     pub vocabularies: Vec<Vocabulary>,
     pub detail: Detail,
-    /// With [`Detail::Auto`]: more partitions than these are not shown one by one.
-    pub partitions_max: usize,
+    /// With [`Detail::Auto`]: if there are more of something than these, it is not shown one by one.
+    pub shown_max: usize,
 }
 
 /// Whose names, besides our own.
@@ -21,7 +21,7 @@ pub enum Vocabulary {
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Detail {
-    /// Partitions while there are few, or else topics.
+    /// As much as is bearable: topics, groups and partitions, each as long as there are few.
     Auto,
     /// Sums only.
     Cluster,
@@ -94,14 +94,19 @@ impl Wanted {
         own.then_some(family.name).into_iter().chain(again.then_some(confluent_name))
     }
 
-    pub fn shows_topics(&self) -> bool {
-        self.detail != Detail::Cluster
+    /// Whether so many topics, or groups, are shown one by one.
+    pub fn shows_topics(&self, count: usize) -> bool {
+        match self.detail {
+            Detail::Auto => count <= self.shown_max,
+            Detail::Cluster => false,
+            Detail::Topic | Detail::Partition => true,
+        }
     }
 
-    /// Whether so many partitions are shown one by one.
+    /// Whether so many partitions are.
     pub fn shows_partitions(&self, count: usize) -> bool {
         match self.detail {
-            Detail::Auto => count <= self.partitions_max,
+            Detail::Auto => count <= self.shown_max,
             Detail::Cluster | Detail::Topic => false,
             Detail::Partition => true,
         }
@@ -118,7 +123,7 @@ mod tests {
     use super::*;
 
     fn usual() -> Wanted {
-        Wanted { vocabularies: vec![Vocabulary::Strimzi], detail: Detail::Auto, partitions_max: 10 }
+        Wanted { vocabularies: vec![Vocabulary::Strimzi], detail: Detail::Auto, shown_max: 10 }
     }
 
     fn asked(query: &[(&str, &str)]) -> Result<Wanted, String> {

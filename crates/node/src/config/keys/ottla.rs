@@ -45,7 +45,7 @@ pub(super) const KEYS: &[Key] = &[
         Low,
         Served,
         "How far /metrics goes into detail: `cluster` sums only, `topic` topics and groups, `partition` each partition, \
-         too, `auto` the latter as long as there are no more than ottla.metrics.partitions.max. A scrape can ask for \
+         too, `auto` all of them, each as long as there are no more than ottla.metrics.shown.max. A scrape can ask for \
          another by `?detail=`.",
     )
     .rule(OneOf(DETAILS)),
@@ -58,12 +58,12 @@ pub(super) const KEYS: &[Key] = &[
     )
     .rule(Elements(VOCABULARIES)),
     int(
-        "ottla.metrics.partitions.max",
+        "ottla.metrics.shown.max",
         "2000",
         Low,
         Served,
-        "With `ottla.metrics.detail=auto`: if there are more partitions, or more that groups have committed offsets of, \
-         they are not shown one by one.",
+        "With `ottla.metrics.detail=auto`: if there are more topics than these, or more groups, or partitions, or \
+         partitions that groups have committed offsets of, they are not shown one by one.",
     )
     .rule(AtLeast(0)),
 ];

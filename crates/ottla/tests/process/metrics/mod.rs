@@ -336,7 +336,7 @@ fn numbers_are_those_of_the_traffic() {
 #[test]
 fn detail_is_what_was_asked_for() {
     let home = Home::new("detail");
-    let watched = Watched::start(&home, &["ottla.metrics.partitions.max=6", "ottla.metrics.dialects=kafka-exporter"]);
+    let watched = Watched::start(&home, &["ottla.metrics.shown.max=6", "ottla.metrics.dialects=kafka-exporter"]);
     let mut wire = Wire::connect(watched.broker.address);
     make_traffic(&mut wire);
     let count = |path: &str, name: &str| watched.scrape(path).samples().filter(|sample| sample.name == name).count();
@@ -351,6 +351,18 @@ fn detail_is_what_was_asked_for() {
     assert_eq!(count("/metrics?detail=cluster", topics) + count("/metrics?detail=cluster", partitions), 0);
     assert_eq!(count("/metrics", "kafka_server_replicamanager_leadercount"), 0, "no such dialect");
     assert_eq!(count("/metrics?dialect=strimzi", "kafka_server_replicamanager_leadercount"), 1);
+    let home = Home::new("few-metrics");
+    let few = Watched::start(&home, &["ottla.metrics.shown.max=1"]);
+    let mut wire = Wire::connect(few.broker.address);
+    make_traffic(&mut wire);
+    let scraped = few.scrape("/metrics");
+    for (level, hidden) in [("topic", 3.0), ("partition", 7.0), ("group", 2.0), ("group_partition", 2.0)] {
+        assert_eq!(scraped.value("ottla_metrics_hidden", &[("level", level)]), Some(hidden), "{level}");
+    }
+    let named = |label: &str| scraped.samples().filter(|sample| sample.labels.contains_key(label)).count();
+    assert_eq!(named("topic") + named("consumergroup") + named("group"), 0);
+    assert_eq!(scraped.value("kafka_server_brokertopicmetrics_messagesin_total", &[]).unwrap() as u64 / 20, 1);
+    few.broker.stop(Signal::TERM);
     for wrong in ["/metrics?dialect=redpanda", "/metrics?detail=", "/metrics?topic=letters"] {
         let (status, reason) = http(watched.http, wrong);
         assert!(status == 400 && reason.contains("write "), "{wrong}: {status} {reason}");
