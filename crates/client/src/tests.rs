@@ -1,7 +1,7 @@
 //! Connections against a broker that behaves, and against ones that do not.
 use std::time::Duration;
 
-use env::{Env, Listener};
+use env::{Env, Listener, Listening};
 use protocol::api_versions_response::{ApiVersion, ApiVersionsResponse};
 use protocol::list_groups_request::ListGroupsRequest;
 use protocol::list_groups_response::{ListGroupsResponse, ListedGroup};
@@ -27,7 +27,7 @@ struct FakeBroker {
 impl FakeBroker {
     /// Serves every connection with one task and one script.
     fn start(env: &Env, script: fn(RequestFrame<'_>, u16) -> Reaction) -> FakeBroker {
-        let mut listener = env.net.listen("127.0.0.1:0".parse().unwrap(), 16).unwrap();
+        let mut listener = env.net.listen("127.0.0.1:0".parse().unwrap(), Listening::with_backlog(16)).unwrap();
         let port = listener.local_address().port();
         let env_of_tasks = env.clone();
         let accept = async move {
@@ -209,7 +209,7 @@ async fn a_client_finds_brokers_and_shares_connections() {
     let env = env::real::env();
     let broker = FakeBroker::start(&env, well_behaved);
     let dead = {
-        let listener = env.net.listen("127.0.0.1:0".parse().unwrap(), 1).unwrap();
+        let listener = env.net.listen("127.0.0.1:0".parse().unwrap(), Listening::with_backlog(1)).unwrap();
         Address::new("127.0.0.1", listener.local_address().port())
     };
     let client = Client::new(env.clone(), vec![dead.clone(), broker.address.clone()], options());

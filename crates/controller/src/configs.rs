@@ -97,10 +97,7 @@ pub fn alter_incrementally(
 
 fn alter_one_incrementally(machine: &Machine, wanted: &AlterConfigsResource) -> Result<Vec<Record>, ApiError> {
     let invalid = |text: String| Err(ApiError::new(ErrorCode::InvalidRequest, text));
-    let mut names = BTreeSet::new();
-    if !wanted.configs.iter().all(|config| names.insert(&*config.name)) {
-        return invalid("Error due to duplicate config keys".into());
-    }
+    check_names_once(wanted.configs.iter().map(|config| &*config.name))?;
     let without_value = |config: &&protocol::incremental_alter_configs_request::AlterableConfig| {
         config.value.is_none() && config.config_operation != Operation::Delete as i8
     };
@@ -203,6 +200,7 @@ fn alter_one_legacy(
     machine: &Machine,
     wanted: &protocol::alter_configs_request::AlterConfigsResource,
 ) -> Result<Vec<Record>, ApiError> {
+    check_names_once(wanted.configs.iter().map(|config| &*config.name))?;
     let nulls: Vec<&str> =
         wanted.configs.iter().filter(|config| config.value.is_none()).map(|config| &*config.name).collect();
     if !nulls.is_empty() {
@@ -228,6 +226,14 @@ fn duplicate_resource() -> ApiError {
     ApiError::new(ErrorCode::InvalidRequest, "Each resource must appear at most once.")
 }
 
+fn check_names_once<'a>(mut names: impl Iterator<Item = &'a str>) -> Result<(), ApiError> {
+    let mut seen = BTreeSet::new();
+    match names.all(|name| seen.insert(name)) {
+        true => Ok(()),
+        false => Err(ApiError::new(ErrorCode::InvalidRequest, "Error due to duplicate config keys")),
+    }
+}
+
 fn repeated<'a>(resources: impl Iterator<Item = (i8, &'a str)>) -> BTreeSet<(i8, &'a str)> {
     let mut seen = BTreeSet::new();
     resources.filter(|resource| !seen.insert(*resource)).collect()
@@ -242,17 +248,10 @@ fn bounded(records: &mut Vec<Record>, mut new: Vec<Record>) -> Result<(), ApiErr
     Ok(())
 }
 
-/// The resource, if its name is one.
+/// The resource, if the broker that is asked may alter it. What its name may be is looked at with its configs.
 fn resource_of(machine: &Machine, type_code: i8, resource_name: &str) -> Result<Resource, ApiError> {
     let invalid = |text: &str| Err(ApiError::new(ErrorCode::InvalidRequest, text));
     match type_code {
-        Resource::TOPIC_TYPE if resource_name.is_empty() => {
-            return invalid("Default topic resources are not allowed.");
-        }
-        Resource::TOPIC_TYPE => check_topic_name(resource_name)?,
-        Resource::GROUP_TYPE if resource_name.is_empty() => {
-            return invalid("Default group resources are not allowed.");
-        }
         // A broker's configs are altered through that broker, which checks them.
         Resource::BROKER_TYPE if !resource_name.is_empty() => match resource_name.parse::<i32>() {
             Err(_) => return invalid(&format!("Node id must be an integer, but it is: {resource_name}")),
@@ -279,8 +278,11 @@ fn alter(
         present.iter().filter(|(name, _)| !changes.contains_key(*name) && !dropped.iter().any(|d| d == name));
     let resulting: Overrides =
         unchanged.chain(changes.iter().filter_map(|(name, value)| Some((&**name, value.as_deref()?)))).collect();
+    let invalid = |text: &str| Err(ApiError::new(ErrorCode::InvalidRequest, text));
     match resource {
+        Resource::Topic(topic) if topic.is_empty() => return invalid("Default topic resources are not allowed."),
         Resource::Topic(topic) => {
+            check_topic_name(topic)?;
             let checked = check_topic(&resulting, &machine.options.broker_configs);
             checked.map_err(|error| ApiError::new(ErrorCode::InvalidConfig, error.0))?;
             if machine.image.topics.by_name(topic).is_none() {
@@ -293,16 +295,16 @@ fn alter(
         Resource::Broker(_) | Resource::BrokerDefault => {
             let cluster_wide = *resource == Resource::BrokerDefault;
             for (name, value) in &changes {
-                let checked = machine.options.broker_keys.check(name, value.as_deref(), cluster_wide);
-                checked.map_err(|text| ApiError::new(ErrorCode::InvalidRequest, text))?;
+                let keys = &machine.options.broker_keys;
+                let checked = keys.check(&machine.image, name, value.as_deref(), cluster_wide);
+                checked.map_err(|(code, text)| ApiError::new(code, text))?;
             }
         }
-        Resource::ClientMetrics(name) if name.is_empty() => {
-            return Err(ApiError::new(ErrorCode::InvalidRequest, "Subscription name can't be empty"));
-        }
+        Resource::ClientMetrics(name) if name.is_empty() => return invalid("Subscription name can't be empty"),
         Resource::ClientMetrics(_) => {
             check_client_metrics(&resulting).map_err(|(code, text)| ApiError::new(code, text))?;
         }
+        Resource::Group(name) if name.is_empty() => return invalid("Default group resources are not allowed."),
         Resource::Group(_) => {
             let checked = check_group(&resulting, &machine.layers(""));
             checked.map_err(|error| ApiError::new(ErrorCode::InvalidConfig, error.0))?;

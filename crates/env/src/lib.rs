@@ -21,7 +21,7 @@ use std::sync::Arc;
 pub use buffer::AlignedBuffer;
 pub use clock::{Clock, Instant};
 pub use disk::{Disk, File, OpenOptions};
-pub use net::{Connection, Listener, Net};
+pub use net::{Connection, Listener, Listening, Net};
 pub use rng::Rng;
 pub use spawn::{Next, Spawn, Worker, WorkerHandle};
 

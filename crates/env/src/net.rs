@@ -11,9 +11,25 @@ use crate::disk::File;
 
 pub trait Net: std::marker::Send + Sync {
     /// Binds and listens at once, so that a port in use is an error here. Port 0 takes a free one.
-    fn listen(&self, address: SocketAddr, backlog: u32) -> io::Result<Box<dyn Listener>>;
+    fn listen(&self, address: SocketAddr, wanted: Listening) -> io::Result<Box<dyn Listener>>;
     fn connect(&self, address: SocketAddr) -> BoxFuture<io::Result<Connection>>;
     fn resolve(&self, host: &str, port: u16) -> BoxFuture<io::Result<Vec<SocketAddr>>>;
+}
+
+/// How a socket listens.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Listening {
+    /// Connections that wait to be accepted; at least one.
+    pub backlog: u32,
+    /// Of the connections that come through it; without, the system sizes them as it goes.
+    pub receive_buffer_bytes: Option<usize>,
+    pub send_buffer_bytes: Option<usize>,
+}
+
+impl Listening {
+    pub fn with_backlog(backlog: u32) -> Self {
+        Self { backlog, ..Self::default() }
+    }
 }
 
 pub trait Listener: std::marker::Send + Unpin {

@@ -6,13 +6,13 @@ use std::net::SocketAddr;
 use std::path::Path;
 
 use both::on_both;
-use env::{Connection, Env, Listener};
+use env::{Connection, Env, Listener, Listening};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 const ANY_PORT: &str = "127.0.0.1:0";
 
 fn listen(env: &Env, address: &str) -> Box<dyn Listener> {
-    env.net.listen(address.parse().unwrap(), 16).unwrap()
+    env.net.listen(address.parse().unwrap(), Listening::with_backlog(16)).unwrap()
 }
 
 async fn pair(env: &Env) -> (Connection, Connection) {
@@ -146,10 +146,10 @@ fn a_port_has_one_listener_and_is_free_after_it() {
         let listener = listen(&env, ANY_PORT);
         let address: SocketAddr = listener.local_address();
         assert_ne!(address.port(), 0);
-        assert_eq!(env.net.listen(address, 1).err().unwrap().kind(), ErrorKind::AddrInUse);
+        assert_eq!(env.net.listen(address, Listening::with_backlog(1)).err().unwrap().kind(), ErrorKind::AddrInUse);
         drop(listener);
         assert_eq!(env.net.connect(address).await.err().unwrap().kind(), ErrorKind::ConnectionRefused);
-        env.net.listen(address, 1).unwrap();
+        env.net.listen(address, Listening::with_backlog(1)).unwrap();
     });
 }
 
@@ -157,7 +157,9 @@ fn a_port_has_one_listener_and_is_free_after_it() {
 fn each_loopback_address_is_a_place_of_its_own() {
     on_both(|env| async move {
         let four = listen(&env, ANY_PORT);
-        let six = env.net.listen(SocketAddr::new("::1".parse().unwrap(), four.local_address().port()), 1);
+        let six = env
+            .net
+            .listen(SocketAddr::new("::1".parse().unwrap(), four.local_address().port()), Listening::with_backlog(1));
         if let Ok(mut six) = six {
             let connected = env.net.connect(six.local_address()).await.unwrap();
             assert_eq!(six.accept().await.unwrap().peer, connected.local);
@@ -168,7 +170,7 @@ fn each_loopback_address_is_a_place_of_its_own() {
 #[test]
 fn many_connect_to_one() {
     on_both(|env| async move {
-        let mut listener = env.net.listen(ANY_PORT.parse().unwrap(), 128).unwrap();
+        let mut listener = env.net.listen(ANY_PORT.parse().unwrap(), Listening::with_backlog(128)).unwrap();
         let address = listener.local_address();
         for number in 0..50u8 {
             let net = env.net.clone();

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use env::sim::{Machine, Report, Settings, World, simulate};
-use env::{Env, Next, OpenOptions, Worker};
+use env::{Env, Listening, Next, OpenOptions, Worker};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 const PORT: u16 = 9092;
@@ -20,7 +20,8 @@ fn ms(count: u64) -> Duration {
 
 /// Answers each byte with its successor.
 fn serve(env: Env) {
-    let mut listener = env.net.listen(SocketAddr::new("0.0.0.0".parse().unwrap(), PORT), 16).unwrap();
+    let mut listener =
+        env.net.listen(SocketAddr::new("0.0.0.0".parse().unwrap(), PORT), Listening::with_backlog(16)).unwrap();
     let spawn = env.spawn.clone();
     env.spawn.task(
         "server",
@@ -164,7 +165,7 @@ fn a_killed_process_does_nothing_more() {
         world.sleep(ms(10)).await;
         assert_eq!(beats.load(Ordering::SeqCst), at_kill);
         assert!(old.disk.read_dir(Path::new("/")).is_err());
-        assert!(old.net.listen(address(&machine), 1).is_err());
+        assert!(old.net.listen(address(&machine), Listening::with_backlog(1)).is_err());
         assert!(old.net.connect("10.0.0.1:1".parse().unwrap()).await.is_err());
         machine.down().await;
         machine.boot();
@@ -211,7 +212,7 @@ fn power_fails_inside_a_call_and_nothing_of_that_step_is_seen() {
     simulate(Settings::seed(5), |world| async move {
         let machine = world.machine("m");
         let env = machine.env();
-        let mut listener = world.env().net.listen("0.0.0.0:7".parse().unwrap(), 1).unwrap();
+        let mut listener = world.env().net.listen("0.0.0.0:7".parse().unwrap(), Listening::with_backlog(1)).unwrap();
         let mut connection = env.net.connect(listener.local_address_of(&world)).await.unwrap();
         let mut accepted = listener.accept().await.unwrap();
         machine.power_loss_in(2);

@@ -2,13 +2,15 @@
 //! while it runs. Rules of Kafka's `ConfigHelper.createBrokerConfigEntry` and `DynamicBrokerConfig`.
 use metadata::configs::BrokerKeys;
 use metadata::{Image, Resource};
+use protocol::ErrorCode;
 use protocol::describe_configs_response::{
     DescribeConfigsResourceResult, DescribeConfigsResult, DescribeConfigsSynonym,
 };
 use record::BrokerId;
 use server::broker::{BrokerConfigs, ConfigQuery};
 
-use crate::config::{Config, Effect, Key, Kind, Setting, Settings, Source, UpdateMode, key};
+use crate::config::{Config, Key, Kind, Setting, Settings, Source, UpdateMode, key};
+use crate::dynamic_configs;
 
 pub(crate) struct NodeConfigs {
     node_id: BrokerId,
@@ -53,6 +55,11 @@ impl NodeConfigs {
         }
     }
 
+    /// The value that counts at present.
+    pub fn value(&self, image: &Image, name: &str) -> Option<String> {
+        self.synonyms(image, key(name)?).into_iter().next()?.value
+    }
+
     /// All values that the key has, or would have without the one before, the strongest first.
     fn synonyms(&self, image: &Image, key: &Key) -> Vec<DescribeConfigsSynonym> {
         let family = FAMILIES.iter().find(|family| family.contains(&key.name));
@@ -77,9 +84,14 @@ impl NodeConfigs {
         let settings = || names.iter().filter_map(|name| self.settings.find(name));
         let set = settings().filter(|setting| *setting.source != Source::Default);
         synonyms.extend(set.map(|setting| synonym(setting.key.name, setting.value, STATIC_BROKER)));
-        let defaults = settings().filter(|setting| setting.key.default.is_some());
+        if matches!(key.name, "node.id" | "broker.id") {
+            // Two names of one thing: whichever was written, both are set.
+            synonyms = vec![synonym(key.name, Some(&self.node_id.to_string()), STATIC_BROKER)];
+        }
+        let defaults = settings().filter(|setting| setting.key.default.is_some() && key.name != "node.id");
         synonyms.extend(defaults.map(|setting| synonym(setting.key.name, setting.key.default, DEFAULT)));
-        synonyms
+        // Those that a key stands for are shown behind a value of its own, and not at all while it has none.
+        synonyms.into_iter().skip_while(|synonym| synonym.name != key.name).collect()
     }
 }
 
@@ -124,24 +136,14 @@ fn default_entry(key: &Key, value: &str, query: &ConfigQuery<'_>) -> DescribeCon
 }
 
 impl BrokerKeys for NodeConfigs {
-    /// Kafka's `DynamicBrokerConfig.validate`, as far as it is about one key.
-    fn check(&self, name: &str, value: Option<&str>, cluster_wide: bool) -> Result<(), String> {
-        let Some(key) = key(name) else { return Ok(()) }; // Kafka keeps what it does not know, for plugins.
-        match key.update_mode {
-            UpdateMode::ReadOnly => {
-                return Err(format!("Cannot update these configs dynamically: Set({name})"));
-            }
-            UpdateMode::PerBroker if cluster_wide => {
-                return Err(format!("Cannot update these configs at default cluster level: Set({name})"));
-            }
-            UpdateMode::PerBroker | UpdateMode::ClusterWide => {}
-        }
-        let Some(value) = value else { return Ok(()) };
-        key.parse(value).map_err(|wrong| format!("Invalid value {value} for configuration {name}: {wrong}"))?;
-        match key.effect {
-            Effect::Refused(reason) => Err(format!("Ottla does not serve {name} yet: {reason}")),
-            Effect::Served | Effect::WithoutEffect(_) => Ok(()),
-        }
+    fn check(
+        &self,
+        image: &Image,
+        name: &str,
+        value: Option<&str>,
+        cluster_wide: bool,
+    ) -> Result<(), (ErrorCode, String)> {
+        dynamic_configs::check(self, image, name, value, cluster_wide)
     }
 
     fn default(&self, name: &str) -> Option<String> {

@@ -1,6 +1,8 @@
 //! A node, whole: its configuration and its life. Puts the rooms together and decides nothing in their place.
 mod broker_configs;
 pub mod config;
+mod connection_limits;
+mod dynamic_configs;
 mod engine;
 mod listeners;
 pub mod metrics;

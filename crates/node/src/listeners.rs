@@ -1,7 +1,7 @@
 //! From the configuration's listeners to bound sockets, and to what the node says of them to clients.
 use std::net::SocketAddr;
 
-use env::{Env, Listener};
+use env::{Env, Listener, Listening};
 
 use crate::config::{Config, Endpoint};
 use crate::start_error::StartError;
@@ -9,6 +9,11 @@ use crate::start_error::StartError;
 /// Binds every listener at every address that its host has.
 pub async fn listen(env: &Env, config: &Config) -> Result<Vec<(String, Box<dyn Listener>)>, StartError> {
     let mut listeners = Vec::new();
+    let listening = Listening {
+        backlog: config.network.backlog,
+        receive_buffer_bytes: config.network.receive_buffer_bytes,
+        send_buffer_bytes: config.network.send_buffer_bytes,
+    };
     for wanted in &config.listeners {
         let shown = format!("{}://{}:{}", wanted.name, wanted.host.as_deref().unwrap_or(""), wanted.port);
         let failed = |error: std::io::Error| {
@@ -25,7 +30,7 @@ pub async fn listen(env: &Env, config: &Config) -> Result<Vec<(String, Box<dyn L
             None => vec![every_interface(env, wanted.port)],
         };
         for address in addresses {
-            let listener = env.net.listen(address, config.network.backlog).map_err(failed)?;
+            let listener = env.net.listen(address, listening).map_err(failed)?;
             listeners.push((wanted.name.clone(), listener));
         }
     }
@@ -36,14 +41,15 @@ pub async fn listen(env: &Env, config: &Config) -> Result<Vec<(String, Box<dyn L
 fn loopback(env: &Env, port: u16) -> Vec<SocketAddr> {
     let v4 = SocketAddr::from((std::net::Ipv4Addr::LOCALHOST, port));
     let v6 = SocketAddr::from((std::net::Ipv6Addr::LOCALHOST, port));
-    let has_v6 = env.net.listen(SocketAddr::from((std::net::Ipv6Addr::LOCALHOST, 0)), 1).is_ok();
+    let has_v6 =
+        env.net.listen(SocketAddr::from((std::net::Ipv6Addr::LOCALHOST, 0)), Listening::with_backlog(1)).is_ok();
     if has_v6 && port != 0 { vec![v4, v6] } else { vec![v4] }
 }
 
 /// IPv6's wildcard takes IPv4 too, where the machine has IPv6 at all.
 fn every_interface(env: &Env, port: u16) -> SocketAddr {
     let v6 = SocketAddr::from((std::net::Ipv6Addr::UNSPECIFIED, 0));
-    match env.net.listen(v6, 1) {
+    match env.net.listen(v6, Listening::with_backlog(1)) {
         Ok(_) => SocketAddr::from((std::net::Ipv6Addr::UNSPECIFIED, port)),
         Err(_) => SocketAddr::from((std::net::Ipv4Addr::UNSPECIFIED, port)),
     }

@@ -26,6 +26,7 @@ use tokio::sync::Semaphore;
 
 use crate::broker_configs::NodeConfigs;
 use crate::config::{Config, QuotaConfig};
+use crate::connection_limits::CurrentLimits;
 use crate::listeners::{advertised, listen};
 use crate::metrics::Source;
 use crate::start_error::StartError;
@@ -104,6 +105,7 @@ impl Node {
         let replicas = Arc::new(replicas);
         let groups = Groups::new(env.clone(), replicas.clone(), engine::group_config(config));
         let configs = Arc::new(NodeConfigs::new(config));
+        let connection_limits = CurrentLimits::new(env.clone(), configs.clone());
 
         let place = directory.path().join(quorum::DIRECTORY);
         let (log, committed) = quorum::LocalLog::open(&env, &place, quorum::Settings::new(node_id))
@@ -120,12 +122,14 @@ impl Node {
         let mut first = true;
         let on_update = {
             let (replicas, groups) = (replicas.clone(), groups.clone());
+            let connection_limits = connection_limits.clone();
             move |update: &metadata::Update| {
                 if std::mem::take(&mut first) {
                     replicas.delete_strays(&update.image);
                 }
                 replicas.apply(update);
                 groups.apply(update);
+                connection_limits.refresh(&update.image);
             }
         };
         let controller = controller::start(&env, Arc::new(log), committed, options, Box::new(on_update));
@@ -165,7 +169,7 @@ impl Node {
             },
             configs,
         });
-        let counts = ConnectionCounts::new(config.network.connections_max, config.network.connections_max_per_ip);
+        let counts = Arc::new(ConnectionCounts::default());
         let limits = Limits {
             frame_bytes_max: config.network.request_bytes_max,
             idle_max: config.network.connections_max_idle.unwrap_or(Duration::MAX),
@@ -184,8 +188,9 @@ impl Node {
             started_ms: env.clock.wall_ms(),
         };
         let http = status::serve(&env, config, source).await?;
+        connection_limits.refresh(&broker.image());
         for ((name, listener), (_, of_listener)) in listeners.into_iter().zip(listener_counts) {
-            serve(&env, name, listener, &broker, (&counts, of_listener), &limits);
+            serve(&env, name, listener, &broker, (&counts, of_listener), &connection_limits, &limits);
         }
         Ok(Node { env, directory, controller, broker, counts, closing, addresses, http })
     }
@@ -253,6 +258,7 @@ fn serve(
     listener: Box<dyn Listener>,
     broker: &Arc<Broker>,
     (counts, of_listener): (&Arc<ConnectionCounts>, Arc<ListenerCounts>),
+    connection_limits: &Arc<CurrentLimits>,
     limits: &Limits,
 ) {
     let (broker, name): (Arc<Broker>, Arc<str>) = (broker.clone(), name.into());
@@ -260,7 +266,9 @@ fn serve(
         broker: broker.clone(),
         peer: Arc::new(Peer { address: connection.peer, listener: name.clone() }),
     };
-    let accepting = accept(listener, env.clone(), counts.clone(), of_listener, limits.clone(), service);
+    let connection_limits = connection_limits.clone();
+    let allowed = move || connection_limits.now();
+    let accepting = accept(listener, env.clone(), counts.clone(), of_listener, allowed, limits.clone(), service);
     env.spawn.task("listener", Box::pin(accepting));
 }
 

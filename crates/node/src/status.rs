@@ -3,7 +3,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use admin::{Health, Status, Writing};
-use env::Env;
+use env::{Env, Listening};
 
 use crate::config::Config;
 use crate::metrics::{Metrics, Source};
@@ -18,7 +18,7 @@ pub(crate) async fn serve(env: &Env, config: &Config, source: Source) -> Result<
     };
     let addresses = env.net.resolve(&wanted.host, wanted.port).await.map_err(failed)?;
     let address = addresses.first().ok_or_else(|| StartError(format!("{} has no address", wanted.host)))?;
-    let listener = env.net.listen(*address, 64).map_err(failed)?;
+    let listener = env.net.listen(*address, Listening::with_backlog(64)).map_err(failed)?;
     let local = listener.local_address();
     let metrics = Arc::new(Metrics::new(source, config.metrics.clone()));
     env.spawn.task("recent metrics", Box::pin(Metrics::keep_recent(Arc::downgrade(&metrics), env.clone())));

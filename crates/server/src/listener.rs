@@ -4,19 +4,30 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use env::{Connection, Env, Listener};
+use env::{Clock, Connection, Env, Listener};
 use parking_lot::Mutex;
 use tally::{Counter, Level};
-use tokio::sync::Semaphore;
+use tokio::sync::{Notify, Semaphore};
 
 use crate::connection::{self, Ended, Limits, Service};
 use crate::frame::FrameError;
 
-/// How many connections there may be: `max.connections`, `max.connections.per.ip`.
+/// How many connections there may be; looked up at each new one, as it can be altered while the broker runs.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct ConnectionLimits {
+    /// `max.connections`: one more waits until another one ends.
+    pub connections_max: usize,
+    /// `max.connections.per.ip`: one more is closed at once.
+    pub per_ip_max: usize,
+    /// `max.connections.per.ip.overrides`
+    pub per_ip_overrides: BTreeMap<IpAddr, usize>,
+}
+
+/// The connections that there are.
+#[derive(Default)]
 pub struct ConnectionCounts {
-    connections_max: usize,
-    connections_per_ip_max: usize,
     by_ip: Mutex<BTreeMap<IpAddr, usize>>,
+    freed: Notify,
 }
 
 /// What has come through one listener.
@@ -35,30 +46,66 @@ struct Place {
     ip: IpAddr,
 }
 
+enum Asked {
+    Given(Place),
+    /// There will be one once another connection ends.
+    Full,
+    TooManyOfAddress,
+}
+
 /// After a failed accept: out of descriptors, say, which passes.
 const ACCEPT_RETRY: Duration = Duration::from_millis(100);
+/// While there is no place: the limit may have been raised.
+const PLACE_RETRY: Duration = Duration::from_secs(1);
+
+impl ConnectionLimits {
+    fn of_ip(&self, ip: IpAddr) -> usize {
+        self.per_ip_overrides.get(&ip).copied().unwrap_or(self.per_ip_max)
+    }
+}
 
 impl ConnectionCounts {
-    pub fn new(connections_max: usize, connections_per_ip_max: usize) -> Arc<Self> {
-        Arc::new(Self { connections_max, connections_per_ip_max, by_ip: Mutex::default() })
-    }
-
     pub fn total(&self) -> usize {
         self.by_ip.lock().values().sum()
     }
 
-    fn take(self: &Arc<Self>, ip: IpAddr, of_listener: &Arc<ListenerCounts>) -> Option<Place> {
+    fn ask(self: &Arc<Self>, ip: IpAddr, of_listener: &Arc<ListenerCounts>, limits: &ConnectionLimits) -> Asked {
         let mut by_ip = self.by_ip.lock();
-        let total: usize = by_ip.values().sum();
+        if by_ip.values().sum::<usize>() >= limits.connections_max {
+            return Asked::Full;
+        }
         let of_ip = by_ip.get(&ip).copied().unwrap_or(0);
-        if total >= self.connections_max || of_ip >= self.connections_per_ip_max {
+        if of_ip >= limits.of_ip(ip) {
             of_listener.refused.add(1);
-            return None;
+            return Asked::TooManyOfAddress;
         }
         by_ip.insert(ip, of_ip + 1);
         of_listener.open.enter();
         of_listener.opened.add(1);
-        Some(Place { counts: self.clone(), of_listener: of_listener.clone(), ip })
+        Asked::Given(Place { counts: self.clone(), of_listener: of_listener.clone(), ip })
+    }
+
+    /// A place, as soon as there is one; none if the address has too many. Kafka's `ConnectionQuotas.inc`.
+    async fn place(
+        self: &Arc<Self>,
+        ip: IpAddr,
+        of_listener: &Arc<ListenerCounts>,
+        limits: &impl Fn() -> Arc<ConnectionLimits>,
+        clock: &dyn Clock,
+    ) -> Option<Place> {
+        loop {
+            let freed = self.freed.notified(); // Before the question, so that nothing is missed between.
+            match self.ask(ip, of_listener, &limits()) {
+                Asked::Given(place) => return Some(place),
+                Asked::TooManyOfAddress => return None,
+                Asked::Full => {}
+            }
+            tokio::select! {
+                biased;
+                () = freed => {}
+                () = clock.sleep_until(clock.now() + PLACE_RETRY) => {}
+            }
+        }
     }
 }
 
@@ -71,6 +118,8 @@ impl Drop for Place {
             0 => by_ip.remove(&self.ip),
             left => by_ip.insert(self.ip, left),
         };
+        drop(by_ip);
+        self.counts.freed.notify_waiters();
     }
 }
 
@@ -80,6 +129,7 @@ pub async fn accept<S: Service>(
     env: Env,
     counts: Arc<ConnectionCounts>,
     of_listener: Arc<ListenerCounts>,
+    connection_limits: impl Fn() -> Arc<ConnectionLimits>,
     limits: Limits,
     service: impl Fn(&Connection) -> S,
 ) {
@@ -99,9 +149,13 @@ pub async fn accept<S: Service>(
             }
         };
         let peer = connection.peer;
-        let Some(place) = counts.take(peer.ip(), &of_listener) else {
-            // Kafka closes what is above `max.connections.per.ip` at once, too.
-            tracing::info!(%peer, "closed: the limit on connections is reached");
+        let place = tokio::select! {
+            biased;
+            _ = closing.acquire() => return,
+            place = counts.place(peer.ip(), &of_listener, &connection_limits, &*env.clock) => place,
+        };
+        let Some(place) = place else {
+            tracing::info!(%peer, "closed: its address has as many connections as max.connections.per.ip allows");
             continue;
         };
         let service = service(&connection);

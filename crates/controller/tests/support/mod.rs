@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex};
 use controller::{Handle, InternalTopics, Options, Registration, TopicDefaults};
 use env::Env;
 use metadata::configs::{BrokerConfigs, BrokerKeys};
-use metadata::{Endpoint, Update};
-use protocol::Uuid;
+use metadata::{Endpoint, Image, Update};
+use protocol::{ErrorCode, Uuid};
 use quorum::LocalLog;
 use record::BrokerId;
 
@@ -17,7 +17,7 @@ pub const NODE: BrokerId = BrokerId(1);
 struct AnyBrokerKey;
 
 impl BrokerKeys for AnyBrokerKey {
-    fn check(&self, _: &str, _: Option<&str>, _: bool) -> Result<(), String> {
+    fn check(&self, _: &Image, _: &str, _: Option<&str>, _: bool) -> Result<(), (ErrorCode, String)> {
         Ok(())
     }
 

@@ -15,7 +15,7 @@ use tokio::runtime::Handle;
 use super::calls;
 use crate::BoxFuture;
 use crate::disk::File;
-use crate::net::Connection;
+use crate::net::{Connection, Listening};
 
 /// What one call of a copying [`crate::net::Send::poll_send_file`] moves.
 const COPY_BYTES: usize = 64 * 1024;
@@ -32,7 +32,7 @@ impl Net {
 }
 
 impl crate::Net for Net {
-    fn listen(&self, address: SocketAddr, backlog: u32) -> io::Result<Box<dyn crate::Listener>> {
+    fn listen(&self, address: SocketAddr, wanted: Listening) -> io::Result<Box<dyn crate::Listener>> {
         let kind = Type::STREAM.nonblocking().cloexec();
         let socket = Socket::new(Domain::for_address(address), kind, Some(Protocol::TCP))?;
         // A restarted broker binds although connections of the last one linger in TIME_WAIT.
@@ -42,7 +42,10 @@ impl crate::Net for Net {
             socket.set_only_v6(!address.ip().is_unspecified())?;
         }
         socket.bind(&address.into())?;
-        socket.listen(i32::try_from(backlog).unwrap_or(i32::MAX))?;
+        // Before it listens: what it accepts inherits them, and a window is agreed on with the first packet.
+        wanted.receive_buffer_bytes.map_or(Ok(()), |bytes| socket.set_recv_buffer_size(bytes))?;
+        wanted.send_buffer_bytes.map_or(Ok(()), |bytes| socket.set_send_buffer_size(bytes))?;
+        socket.listen(i32::try_from(wanted.backlog).unwrap_or(i32::MAX))?;
         let _entered = self.tokio.enter();
         let listener = TcpListener::from_std(socket.into())?;
         let local = listener.local_addr()?;

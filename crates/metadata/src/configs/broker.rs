@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 
+use protocol::ErrorCode;
 use record::BrokerId;
 
 use super::keys::{Key, Synonym, Unit};
 use super::parse::Value;
-use crate::{Configs, Overrides, Resource};
+use crate::{Configs, Image, Overrides, Resource};
 
 /// What was set in the configuration of this broker, by the broker's own keys; not what has its default.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
@@ -27,8 +28,14 @@ impl<N: Into<String>, V: Into<String>> FromIterator<(N, V)> for BrokerConfigs {
 /// The registry of broker keys, which lives above this crate.
 pub trait BrokerKeys: Send + Sync {
     /// May this key be set to this value while the broker runs (`None`: taken back), for one broker or for all? The
-    /// error is the message for the client.
-    fn check(&self, name: &str, value: Option<&str>, cluster_wide: bool) -> Result<(), String>;
+    /// error is for the client.
+    fn check(
+        &self,
+        image: &Image,
+        name: &str,
+        value: Option<&str>,
+        cluster_wide: bool,
+    ) -> Result<(), (ErrorCode, String)>;
     /// Elements can be added to it and taken away.
     fn is_list(&self, name: &str) -> bool;
     fn default(&self, name: &str) -> Option<String>;
@@ -39,8 +46,8 @@ pub trait BrokerKeys: Send + Sync {
 pub struct NoBrokerKeys;
 
 impl BrokerKeys for NoBrokerKeys {
-    fn check(&self, name: &str, _: Option<&str>, _: bool) -> Result<(), String> {
-        Err(format!("Cannot update these configs dynamically: Set({name})"))
+    fn check(&self, _: &Image, name: &str, _: Option<&str>, _: bool) -> Result<(), (ErrorCode, String)> {
+        Err((ErrorCode::InvalidRequest, format!("Cannot update these configs dynamically: [{name}]")))
     }
 
     fn is_list(&self, _: &str) -> bool {

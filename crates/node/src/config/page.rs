@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 use super::key::{Effect, Key, Rule, Unit, UpdateMode};
 use super::keys::AREAS;
 use super::profile::DEVIATIONS;
+use crate::dynamic_configs::READ_AT_START;
 
 const INTRODUCTION: &str = include_str!("page.md");
 
@@ -74,6 +75,7 @@ fn row(key: &Key) -> String {
     });
     let dynamic = match key.update_mode {
         UpdateMode::ReadOnly => "",
+        _ if READ_AT_START.contains(&key.name) => " *dynamic in Kafka; here only at the start*",
         UpdateMode::PerBroker | UpdateMode::ClusterWide => " *dynamic*",
     };
     let _ = write!(row, " | {}{dynamic} |", key.documentation);

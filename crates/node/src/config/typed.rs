@@ -8,6 +8,7 @@ use super::listeners::{Endpoint, Listener, Listeners};
 use super::problem::Problem;
 use super::profile::Profile;
 use super::settings::Settings;
+use crate::connection_limits;
 use crate::metrics::{Detail, Vocabulary, Wanted};
 
 #[derive(Clone, Debug)]
@@ -52,11 +53,12 @@ pub struct HttpListener {
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct NetworkConfig {
     pub backlog: u32,
-    pub connections_max: usize,
     /// `None`: never.
     pub connections_max_idle: Option<Duration>,
-    pub connections_max_per_ip: usize,
+    /// As written; where nobody wrote it, the system sizes them, which Kafka's default keeps it from.
+    pub receive_buffer_bytes: Option<usize>,
     pub request_bytes_max: usize,
+    pub send_buffer_bytes: Option<usize>,
     /// Of all requests in memory; `None` leaves it to `memory_bytes`.
     pub requests_bytes_max: Option<u64>,
 }
@@ -143,6 +145,7 @@ pub(super) fn config(sources: &Sources<'_>, settings: Settings) -> Result<Config
     let ms = |name| Duration::from_millis(set.number(name).max(0) as u64);
     let size = |name| set.number(name).max(0) as usize;
     let limited = |name| u64::try_from(set.number(name)).ok();
+    let buffer = |name| usize::try_from(set.number(name)).ok().filter(|_| set.is_written(name));
     Ok(Config {
         profile: sources.profile,
         ephemeral: sources.ephemeral,
@@ -156,10 +159,10 @@ pub(super) fn config(sources: &Sources<'_>, settings: Settings) -> Result<Config
         http,
         network: NetworkConfig {
             backlog: number("socket.listen.backlog.size") as u32,
-            connections_max: size("max.connections"),
             connections_max_idle: limited("connections.max.idle.ms").map(Duration::from_millis),
-            connections_max_per_ip: size("max.connections.per.ip"),
+            receive_buffer_bytes: buffer("socket.receive.buffer.bytes"),
             request_bytes_max: size("socket.request.max.bytes"),
+            send_buffer_bytes: buffer("socket.send.buffer.bytes"),
             requests_bytes_max: limited("queued.max.request.bytes"),
         },
         topics: TopicDefaults {
@@ -299,6 +302,12 @@ fn contradictions(settings: &Settings) -> Vec<Problem> {
         "max.connections.per.ip",
         "must not be 0 without max.connections.per.ip.overrides: nobody could connect",
         "raise it",
+    );
+    check(
+        connection_limits::overrides(settings.text("max.connections.per.ip.overrides").unwrap_or_default()).is_some(),
+        "max.connections.per.ip.overrides",
+        "must be host:number, separated by commas",
+        "write it so, or take it out",
     );
     let jitter = settings.optional_number("log.roll.jitter.ms").unwrap_or(0);
     check(jitter >= 0, "log.roll.jitter.ms", "must be at least 0", "take it out");

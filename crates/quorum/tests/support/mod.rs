@@ -57,7 +57,7 @@ impl env::Spawn for Shared {
 }
 
 impl env::Net for Shared {
-    fn listen(&self, _: SocketAddr, _: u32) -> io::Result<Box<dyn env::Listener>> {
+    fn listen(&self, _: SocketAddr, _: env::Listening) -> io::Result<Box<dyn env::Listener>> {
         unreachable!("the log has no network")
     }
 

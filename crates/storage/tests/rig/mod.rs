@@ -348,7 +348,7 @@ impl Rng for World {
 struct NoNet;
 
 impl Net for NoNet {
-    fn listen(&self, _address: SocketAddr, _backlog: u32) -> io::Result<Box<dyn Listener>> {
+    fn listen(&self, _address: SocketAddr, _wanted: env::Listening) -> io::Result<Box<dyn Listener>> {
         Err(io::ErrorKind::Unsupported.into())
     }
 

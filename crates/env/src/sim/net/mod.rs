@@ -15,7 +15,7 @@ use super::clock::Sleep;
 use super::core::{Core, Event, lock};
 use super::machine::{Boot, MachineCore};
 use crate::BoxFuture;
-use crate::net::Connection;
+use crate::net::{Connection, Listening};
 
 /// How long a machine tries to reach another that does not answer.
 const CONNECT_TIMEOUT_NS: u64 = 20_000_000_000;
@@ -222,11 +222,11 @@ impl Backlog {
 }
 
 impl crate::Net for Net {
-    fn listen(&self, address: SocketAddr, backlog: u32) -> io::Result<Box<dyn crate::Listener>> {
+    fn listen(&self, address: SocketAddr, wanted: Listening) -> io::Result<Box<dyn crate::Listener>> {
         if !self.boot.can_act() {
             return Err(io::ErrorKind::NetworkDown.into());
         }
-        Ok(Box::new(self.boot.core().network.listen(&self.boot, address, backlog)?))
+        Ok(Box::new(self.boot.core().network.listen(&self.boot, address, wanted.backlog)?))
     }
 
     fn connect(&self, to: SocketAddr) -> BoxFuture<io::Result<Connection>> {

@@ -1,5 +1,5 @@
 //! Sockets, listeners, requests, and who this node is.
-use super::reasons::{BUFFERS, ENGINE, ONE_NODE, PROVIDERS_REFUSED, PURGATORY, THREADS, UNENFORCED};
+use super::reasons::{ENGINE, ONE_NODE, PROVIDERS_REFUSED, PURGATORY, THREADS, UNENFORCED};
 use crate::config::key::Effect::Served;
 use crate::config::key::Importance::{High, Low, Medium};
 use crate::config::key::Rule::{AtLeast, NotEmpty};
@@ -76,7 +76,7 @@ pub(super) const KEYS: &[Key] = &[
         "max.connections.per.ip.overrides",
         Some(""),
         Medium,
-        UNENFORCED,
+        Served,
         "As max.connections.per.ip for some addresses: `host:number`, separated by commas.",
     )
     .cluster_wide(),
@@ -142,8 +142,8 @@ pub(super) const KEYS: &[Key] = &[
         "socket.receive.buffer.bytes",
         "102400",
         High,
-        BUFFERS,
-        "Receive buffer of client sockets; -1 leaves it to the system.",
+        Served,
+        "Receive buffer of client sockets; -1 leaves it to the system, which is also done where nobody writes it.",
     ),
     int("socket.request.max.bytes", "104857600", High, Served, "Largest request; a larger one closes its connection.")
         .rule(AtLeast(1)),
@@ -151,7 +151,7 @@ pub(super) const KEYS: &[Key] = &[
         "socket.send.buffer.bytes",
         "102400",
         High,
-        BUFFERS,
-        "Send buffer of client sockets; -1 leaves it to the system.",
+        Served,
+        "Send buffer of client sockets; -1 leaves it to the system, which is also done where nobody writes it.",
     ),
 ];

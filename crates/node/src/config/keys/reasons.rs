@@ -6,7 +6,6 @@ use crate::config::key::Effect::{Refused, WithoutEffect};
 pub(super) const ACCESS_NOTE: Effect = WithoutEffect("there is no authorizer to wait for");
 pub(super) const ACCESS_REFUSED: Effect =
     Refused("access control is not served yet, and without it everybody could do what you meant to forbid");
-pub(super) const BUFFERS: Effect = WithoutEffect("the system sizes the buffers of sockets by itself");
 pub(super) const CLEANER: Effect =
     WithoutEffect("one thread compacts the logs of each directory, and sizes its reads itself");
 pub(super) const CONSUMER_GROUPS: Effect =

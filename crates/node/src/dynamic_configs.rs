@@ -1,0 +1,233 @@
+//! Which configs of the broker may be altered while it runs, and to what: the rules and words of Kafka's
+//! `DynamicBrokerConfig` and `ConfigDef`. What is read only at the start is refused here, as nothing would come of it.
+use std::fmt::Display;
+
+use metadata::Image;
+use protocol::ErrorCode;
+
+use crate::broker_configs::NodeConfigs;
+use crate::config::{Effect, Key, Kind, Rule, UpdateMode, key};
+use crate::connection_limits::overrides;
+
+pub type Refused = (ErrorCode, String);
+
+/// Kafka follows them while it runs.
+pub const READ_AT_START: [&str; 6] = [
+    "listener.security.protocol.map",
+    "listeners",
+    "log.cleaner.backoff.ms",
+    "log.cleaner.dedupe.buffer.size",
+    "log.cleaner.io.max.bytes.per.second",
+    "producer.id.expiration.ms",
+];
+/// Kafka doubles or halves a pool of threads at most.
+const THREADS: [&str; 9] = [
+    "background.threads",
+    "num.io.threads",
+    "num.network.threads",
+    "num.recovery.threads.per.data.dir",
+    "num.replica.fetchers",
+    "remote.log.manager.copier.thread.pool.size",
+    "remote.log.manager.expiration.thread.pool.size",
+    "remote.log.manager.follower.thread.pool.size",
+    "remote.log.reader.threads",
+];
+/// Each listener has its own.
+const PER_LISTENER: [&str; 10] = [
+    "ssl.key.password",
+    "ssl.keystore.certificate.chain",
+    "ssl.keystore.key",
+    "ssl.keystore.location",
+    "ssl.keystore.password",
+    "ssl.keystore.type",
+    "ssl.truststore.certificates",
+    "ssl.truststore.location",
+    "ssl.truststore.password",
+    "ssl.truststore.type",
+];
+/// What must be positive, although its range begins with 0.
+const POSITIVE: [&str; 2] = ["max.connection.creation.rate", "max.connections"];
+const DEDUPE_BUFFER_BYTES_MIN: i64 = 1024 * 1024;
+
+/// `value` is `None` where it is taken back.
+pub fn check(
+    configs: &NodeConfigs,
+    image: &Image,
+    name: &str,
+    value: Option<&str>,
+    cluster_wide: bool,
+) -> Result<(), Refused> {
+    let invalid = |text: String| Err((ErrorCode::InvalidRequest, text));
+    let Some(key) = key(name) else { return Ok(()) }; // Kafka keeps what it does not know, for plugins.
+    if key.update_mode == UpdateMode::ReadOnly {
+        return invalid(format!("Cannot update these configs dynamically: [{name}]"));
+    }
+    if PER_LISTENER.contains(&name) {
+        return invalid(format!(
+            "These security configs can be dynamically updated only per-listener using the listener prefix: [{name}]"
+        ));
+    }
+    value.map_or(Ok(()), |value| parse(key, value)).or_else(&invalid)?;
+    if key.update_mode == UpdateMode::PerBroker && cluster_wide {
+        return invalid(format!(
+            "Cannot update these configs at default cluster level, broker id must be specified: [{name}]"
+        ));
+    }
+    if name == "min.insync.replicas" && !cluster_wide {
+        let text = "Broker-level min.insync.replicas cannot be altered while ELR is enabled.";
+        return Err((ErrorCode::InvalidConfig, text.to_owned()));
+    }
+    let Some(value) = value else { return Ok(()) };
+    check_together(configs, image, name, value.trim()).or_else(&invalid)?;
+    match key.effect {
+        Effect::Refused(reason) if Some(value) != key.default => {
+            invalid(format!("Ottla does not serve {name} yet: {reason}"))
+        }
+        _ if READ_AT_START.contains(&name) => {
+            invalid(format!("Ottla reads {name} when it starts; write it there and restart the broker"))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// `ConfigDef.parseType`, and the validators. No suffixes here: what is stored is read by Kafka's rules.
+fn parse(key: &Key, text: &str) -> Result<(), String> {
+    let trimmed = text.trim();
+    let wrong = |rule: &dyn Display| format!("Invalid value {text} for configuration {}: {rule}", key.name);
+    let no_number = |kind: &str| wrong(&format_args!("Not a number of type {kind}"));
+    match key.kind {
+        Kind::Boolean if trimmed.eq_ignore_ascii_case("true") || trimmed.eq_ignore_ascii_case("false") => Ok(()),
+        Kind::Boolean => Err(wrong(&"Expected value to be either true or false")),
+        Kind::Short => in_range(key, trimmed.parse::<i16>().map_err(|_| no_number("SHORT"))?),
+        Kind::Int => in_range(key, trimmed.parse::<i32>().map_err(|_| no_number("INT"))?),
+        Kind::Long => in_range(key, trimmed.parse::<i64>().map_err(|_| no_number("LONG"))?),
+        Kind::Double => {
+            let value: f64 = trimmed.parse().map_err(|_| no_number("DOUBLE"))?;
+            let wrong = |rule: String| format!("Invalid value {value:?} for configuration {}: {rule}", key.name);
+            match key.rule {
+                Rule::FractionUpTo(_) if value < 0.0 => Err(wrong("Value must be at least 0".into())),
+                Rule::FractionUpTo(most) if value > most => Err(wrong(format!("Value must be no more than {most}"))),
+                _ => Ok(()),
+            }
+        }
+        Kind::Class if trimmed.is_empty() => Ok(()),
+        Kind::Class => Err(wrong(&format_args!("Class {trimmed} could not be found."))),
+        Kind::String => match key.rule {
+            Rule::OneOf(choices) if !choices.contains(&trimmed) => {
+                Err(wrong(&format!("String must be one of: {}", choices.join(", "))))
+            }
+            Rule::OneOfInAnyCase(choices) if !choices.iter().any(|choice| choice.eq_ignore_ascii_case(trimmed)) => {
+                Err(wrong(&format!("String must be one of (case insensitive): {}", choices.join(", "))))
+            }
+            _ => Ok(()),
+        },
+        Kind::List => {
+            let elements = || trimmed.split(',').map(str::trim).filter(|_| !trimmed.is_empty());
+            match key.rule {
+                Rule::NotEmpty | Rule::SomeElements(_) if trimmed.is_empty() => Err(format!(
+                    "Configuration '{}' must not be empty. Valid values include: any non-empty value",
+                    key.name
+                )),
+                Rule::Elements(choices) | Rule::SomeElements(choices) => {
+                    match elements().find(|element| !choices.contains(element)) {
+                        None => Ok(()),
+                        Some("") => Err(format!("Configuration '{}' values must not be empty.", key.name)),
+                        Some(other) => Err(format!(
+                            "Invalid value {other} for configuration {}: String must be one of: {}",
+                            key.name,
+                            choices.join(", ")
+                        )),
+                    }
+                }
+                _ if elements().any(str::is_empty) && key.name != "config.providers" => {
+                    Err(format!("Configuration '{}' values must not be empty.", key.name))
+                }
+                _ => Ok(()),
+            }
+        }
+        Kind::Password => Ok(()),
+    }
+}
+
+fn in_range(key: &Key, value: impl Into<i64>) -> Result<(), String> {
+    let value: i64 = value.into();
+    let wrong = |rule: String| Err(format!("Invalid value {value} for configuration {}: {rule}", key.name));
+    match key.rule {
+        Rule::AtLeast(least) | Rule::Between(least, _) if value < least => {
+            wrong(format!("Value must be at least {least}"))
+        }
+        Rule::Between(_, most) if value > most => wrong(format!("Value must be no more than {most}")),
+        Rule::LevelOrDefault(least, most) if value != -1 && !(least..=most).contains(&value) => {
+            wrong(format!("Value must be between {least} and {most} or equal to -1"))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// What does not go with the rest of the configuration (`KafkaConfig.validateValues` and the reconfigurables).
+fn check_together(configs: &NodeConfigs, image: &Image, name: &str, value: &str) -> Result<(), String> {
+    let number = || value.parse::<i64>().unwrap_or_default(); // It was parsed before.
+    let present = |name: &str| configs.value(image, name).unwrap_or_default();
+    let present_number = |name: &str| present(name).parse::<i64>().unwrap_or_default();
+    let required = |holds: bool, rule: String| if holds { Ok(()) } else { Err(format!("requirement failed: {rule}")) };
+    let dynamic = |text: String| {
+        format!(
+            "Invalid value org.apache.kafka.common.config.ConfigException: {text} for configuration Invalid dynamic configuration"
+        )
+    };
+    match name {
+        "log.retention.ms" | "log.retention.minutes" | "log.retention.hours" => {
+            required(number() != 0, format!("{name} must be unlimited (-1) or, greater than or equal to 1"))
+        }
+        "log.roll.ms" => required(number() >= 1, format!("{name} must be greater than or equal to 1")),
+        "log.roll.jitter.ms" => required(number() >= 0, format!("{name} must be greater than or equal to 0")),
+        "log.cleaner.dedupe.buffer.size" => {
+            let threads = present_number("log.cleaner.threads").max(1);
+            let rule = format!("{name} must be at least 1MB per cleaner thread.");
+            required(number() / threads >= DEDUPE_BUFFER_BYTES_MIN, rule)
+        }
+        "log.cleaner.threads" => {
+            let (now, text) = (present_number(name), "Log cleaner threads cannot be");
+            required(number() >= 1, format!("{name} must be at least 1"))?;
+            match number() {
+                less if less < now / 2 => {
+                    Err(dynamic(format!("{text} reduced to less than half the current value {now}")))
+                }
+                more if more > now * 2 => {
+                    Err(dynamic(format!("{text} increased to more than double the current value {now}")))
+                }
+                _ => Ok(()),
+            }
+        }
+        "cordoned.log.dirs" => {
+            let own = present("log.dirs");
+            let own: Vec<&str> = own.split(',').map(str::trim).collect();
+            let given = value.split(',').map(str::trim).filter(|path| !path.is_empty() && *path != "*");
+            let missing: Vec<&str> = given.filter(|path| !own.contains(path)).collect();
+            let rule = "All entries in cordoned.log.dirs must be present in log.dirs or log.dir. Missing entries :";
+            required(missing.is_empty(), format!("{rule} {}", missing.join(", ")))
+        }
+        "max.connections.per.ip" => required(
+            number() > 0 || !present("max.connections.per.ip.overrides").is_empty(),
+            format!("{name} can be set to zero only if max.connections.per.ip.overrides property is set."),
+        ),
+        "max.connections.per.ip.overrides" if overrides(value).is_none() => {
+            Err(format!("Error parsing configuration property '{name}': it is not host:number, host:number, ..."))
+        }
+        _ if POSITIVE.contains(&name) && number() <= 0 => Err(dynamic(format!("Invalid {name} {value}"))),
+        _ if THREADS.contains(&name) => {
+            let (now, text) = (present_number(name), "Dynamic thread count update validation failed for");
+            let value = number();
+            if value < now / 2 {
+                let bound = format!("value should be at least half the current value {now}");
+                return Err(dynamic(format!("{text} {name}={value}, {bound}")));
+            }
+            if value > now * 2 {
+                let bound = format!("value should not be greater than double the current value {now}");
+                return Err(dynamic(format!("{text} {name}={value}, {bound}")));
+            }
+            Ok(())
+        }
+        _ => Ok(()),
+    }
+}
