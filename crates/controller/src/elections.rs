@@ -46,6 +46,9 @@ fn result(index: i32, error: Option<ApiError>) -> PartitionResult {
 }
 
 pub fn elect(machine: &Machine, request: &ElectLeadersRequest) -> Decision<ElectLeadersResponse> {
+    if matches!(&request.topic_partitions, Some(topics) if topics.is_empty()) {
+        return Decision::nothing(ElectLeadersResponse::default()); // Kafka does not even look what kind it is.
+    }
     let election = match request.election_type {
         0 => Election::Preferred,
         1 => Election::Unclean,

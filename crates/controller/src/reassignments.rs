@@ -38,8 +38,8 @@ pub fn reassign(
         ..Default::default()
     });
     Decision::nothing(AlterPartitionReassignmentsResponse {
-        allow_replication_factor_change: may_change_factor,
-        // Kafka's `AlterPartitionReassignmentsRequest` answers a request about nothing itself.
+        // Kafka answers a request about nothing before it has looked at it.
+        allow_replication_factor_change: may_change_factor || request.topics.is_empty(),
         error_message: request.topics.is_empty().then(String::new),
         responses: responses.collect(),
         ..Default::default()

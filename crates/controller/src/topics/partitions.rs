@@ -68,8 +68,8 @@ pub fn create_partitions(
 
 /// What a valid request would add: bounds the work before it is begun.
 fn added_partitions(machine: &Machine, topic: &CreatePartitionsTopic) -> usize {
-    let present = machine.image.topics.by_name(&topic.name).map_or(0, |topic| topic.partitions.len());
-    usize::try_from(topic.count).unwrap_or(0).saturating_sub(present)
+    let Some(present) = machine.image.topics.by_name(&topic.name) else { return 0 };
+    usize::try_from(topic.count).unwrap_or(0).saturating_sub(present.partitions.len())
 }
 
 fn grow(machine: &Machine, request: &CreatePartitionsTopic) -> Result<Vec<Record>, ApiError> {

@@ -15,8 +15,27 @@ use super::find_coordinator::MALFORMED;
 use super::{Answer, Call, broker_loggers};
 use crate::broker::ConfigQuery;
 
+/// The kinds of resources that have configs.
+const DESCRIBED: [i8; 5] = [
+    Resource::TOPIC_TYPE,
+    Resource::BROKER_TYPE,
+    Resource::BROKER_LOGGER_TYPE,
+    Resource::CLIENT_METRICS_TYPE,
+    Resource::GROUP_TYPE,
+];
+
 pub async fn describe(call: Call) -> Answer {
     let request: DescribeConfigsRequestView<'_> = call.request()?;
+    let is_served = |resource: DescribeConfigsResourceView<'_>| DESCRIBED.contains(&resource.resource_type);
+    if !request.resources.iter().all(is_served) {
+        // One resource of another kind, and Kafka looks at none of them.
+        let results = request.resources.iter().map(|resource| DescribeConfigsResult {
+            resource_type: resource.resource_type,
+            resource_name: resource.resource_name.to_owned(),
+            ..refused(ErrorCode::InvalidRequest, MALFORMED.to_owned())
+        });
+        return call.reply(&DescribeConfigsResponse { results: results.collect(), ..Default::default() });
+    }
     let results = request.resources.iter().map(|resource| DescribeConfigsResult {
         resource_type: resource.resource_type,
         resource_name: resource.resource_name.to_owned(),

@@ -12,10 +12,13 @@ pub(super) const MALFORMED: &str = "This most likely occurs because of a request
 /// Kafka's `CoordinatorType`.
 const GROUP: i8 = 0;
 const TRANSACTION: i8 = 1;
+const SHARE: i8 = 2;
+/// From this version on several keys are asked for at once.
+const BATCHES_SINCE: i16 = 4;
 
 pub async fn handle(call: Call) -> Answer {
     let request: FindCoordinatorRequestView<'_> = call.request()?;
-    if call.version < 4 {
+    if call.version < BATCHES_SINCE {
         let found = find(&call, request.key_type, request.key).await;
         return call.reply(&FindCoordinatorResponse {
             error_code: found.error_code,
@@ -46,6 +49,8 @@ async fn find(call: &Call, key_type: i8, key: &str) -> Coordinator {
             let message = "Ottla does not serve transactions yet; remove transactional.id from the producer's settings";
             return refused(ErrorCode::TransactionalIdAuthorizationFailed, message);
         }
+        // No key is one of a share group yet. Of what is none, Kafka says no more.
+        SHARE if call.version >= BATCHES_SINCE => return refused(ErrorCode::InvalidRequest, ""),
         _ => return refused(ErrorCode::InvalidRequest, MALFORMED),
     }
     if call.broker.groups.partition_of(key).is_none() {
@@ -63,7 +68,7 @@ async fn find(call: &Call, key_type: i8, key: &str) -> Coordinator {
             host: address.host,
             port: address.port,
             // What Java prints of no error, and later does not.
-            error_message: Some(if call.version < 4 { "NONE" } else { "" }.to_owned()),
+            error_message: Some(if call.version < BATCHES_SINCE { "NONE" } else { "" }.to_owned()),
             ..Default::default()
         },
         None => refused(ErrorCode::CoordinatorNotAvailable, "The coordinator is not available."),

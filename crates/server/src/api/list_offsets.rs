@@ -80,7 +80,7 @@ async fn find(
         return Err(ErrorCode::UnsupportedVersion);
     }
     let partition = call.broker.partition(topic, asked.partition_index)?;
-    let epoch = (asked.current_leader_epoch >= 0).then_some(LeaderEpoch(asked.current_leader_epoch));
+    let epoch = Some(LeaderEpoch(asked.current_leader_epoch)).filter(|epoch| *epoch != LeaderEpoch::NONE);
     let ends = partition.ends(epoch).map_err(|error| errors::of_read(&error))?;
     let up_to = partition.visible_end(&ends, visibility).map_err(|error| errors::of_read(&error))?;
     let at = |offset: Offset, leader_epoch| TimestampOffset { timestamp: Timestamp::NONE, offset, leader_epoch };

@@ -18,6 +18,7 @@ mod api_versions;
 mod authorized_operations;
 mod broker_loggers;
 mod client_quotas;
+mod cluster_members;
 mod config_resources;
 mod configs;
 mod delete_records;
@@ -106,10 +107,14 @@ pub static SERVED: &[Served] = served![
     UpdateFeatures 0..=2 => done update_features::handle,
     DescribeCluster 0..=2 => done describe_cluster::handle,
     DescribeProducers 0..=0 => done describe_producers::handle,
+    UnregisterBroker 0..=0 => done cluster_members::unregister_broker,
     DescribeTransactions 0..=0 => done transactions::describe,
     ListTransactions 0..=2 => done transactions::list,
     ListConfigResources 0..=1 => done config_resources::handle,
     DescribeTopicPartitions 0..=0 => done describe_topic_partitions::handle,
+    AddRaftVoter 0..=1 => done cluster_members::add_voter,
+    RemoveRaftVoter 0..=0 => done cluster_members::remove_voter,
+    UnregisterController 0..=0 => done cluster_members::unregister_controller,
 ];
 
 /// The place in [`SERVED`] of each API by its key; one behind it for what is not served.

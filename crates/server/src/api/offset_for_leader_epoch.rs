@@ -34,6 +34,6 @@ fn find(
     asked: &OffsetForLeaderPartitionView<'_>,
 ) -> Result<Option<(LeaderEpoch, Offset)>, ErrorCode> {
     let partition = call.broker.partition(topic, asked.partition)?;
-    let current = (asked.current_leader_epoch >= 0).then_some(LeaderEpoch(asked.current_leader_epoch));
+    let current = Some(LeaderEpoch(asked.current_leader_epoch)).filter(|epoch| *epoch != LeaderEpoch::NONE);
     partition.end_offset_for_epoch(current, LeaderEpoch(asked.leader_epoch)).map_err(|error| errors::of_read(&error))
 }

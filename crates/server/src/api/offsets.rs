@@ -56,6 +56,7 @@ fn resolve(image: &Image, version: i16, topic: &mut OffsetCommitRequestTopic, re
             true => ErrorCode::UnknownTopicId,
             false => ErrorCode::UnknownTopicOrPartition,
         };
+        refused.topic(&key); // Also if nothing of it is asked.
         let partitions = std::mem::take(&mut topic.partitions);
         partitions.iter().for_each(|partition| refused.push(&key, partition.partition_index, error));
         return;

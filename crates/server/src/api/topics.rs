@@ -8,10 +8,12 @@ use parking_lot::Mutex;
 use protocol::create_partitions_request::CreatePartitionsRequestView;
 use protocol::create_topics_request::CreateTopicsRequestView;
 use protocol::delete_topics_request::{DeleteTopicsRequest, DeleteTopicsRequestView};
-use protocol::{Message, View};
+use protocol::{ErrorCode, Message, View};
 
 use super::{Answer, Call};
 
+/// Clients before this version know no TOPIC_DELETION_DISABLED.
+const DELETE_DISABLED_SINCE: i16 = 3;
 /// From these versions on a client understands that it is to come again later; before them it is only held back.
 const CREATE_REFUSED_FROM: i16 = 6;
 const DELETE_REFUSED_FROM: i16 = 5;
@@ -34,7 +36,13 @@ pub async fn delete(call: Call) -> Answer {
         _ => request.to_message(),
     };
     let quoted = Quoted::of(&call, DELETE_REFUSED_FROM);
-    quoted.reply(&call, &quoted.controller.delete_topics(request).await)
+    let mut response = quoted.controller.delete_topics(request).await;
+    if call.version < DELETE_DISABLED_SINCE {
+        let disabled = ErrorCode::TopicDeletionDisabled.code();
+        let of_old_clients = response.responses.iter_mut().filter(|result| result.error_code == disabled);
+        of_old_clients.for_each(|result| result.error_code = ErrorCode::InvalidRequest.code());
+    }
+    quoted.reply(&call, &response)
 }
 
 pub async fn create_partitions(call: Call) -> Answer {

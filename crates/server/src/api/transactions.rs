@@ -1,5 +1,7 @@
 //! ListTransactions and DescribeTransactions, of which there are none yet: this broker coordinates no transactional id.
 //! Rules of Kafka's `TransactionStateManager` and `TransactionCoordinator`.
+use std::collections::BTreeSet;
+
 use protocol::ErrorCode;
 use protocol::describe_transactions_request::DescribeTransactionsRequestView;
 use protocol::describe_transactions_response::{DescribeTransactionsResponse, TransactionState};
@@ -22,12 +24,13 @@ const STATES: [&str; 8] = [
 
 pub async fn list(call: Call) -> Answer {
     let request: ListTransactionsRequestView<'_> = call.request()?;
-    let unknown = request.state_filters.iter().filter(|state| !STATES.contains(state)).map(str::to_owned);
+    let mut seen = BTreeSet::new();
+    let unknown = request.state_filters.iter().filter(|state| !STATES.contains(state) && seen.insert(*state));
     // Kafka's patterns are RE2's, as ours are.
     let pattern = request.transactional_id_pattern.unwrap_or("");
     let error = if metadata::is_pattern(pattern) { ErrorCode::None } else { ErrorCode::InvalidRegularExpression };
     let unknown_state_filters = match error {
-        ErrorCode::None => unknown.collect(),
+        ErrorCode::None => unknown.map(str::to_owned).collect(),
         _ => Vec::new(),
     };
     call.reply(&ListTransactionsResponse { error_code: error.code(), unknown_state_filters, ..Default::default() })
