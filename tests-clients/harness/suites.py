@@ -5,6 +5,7 @@ A suite is a class with the facts that the docs show, and `checks(run)`, which r
 """
 
 import os
+import runpy
 import shutil
 import subprocess
 from dataclasses import dataclass
@@ -227,6 +228,14 @@ class Sarama(FranzGo):
     program = "sarama"
 
 
+class Monitors(FranzGo):
+    name = program = "monitors"
+    client = "franz-go and sarama, as kminion and kafka_exporter use them"
+    version = "1.22.3, 1.61.1"
+    exercises = ("what monitors of consumers ask: configs, log directories, groups, lag; `__consumer_offsets` read and its "
+                 "records taken apart, tombstones too; an end to end probe")
+
+
 class JavaClient(OurProgram):
     name = "java"
     client = "kafka-clients"
@@ -327,6 +336,12 @@ class Prometheus(OurProgram):
         return [run.cache.with_python(), HERE / "python" / "prometheus_checks.py"]
 
 
+def limit_properties():
+    """They stand beside the conversations that need them."""
+    found = runpy.run_path(str(HERE / "wire" / "limits.py"))
+    return found["PROPERTIES"]
+
+
 class Wire(OurProgram):
     name = "wire"
     client = "raw requests of ours"
@@ -342,7 +357,18 @@ class Wire(OurProgram):
 
     def command(self, run):
         jar = next(run.cache.jars("clients").glob("kafka-clients-*.jar"))
-        return [run.cache.with_python(), HERE / "wire" / self.program, jar]
+        return [run.cache.with_python(), HERE / "wire" / self.program, jar, self.name]
+
+
+class WireGenerated(Wire):
+    name = "wire-generated"
+    exercises = "requests made by chance from Kafka's schemas, the same for both: 40 APIs at every version"
+
+
+class WireLimits(Wire):
+    name = "wire-limits"
+    exercises = "a broker with small limits: sizes of groups, sessions, connections, frames; quota of a byte a second"
+    properties = limit_properties()
 
 
 class Hostile(Wire):
@@ -374,7 +400,8 @@ class Flights(OurProgram):
 
 
 SUITES = [suite() for suite in (Kcat, JavaClient, KafkaTools, ConfluentKafka, RdkafkaOwn, KafkaPython, KafkaPythonOwn,
-                                KafkaJs, Platformatic, FranzGo, Sarama, Connect, OttlaCommands, Prometheus, Wire, Hostile, Flights)]
+                                KafkaJs, Platformatic, FranzGo, Sarama, Monitors, Connect, OttlaCommands, Prometheus,
+                                Wire, WireGenerated, WireLimits, Hostile, Flights)]
 
 
 def port_for(suite):

@@ -42,7 +42,7 @@ def batch(records=None, count=None, codec="none", attributes=0, base_offset=0, p
             payload = gzip.compress(payload)
         elif codec != "none":
             import cramjam
-            payload = bytes({"snappy": cramjam.snappy.compress_raw, "zstd": cramjam.zstd.compress}[codec](payload))
+            payload = bytes({"snappy": cramjam.snappy.compress_raw, "zstd": cramjam.zstd.compress, "lz4": cramjam.lz4.compress}[codec](payload))
     last_delta = count - 1 if last_delta is None else last_delta
     max_time = first_time if max_time is None else max_time
     checked = struct.pack(">hiqqqhii", attributes | CODECS.get(codec, 0), last_delta, first_time, max_time,

@@ -1,7 +1,7 @@
 """A transcript of questions and answers, and its comparison with the one that Apache Kafka 4.4 gave.
 
 What cannot be the same twice has a name in it: ids, ports, times, members. `throttleTimeMs` is left out.
-The transcript of Kafka is committed (`kafka-4.4.0.txt`); `REWRITE=1` makes it anew, on Kafka only.
+The transcript of Kafka is committed (`kafka-4.4.0.txt`, one for each suite); `REWRITE=1` makes it anew, on Kafka only.
 """
 
 import hashlib
@@ -9,16 +9,15 @@ import json
 import re
 import uuid
 from dataclasses import dataclass
-from pathlib import Path
 
 from connection import Closed, Connection
 
-RECORDED = Path(__file__).resolve().parent / "kafka-4.4.0.txt"
 TIMES = {"logAppendTimeMs", "lastFetchTimestamp", "lastCaughtUpTimestamp", "lastTimestamp"}
 # Numbers that are never the same twice; that there is one is told.
 SIZES = {"totalBytes", "usableBytes", "logEndOffset"}
 # Lists that Kafka builds from a hash map.
-UNORDERED = {"topics", "responses", "configs", "results", "groups", "partitions", "entity", "entries", "values"}
+UNORDERED = {"topics", "responses", "configs", "results", "groups", "partitions", "entity", "entries", "values",
+             "partitionResponses", "replicaElectionResults", "partitionResult"}
 # Configs of topics that Kafka does not have.
 OWN_CONFIGS = {"durability"}
 WORDS = {"errorMessage", "batchIndexErrorMessage"}
@@ -82,7 +81,7 @@ class Scene:
             # Kafka gives many things in the order of a hash map.
             if name == "entries":
                 value = sorted(value, key=lambda inner: str(sorted(map(str, inner["entity"]))))
-            for key in ("name", "groupId", "partitionIndex", "entityType", "key", "topicName", "user"):
+            for key in ("index", "name", "topic", "groupId", "partitionIndex", "partitionId", "entityType", "key", "topicName", "user"):
                 if value and isinstance(value[0], dict) and key in value[0] and name in UNORDERED:
                     value = sorted(value, key=lambda inner: (inner[key] is not None, inner[key]))
             if name == "configs":
@@ -164,9 +163,9 @@ def compare(path, found, kafka):
         yield path, found, kafka
 
 
-def recorded():
+def recorded(path):
     scenes, name = {}, None
-    for line in RECORDED.read_text().splitlines() if RECORDED.exists() else []:
+    for line in path.read_text().splitlines() if path.exists() else []:
         if line.startswith("## "):
             name = line[3:]
             scenes[name] = []
@@ -175,6 +174,6 @@ def recorded():
     return scenes
 
 
-def write(scenes):
-    RECORDED.write_text("# What Apache Kafka 4.4.0 answers. Made by `REWRITE=1 tests-clients/run.py --broker kafka --only wire`.\n"
+def write(path, suite, scenes):
+    path.write_text(f"# What Apache Kafka 4.4.0 answers. Made by `REWRITE=1 tests-clients/run.py --broker kafka --only {suite}`.\n"
                         + "".join(f"\n## {name}\n" + "\n".join(lines) + "\n" for name, lines in scenes.items()))

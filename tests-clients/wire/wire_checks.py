@@ -12,7 +12,10 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "python"))
 
 import admin_scenes
+import config_scenes
 import coverage
+import generated
+import limit_scenes
 import odd_scenes
 import transcript
 from checks import BOOTSTRAP, run
@@ -26,9 +29,9 @@ ONLY = [name for name in os.environ.get("SCENES", "").split(",") if name]
 
 
 class OnPurpose:
-    def __init__(self, path):
+    def __init__(self, path, scenes):
         entries = tomllib.loads(path.read_text())["entry"] if os.environ["BROKER"] == "ottla" else []
-        self.entries = [entry | {"used": False} for entry in entries]
+        self.entries = [entry | {"used": False} for entry in entries if entry["scene"] in scenes]
 
     def covers(self, scene, difference):
         for entry in self.entries:
@@ -47,9 +50,19 @@ class OnPurpose:
             print(f"ok - {entry['scene']}: {', '.join(entry['labels'])} # NA {entry['reason']}", flush=True)
 
 
+# By suite: its scenes, and where Kafka's answers are.
+SUITES = {
+    "wire": (SCENES + admin_scenes.SCENES + config_scenes.SCENES + odd_scenes.SCENES, "kafka-4.4.0.txt"),
+    "wire-generated": (generated.SCENES, "kafka-4.4.0-generated.txt"),
+    "wire-limits": (limit_scenes.SCENES, "kafka-4.4.0-limits.txt"),
+}
+
+
 def main():
-    schemas, recorded = Schemas(sys.argv[1]), transcript.recorded()
-    on_purpose = OnPurpose(Path(__file__).resolve().parent / "on_purpose.toml")
+    schemas, suite, here = Schemas(sys.argv[1]), sys.argv[2], Path(__file__).resolve().parent
+    scenes, path = SUITES[suite][0], here / SUITES[suite][1]
+    recorded = transcript.recorded(path)
+    on_purpose = OnPurpose(here / "on_purpose.toml", {function.__name__.replace("_", " ") for function in scenes})
     played, left = {}, {}
 
     def codes(name, function):
@@ -71,7 +84,7 @@ def main():
         assert not found, f"{len(found)} differences, the first: {found[0]}"
 
     checks = []
-    for function in SCENES + admin_scenes.SCENES + odd_scenes.SCENES:
+    for function in scenes:
         if ONLY and function.__name__ not in ONLY:
             continue
         name = function.__name__.replace("_", " ")
@@ -79,10 +92,10 @@ def main():
         if any(word in line for line in recorded.get(name, []) for word in transcript.WORDS):
             checks.append((f"{name}: words", lambda name=name: words(name)))
     if REWRITE:
-        checks.append(("written anew", lambda: transcript.write(recorded | played if ONLY else played)))
+        checks.append(("written anew", lambda: transcript.write(path, suite, recorded | played if ONLY else played)))
     elif not ONLY:
         checks.append(("what differs on purpose still does", on_purpose.all_are_used))
-    if not ONLY and os.environ["BROKER"] == "ottla":
+    if not ONLY and os.environ["BROKER"] == "ottla" and suite == "wire":
         checks.append(("every served version was asked", lambda: coverage.every_version_was_asked(served(schemas))))
         checks.append(("every error code occurred", coverage.every_code_occurred))
     checks.append(("the table", lambda: [print(f"# {line}", flush=True) for line in coverage.table()]))

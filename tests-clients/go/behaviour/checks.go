@@ -113,3 +113,18 @@ func outcome(check check) (reason string) {
 	check.run()
 	return ""
 }
+
+// Check is one of a program that has checks of its own; RunChecks runs them.
+func Check(name string, run func()) check { return check{name, run} }
+
+func RunChecks(checks ...check) { runAll(checks) }
+
+func Expect(holds bool, format string, arguments ...any) { expect(holds, format, arguments...) }
+
+func Need[T any](value T, err error) T { return need(value, err) }
+
+func Must(err error) { must(err) }
+
+func Eventually(what string, condition func() bool) { eventually(what, condition) }
+
+func Unique(name string) string { return unique(name) }

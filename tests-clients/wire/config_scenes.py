@@ -1,0 +1,226 @@
+"""What may be configured: every key of the broker with all that is told of it, and odd values for every key that can be
+altered, of brokers and of topics; who belongs to the cluster; what a topic's compression makes of batches.
+
+They come after `admin_scenes.py` on the same broker.
+"""
+
+import struct
+import time
+
+import batches as b
+from batches import batch, record
+from scenes import NO_ID, SOME_ID, create, fetch, list_offsets, produce
+from transcript import OWN_CONFIGS
+
+TOPIC, BROKER = 2, 4
+SET = 0
+# Different in each run.
+OWN_VALUES = {"advertised.listeners", "controller.quorum.voters", "listeners", "log.dirs"}
+BOOLEAN, STRING, INT, SHORT, LONG, DOUBLE, LIST, CLASS, PASSWORD = range(1, 10)
+ODD_VALUES = {
+    BOOLEAN: ["maybe", "TRUE", " true "], STRING: ["x", ""], SHORT: ["0", "x", "40000"],
+    INT: ["-2", "-1", "0", "1", "x", "2147483648", " 7 ", "+5", "1.5", "1k"],
+    LONG: ["-3", "-2", "-1", "0", "1", "x", "9223372036854775808", "9223372036854775807", "1h"],
+    DOUBLE: ["-1", "0.5", "1.1", "x"], LIST: ["", "a,b", "*", "0:0", "compact,delete", "delete,"], CLASS: ["no.such.Class"],
+    PASSWORD: ["secret"],
+}
+
+
+def described(scene, kind, name):
+    with scene.connect() as connection:
+        answer = connection.ask("DescribeConfigs", 4, {"includeSynonyms": True, "includeDocumentation": True, "resources": [
+            {"resourceType": kind, "resourceName": name, "configurationKeys": None}]})
+        return sorted(answer["results"][0]["configs"], key=lambda config: config["name"])
+
+
+def is_own(name):
+    """Ottla's own keys, which Kafka does not have."""
+    return name in OWN_CONFIGS or name.startswith("ottla.") or name == "log.durability"
+
+
+def broker_configs(scene):
+    for config in described(scene, BROKER, "0"):
+        name = config["name"]
+        if is_own(name):
+            continue
+        shown = {key: config[key] for key in ("value", "readOnly", "configSource", "isSensitive", "configType")}
+        shown["synonyms"] = [[synonym["name"], synonym["value"], synonym["source"]] for synonym in config["synonyms"]]
+        shown["documented"] = bool(config["documentation"])
+        if name in OWN_VALUES:
+            shown["value"] = shown["value"] is not None
+            shown["synonyms"] = [synonym[::2] for synonym in shown["synonyms"]]
+        scene.note(name, shown)
+
+
+def altered(scene, label, kind, name, key, value):
+    scene.ask(label, "IncrementalAlterConfigs", 1, {"validateOnly": True, "resources": [
+        {"resourceType": kind, "resourceName": name, "configs": [{"name": key, "configOperation": SET, "value": value}]}]})
+
+
+def broker_configs_altered(scene):
+    """Each key that may be altered while the broker runs, and some that may not."""
+    read_only = 0
+    for config in described(scene, BROKER, "0"):
+        key = config["name"]
+        if is_own(key):
+            continue
+        read_only += config["readOnly"]
+        values = ODD_VALUES[config["configType"]]
+        for value in values[:1] if config["readOnly"] else values:
+            if not config["readOnly"] or read_only % 20 == 1:
+                for name in ("0", ""):
+                    altered(scene, f"{key}='{value}' of '{name}'".replace(": ", " "), BROKER, name, key, value)
+    altered(scene, "an unknown key", BROKER, "0", "no.such", "1")
+
+
+def topic_configs_altered(scene):
+    create(scene, "odd-values")
+    for config in described(scene, TOPIC, "odd-values"):
+        if not is_own(config["name"]):
+            for value in ODD_VALUES[config["configType"]]:
+                altered(scene, f"{config['name']}='{value}'".replace(": ", " "), TOPIC, "odd-values", config["name"], value)
+
+
+def broker_configs_followed(scene):
+    """What is set for all brokers holds for topics that do not say otherwise, while they are open."""
+    create(scene, "follows")
+
+    def alter(key, value, how=SET):
+        with scene.connect() as connection:
+            answer = connection.ask("IncrementalAlterConfigs", 1, {"resources": [{"resourceType": BROKER, "resourceName": "", "configs": [
+                {"name": key, "configOperation": how, "value": value}]}]})
+            assert answer["responses"][0]["errorCode"] == 0, answer
+        time.sleep(1)
+    ask = lambda label: scene.ask(label, "DescribeConfigs", 4, {"includeSynonyms": True, "resources": [
+        {"resourceType": TOPIC, "resourceName": "follows", "configurationKeys": ["max.message.bytes", "message.timestamp.type"]}]})
+    large = produce("follows", batch([record(value=bytes(500))]))
+    ask("before")
+    scene.ask("a large one before", "Produce", 9, large)
+    alter("message.max.bytes", "300")
+    alter("log.message.timestamp.type", "LogAppendTime")
+    ask("while it is set")
+    scene.ask("a large one", "Produce", 9, large)
+    scene.ask("a small one", "Produce", 9, produce("follows", batch()))
+    alter("message.max.bytes", None, 1)
+    alter("log.message.timestamp.type", None, 1)
+    ask("after")
+    scene.ask("a large one after", "Produce", 9, large)
+
+
+def cluster_members(scene):
+    with scene.connect() as connection:
+        cluster = connection.ask("DescribeCluster", 0, {})["clusterId"]
+    for id in (9, -1):  # Not its own: Kafka would be no use any more.
+        scene.ask(f"broker {id} is unregistered", "UnregisterBroker", 0, {"brokerId": id})
+    for id in (9, 0, -1):
+        scene.ask(f"controller {id} is unregistered", "UnregisterController", 0, {"controllerId": id})
+    listeners = lambda *names: [{"name": name, "host": "box", "port": 65530 + place} for place, name in enumerate(names)]
+    voter = {"clusterId": cluster, "timeoutMs": 5000, "voterId": 9, "voterDirectoryId": SOME_ID, "listeners": listeners("CONTROLLER")}
+    add = lambda label, version=1, **more: scene.ask(f"add {label}", "AddRaftVoter", version, voter | more)
+    add("v0", 0)
+    add("v1", ackWhenCommitted=False)
+    add("to another cluster", clusterId="another")
+    add("to an empty cluster", clusterId="")
+    add("to no cluster", clusterId=None)
+    add("voter -1", voterId=-1)
+    add("voter 0", voterId=0)
+    add("no directory", voterDirectoryId=NO_ID)
+    add("no listener", listeners=[])
+    add("other listeners", listeners=listeners("X", "y"))
+    add("the listener in small letters", listeners=listeners("controller"))
+    add("to another cluster, voter -1", clusterId="another", voterId=-1)
+    add("in no time", timeoutMs=-1)
+    known = {"clusterId": cluster, "voterId": 9, "voterDirectoryId": SOME_ID}
+    remove = lambda label, **more: scene.ask(f"remove {label}", "RemoveRaftVoter", 0, known | more)
+    remove("one")
+    remove("its own", voterId=0)
+    remove("of another cluster", clusterId="another")
+    remove("of no cluster", clusterId=None)
+    remove("voter -1", voterId=-1)
+    remove("no directory", voterDirectoryId=NO_ID)
+
+
+CODECS = ["none", "gzip", "snappy", "lz4", "zstd"]
+
+
+def compressed(scene):
+    """A batch of each codec into a topic of each compression.type: what is kept, by its header and by its records."""
+    import cramjam
+    inflate = {0: bytes, 1: lambda content: bytes(cramjam.gzip.decompress(content)), 2: unsnappied,
+               3: lambda content: bytes(cramjam.lz4.decompress(content)), 4: lambda content: bytes(cramjam.zstd.decompress(content))}
+    records = [record(i, 7 * i, key=b"k" * 20, value=b"v" * 100, headers=[(b"h", b"x")]) for i in range(10)]
+    plain = b"".join(records)
+
+    def kept(label, topic):
+        with scene.connect() as connection:
+            answer = connection.ask("Fetch", 11, fetch(topic, 0))
+        content, found = answer["responses"][0]["partitions"][0]["records"] or b"", []
+        while content:
+            size = 12 + struct.unpack_from(">i", content, b.BATCH_LENGTH_AT)[0]
+            base = struct.unpack_from(">q", content)[0]
+            attributes, last_delta, first, most, producer, epoch, sequence, count = struct.unpack_from(">hiqqqhii", content, b.ATTRIBUTES_AT)
+            body = inflate[attributes & 7](content[b.HEADER_BYTES:size])
+            found.append({"base": base, "attributes": attributes, "lastDelta": last_delta, "producer": [producer, epoch, sequence], "count": count,
+                          "first": first if first < 2 * b.SOME_TIME - 10**12 and not attributes & 8 else "<time>",
+                          "most": "<time>" if attributes & 8 else most, "the same records": body == plain, "length": len(body)})
+            content = content[size:]
+        scene.note(label, found)
+    for target in ("producer", "uncompressed", "gzip", "snappy", "lz4", "zstd"):
+        topic = create(scene, f"compressed-{target}", compression_type=target)
+        for codec in CODECS:
+            scene.ask(f"{codec} into {target}", "Produce", 9, produce(topic, batch(records, codec=codec)))
+        kept(f"kept as {target}", topic)
+        scene.ask(f"the end of {target}", "ListOffsets", 5, list_offsets(topic, -1))
+    levels = {"gzip": ("1", "9", "-1"), "lz4": ("1", "17"), "zstd": ("-131072", "1", "22")}
+    for codec, values in levels.items():
+        for level in values:
+            topic = create(scene, f"level-{codec}-{level.replace('-', 'minus')}",
+                           **{"compression_type": codec, f"compression_{codec}_level": level})
+            scene.ask(f"into {codec} {level}", "Produce", 9, produce(topic, batch(records)))
+            kept(f"kept as {codec} {level}", topic)
+    for codec in ("gzip", "none"):  # With the time of the append the records stay, and so does the first time.
+        topic = create(scene, f"stamped-{codec}", compression_type="producer", message_timestamp_type="LogAppendTime")
+        scene.ask(f"stamped, {codec}", "Produce", 9, produce(topic, batch(records, codec=codec, producer=(9000, 0, 0))))
+        kept(f"kept, stamped, {codec}", topic)
+    topic = create(scene, "stamped-again", compression_type="zstd", message_timestamp_type="LogAppendTime")
+    scene.ask("stamped and compressed anew", "Produce", 9, produce(topic, batch(records, codec="gzip", producer=(9001, 3, 0))))
+    kept("kept, stamped and compressed anew", topic)
+
+
+def unsnappied(content):
+    """Raw, or in the frames of xerial's library for Java, which Kafka writes."""
+    import cramjam
+    if not content.startswith(b"\x82SNAPPY\0"):
+        return bytes(cramjam.snappy.decompress_raw(content))
+    out, at = b"", 16
+    while at < len(content):
+        size = struct.unpack_from(">i", content, at)[0]
+        out, at = out + bytes(cramjam.snappy.decompress_raw(content[at + 4:at + 4 + size])), at + 4 + size
+    return out
+
+
+def times(scene):
+    """message.timestamp.before.max.ms and after.max.ms, and whether they are looked at."""
+    now = int(time.time() * 1000)
+    hour = 3_600_000
+
+    def ask(label, topic, first, **more):
+        answer = scene.connect().ask("Produce", 9, produce(topic, batch([record(0), record(1, 5)], first_time=first, max_time=first + 5, **more)))
+        partition = answer["responses"][0]["partitionResponses"][0]
+        scene.note(label, {"errorCode": partition["errorCode"], "baseOffset": partition["baseOffset"],
+                           "stamped": partition["logAppendTimeMs"] > 0,
+                           "at fault": [record["batchIndex"] for record in partition["recordErrors"]]})
+    create(scene, "times-before", message_timestamp_before_max_ms="1000")
+    create(scene, "times-after", message_timestamp_after_max_ms="1000")
+    create(scene, "times-none", message_timestamp_before_max_ms="0", message_timestamp_after_max_ms="0")
+    create(scene, "times-append", message_timestamp_type="LogAppendTime", message_timestamp_before_max_ms="1000",
+           message_timestamp_after_max_ms="1000")
+    for topic in ("times-before", "times-after", "times-append"):
+        for label, first in (("now", now), ("an hour ago", now - hour), ("in an hour", now + hour), ("never", -1), ("at 0", 0)):
+            ask(f"{topic}, {label}", topic, first)
+            ask(f"{topic}, {label}, gzip", topic, first, codec="gzip")
+    ask("times-none, an hour ago", "times-none", now - hour)
+    ask("times-none, never", "times-none", -1)
+
+
+SCENES = [broker_configs, broker_configs_altered, topic_configs_altered, broker_configs_followed, cluster_members, compressed, times]
