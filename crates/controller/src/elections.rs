@@ -130,7 +130,10 @@ fn elect_one(
     if not_needed {
         return Err(ApiError::new(ErrorCode::ElectionNotNeeded, "Leader election not needed for topic partition."));
     }
-    let is_active = |broker: &BrokerId| machine.image.brokers.is_active(*broker);
+    let is_active = |id: &BrokerId| {
+        let broker = machine.image.brokers.find(*id).filter(|broker| !broker.fenced);
+        broker.is_some_and(|broker| partition.directory_of(*id).is_some_and(|directory| broker.has_online(directory)))
+    };
     let is_in_sync = |broker: &BrokerId| partition.isr.contains(broker);
     let mut in_sync = partition.replicas.iter().copied().filter(|broker| is_active(broker) && is_in_sync(broker));
     let new_leader = match election {

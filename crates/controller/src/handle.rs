@@ -8,7 +8,6 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use env::{Clock, Instant};
 use metadata::Image;
-use protocol::ErrorCode;
 use protocol::alter_client_quotas_request::AlterClientQuotasRequest;
 use protocol::alter_client_quotas_response::AlterClientQuotasResponse;
 use protocol::alter_configs_request::AlterConfigsRequest;
@@ -29,15 +28,20 @@ use protocol::incremental_alter_configs_request::IncrementalAlterConfigsRequest;
 use protocol::incremental_alter_configs_response::IncrementalAlterConfigsResponse;
 use protocol::update_features_request::UpdateFeaturesRequest;
 use protocol::update_features_response::UpdateFeaturesResponse;
+use protocol::{ErrorCode, Uuid};
+use record::BrokerId;
 use tokio::sync::{Semaphore, mpsc, oneshot};
 
 use crate::allowance::Allowance;
-use crate::brokers::{self, BrokerEpoch, Registration};
+use crate::brokers::{self, Assignment, BrokerEpoch, Registration};
 use crate::machine::{Decision, Machine};
 use crate::message::{Asked, Message, Reply};
 use crate::producer_ids::{self, ProducerIdBlock};
 use crate::run::Counts;
 use crate::{client_quotas, configs, elections, features, reassignments, scram, topics};
+
+/// Kafka's `AssignmentsManager.MAX_ASSIGNMENTS_PER_REQUEST`.
+pub const ASSIGNMENTS_MAX: usize = 2250;
 
 #[derive(Clone)]
 pub struct Handle {
@@ -147,6 +151,17 @@ impl Handle {
     /// Once at each start of a broker, before it serves. The partitions that it leads begin a new leader epoch.
     pub async fn register_broker(&self, registration: Registration) -> Result<BrokerEpoch, ErrorCode> {
         self.ask(Instant::NEVER, move |machine| brokers::register(machine, registration)).await
+    }
+
+    /// Some of a broker's log directories have failed: what it led from them, nobody leads once this has returned.
+    pub async fn directories_failed(&self, broker: BrokerId, online: Vec<Uuid>) -> Result<(), ErrorCode> {
+        self.ask(Instant::NEVER, move |machine| brokers::directories_failed(machine, broker, online)).await
+    }
+
+    /// At most [`ASSIGNMENTS_MAX`] at once.
+    pub async fn assign_directories(&self, broker: BrokerId, assignments: Vec<Assignment>) -> Result<(), ErrorCode> {
+        assert!(assignments.len() <= ASSIGNMENTS_MAX, "an entry of the metadata log is bounded");
+        self.ask(Instant::NEVER, move |machine| brokers::assign_directories(machine, broker, &assignments)).await
     }
 
     /// Takes nothing more, waits for what is on its way, and closes the log.

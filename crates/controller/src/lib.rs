@@ -22,8 +22,8 @@ mod scram;
 mod topics;
 
 pub use allowance::Allowance;
-pub use brokers::{BrokerEpoch, Registration};
-pub use handle::Handle;
+pub use brokers::{Assignment, BrokerEpoch, Registration};
+pub use handle::{ASSIGNMENTS_MAX, Handle};
 pub use machine::{InternalTopics, Options, TopicDefaults};
 pub use producer_ids::ProducerIdBlock;
 pub use run::{Counts, OnUpdate, start};

@@ -13,6 +13,15 @@ impl Image {
                 self.next_broker_epoch = self.next_broker_epoch.max(broker.epoch.saturating_add(1));
                 self.brokers.insert(broker);
             }
+            Record::BrokerDirectories { broker, epoch, directories } => {
+                if !self.brokers.set_directories(broker, epoch, directories) {
+                    return;
+                }
+                delta.brokers.insert(broker);
+                let broker = self.brokers.find(broker).expect("its directories were just set");
+                let changed = self.topics.change_partitions(|partition| partition.with_directories(broker));
+                delta.partitions.extend(changed);
+            }
             Record::BrokerFenced { broker, epoch, fenced } => {
                 if self.brokers.set_fenced(broker, epoch, fenced) {
                     delta.brokers.insert(broker);

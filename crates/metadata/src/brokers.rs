@@ -25,6 +25,25 @@ impl Broker {
     pub fn endpoint(&self, listener: &str) -> Option<&Endpoint> {
         self.endpoints.iter().find(|endpoint| endpoint.listener == listener)
     }
+
+    /// Whether a replica in this directory can be served (`DirectoryId.isOnline`).
+    pub fn has_online(&self, directory: Uuid) -> bool {
+        match directory {
+            directory_id::LOST => false,
+            directory_id::UNASSIGNED => true,
+            directory => self.directories.contains(&directory),
+        }
+    }
+}
+
+/// Directories that are none: Kafka's `DirectoryId`.
+pub mod directory_id {
+    use protocol::Uuid;
+
+    /// Its broker has not said yet.
+    pub const UNASSIGNED: Uuid = Uuid::ZERO;
+    /// It was in one that is offline; which, was never said.
+    pub const LOST: Uuid = Uuid([0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1]);
 }
 
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -73,6 +92,17 @@ impl Brokers {
 
     pub(crate) fn remove(&mut self, id: BrokerId) -> bool {
         self.0.remove(&id).is_some()
+    }
+
+    /// Whether there is such a registration.
+    pub(crate) fn set_directories(&mut self, id: BrokerId, epoch: i64, directories: Vec<Uuid>) -> bool {
+        match self.0.get_mut(&id) {
+            Some(broker) if broker.epoch == epoch => {
+                Arc::make_mut(broker).directories = directories;
+                true
+            }
+            _ => false,
+        }
     }
 
     /// Whether there is such a registration.

@@ -4,9 +4,9 @@
 use std::sync::Arc;
 
 use quorum::LogId;
-use record::ProducerId;
+use record::{BrokerId, ProducerId};
 
-use crate::{Brokers, Configs, Features, Quotas, ScramCredentials, Topics};
+use crate::{Brokers, Configs, Features, Partition, Quotas, ScramCredentials, Topics};
 
 #[derive(Clone, Debug, Default)]
 pub struct Image {
@@ -22,4 +22,13 @@ pub struct Image {
     pub next_broker_epoch: i64,
     /// The entry up to which it holds everything.
     pub position: LogId,
+}
+
+impl Image {
+    /// The replica of this broker cannot be served: the broker is away, or the log directory that it is in is.
+    pub fn is_offline(&self, partition: &Partition, broker: BrokerId) -> bool {
+        let active = self.brokers.find(broker).filter(|broker| !broker.fenced);
+        let directory = partition.directory_of(broker);
+        !active.is_some_and(|broker| directory.is_none_or(|directory| broker.has_online(directory)))
+    }
 }

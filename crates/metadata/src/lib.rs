@@ -18,7 +18,7 @@ mod topic_name;
 mod topics;
 mod tree;
 
-pub use brokers::{Broker, Brokers, Endpoint};
+pub use brokers::{Broker, Brokers, Endpoint, directory_id};
 pub use delta::{Delta, Update};
 pub use features::Features;
 pub use image::Image;

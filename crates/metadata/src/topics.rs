@@ -7,6 +7,7 @@ use protocol::Uuid;
 use record::{BrokerId, LeaderEpoch, TopicId};
 use smallvec::SmallVec;
 
+use crate::brokers::{Broker, directory_id};
 use crate::tree::Tree;
 
 pub const GROUP_METADATA_TOPIC: &str = "__consumer_offsets";
@@ -75,6 +76,47 @@ pub struct Partition {
     pub leader_epoch: LeaderEpoch,
     /// Grows with each change at all.
     pub partition_epoch: i32,
+}
+
+impl Partition {
+    /// Where the replica of this broker is, if it has one.
+    pub fn directory_of(&self, broker: BrokerId) -> Option<Uuid> {
+        let place = self.replicas.iter().position(|replica| *replica == broker)?;
+        Some(self.directories.get(place).copied().unwrap_or(directory_id::UNASSIGNED))
+    }
+
+    /// With another place of this broker's replica. `None` if it has none, or has it there.
+    pub fn moved_to(&self, broker: BrokerId, directory: Uuid) -> Option<Partition> {
+        let place = self.replicas.iter().position(|replica| *replica == broker)?;
+        if self.directory_of(broker) == Some(directory) {
+            return None;
+        }
+        let mut directories = self.directories.clone();
+        directories.resize(self.replicas.len(), directory_id::UNASSIGNED);
+        directories[place] = directory;
+        Some(Partition { directories, partition_epoch: self.partition_epoch.saturating_add(1), ..self.clone() })
+    }
+
+    /// Who leads it now that these directories of a broker serve, and no others. `None` if nothing changes. The last one
+    /// in sync leaves the in-sync set, too, as with Kafka's eligible leader replicas (KIP-966): whoever has all comes back.
+    pub fn with_directories(&self, broker: &Broker) -> Option<Partition> {
+        let is_online = broker.has_online(self.directory_of(broker.id)?);
+        let is_last = |isr: &Replicas| isr.is_empty() || isr[..] == [broker.id];
+        let (leader, isr) = match (self.leader, is_online) {
+            (Some(leader), false) if leader == broker.id && is_last(&self.isr) => (None, Replicas::new()),
+            (None, true) if is_last(&self.isr) && self.replicas.len() == 1 => {
+                (Some(broker.id), Replicas::from_slice(&[broker.id]))
+            }
+            _ => return None,
+        };
+        Some(Partition {
+            leader,
+            isr,
+            leader_epoch: LeaderEpoch(self.leader_epoch.value().saturating_add(1)),
+            partition_epoch: self.partition_epoch.saturating_add(1),
+            ..self.clone()
+        })
+    }
 }
 
 #[derive(Clone, Debug, Default)]

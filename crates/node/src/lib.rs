@@ -2,8 +2,10 @@
 mod broker_configs;
 pub mod config;
 mod connection_limits;
+mod directories;
 mod dynamic_configs;
 mod engine;
+mod failure;
 mod listeners;
 pub mod metrics;
 mod node;

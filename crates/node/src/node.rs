@@ -1,4 +1,4 @@
-//! The life of a node: opens its directory, its metadata and its sockets, puts the rooms together, and takes them apart
+//! The life of a node: opens its directories, its metadata and its sockets, puts the rooms together, and takes them apart
 //! again. Decides nothing about records, groups or requests.
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -21,12 +21,14 @@ use server::memory::FrameMemory;
 use server::producer_ids::ProducerIds;
 use server::quotas::{Quotas, Windows};
 use server::request_times::RequestTimes;
-use storage::{Identity, LogDir, MetaError, OpenError};
+use storage::LogDirs;
 use tokio::sync::Semaphore;
 
 use crate::broker_configs::NodeConfigs;
 use crate::config::{Config, QuotaConfig};
 use crate::connection_limits::CurrentLimits;
+use crate::directories::{self, Directories, MetadataDir};
+use crate::failure::{Failure, Watch};
 use crate::listeners::{advertised, listen};
 use crate::metrics::Source;
 use crate::start_error::StartError;
@@ -35,7 +37,10 @@ use crate::{engine, status};
 /// A running node. Dropping it stops nothing: [`Node::stop`] does.
 pub struct Node {
     env: Env,
-    directory: LogDir,
+    directories: LogDirs,
+    /// Held, so that nobody else has it.
+    metadata: MetadataDir,
+    failure: Failure,
     controller: Handle,
     broker: Arc<Broker>,
     counts: Arc<ConnectionCounts>,
@@ -72,32 +77,31 @@ impl Node {
     ) -> Result<Node, StartError> {
         let memory = engine::Memory::of(config, memory_bytes);
         let settings = tuning.storage.take().unwrap_or_else(|| engine::settings(config, &memory));
-        let directory = open_directory(&env, config, settings)?;
-        let started = Self::start_in(directory.clone(), env, config, memory, tuning).await;
+        let opened = directories::open(&env, config, settings).await?;
+        let logs = opened.logs.clone();
+        let started = Self::start_in(opened, env, config, memory, tuning).await;
         if started.is_err() {
             // What was opened is closed in order: the next start finds nothing to recover.
-            let _ = directory.close().await;
+            directories::close(&logs).await;
         }
         started
     }
 
     #[cfg_attr(not(feature = "mutants"), allow(unused_variables))]
     async fn start_in(
-        directory: LogDir,
+        opened: Directories,
         env: Env,
         config: &Config,
         memory: engine::Memory,
         tuning: Tuning,
     ) -> Result<Node, StartError> {
-        let facts = directory.facts();
-        let node_id = BrokerId(facts.node_id);
-        let cluster_id = facts.cluster_id.clone();
-        let directory_id = Uuid(facts.directory_id.0);
+        let node_id = BrokerId(config.node_id);
+        let Directories { logs: directories, metadata, cluster_id } = opened;
 
         let broker_configs = engine::broker_configs(config);
         #[cfg_attr(not(feature = "mutants"), allow(unused_mut))]
         let mut replicas =
-            Replicas::new(node_id, directory.clone(), broker_configs.clone(), config.producer_id_expiration);
+            Replicas::new(node_id, directories.clone(), broker_configs.clone(), config.producer_id_expiration);
         #[cfg(feature = "mutants")]
         {
             replicas.watermark_over_received = tuning.watermark_over_received;
@@ -107,8 +111,7 @@ impl Node {
         let configs = Arc::new(NodeConfigs::new(config));
         let connection_limits = CurrentLimits::new(env.clone(), configs.clone());
 
-        let place = directory.path().join(quorum::DIRECTORY);
-        let (log, committed) = quorum::LocalLog::open(&env, &place, quorum::Settings::new(node_id))
+        let (log, committed) = quorum::LocalLog::open(&env, &metadata.log(), quorum::Settings::new(node_id))
             .map_err(|error| StartError(error.to_string()))?;
         let options = Options {
             node_id,
@@ -142,13 +145,24 @@ impl Node {
             incarnation: Uuid(random_id(&env)),
             endpoints,
             rack: config.rack.clone(),
-            directories: vec![directory_id],
+            directories: directories::online_ids(&directories),
             features: FEATURES.iter().map(|feature| (feature.name.to_owned(), *feature.versions.end())).collect(),
         };
         controller
             .register_broker(registration)
             .await
             .map_err(|error| StartError(format!("the controller did not take this broker: {error}")))?;
+        let failure = Failure::default();
+        let watch = Watch {
+            env: env.clone(),
+            controller: controller.clone(),
+            node_id,
+            replicas: replicas.clone(),
+            metadata: metadata.path().to_owned(),
+            report_max: config.log_dir_failure_timeout,
+            failure: failure.clone(),
+        };
+        watch.start();
 
         let broker = Arc::new(Broker {
             env: env.clone(),
@@ -192,7 +206,7 @@ impl Node {
         for ((name, listener), (_, of_listener)) in listeners.into_iter().zip(listener_counts) {
             serve(&env, name, listener, &broker, (&counts, of_listener), &connection_limits, &limits);
         }
-        Ok(Node { env, directory, controller, broker, counts, closing, addresses, http })
+        Ok(Node { env, directories, metadata, failure, controller, broker, counts, closing, addresses, http })
     }
 
     /// Listener name and address of each socket that takes Kafka's protocol.
@@ -208,8 +222,19 @@ impl Node {
         &self.broker
     }
 
-    pub fn directory(&self) -> &LogDir {
-        &self.directory
+    pub fn directories(&self) -> &LogDirs {
+        &self.directories
+    }
+
+    /// Nothing had to be recovered when it started.
+    pub fn was_clean(&self) -> bool {
+        self.directories.opened().all(|directory| directory.facts().was_clean)
+    }
+
+    /// Ready when the node cannot go on, with the reason: no log directory is left, or that of the metadata log has failed.
+    /// Kafka's broker halts then.
+    pub async fn failed(&self) -> String {
+        self.failure.told().await
     }
 
     /// Takes no further request, lets those that were begun end, and seals the log.
@@ -221,35 +246,14 @@ impl Node {
             self.env.clock.sleep_until(self.env.clock.now() + DRAIN_STEP).await;
         }
         self.controller.close().await;
-        match self.directory.close().await {
-            Ok(Ok(())) => {}
-            _ => tracing::error!("the log directory could not be sealed; the next start recovers it"),
-        }
+        directories::close(&self.directories).await;
+        drop(self.metadata);
     }
 }
 
 fn quotas(config: &QuotaConfig) -> Quotas {
     let windows = Windows { count: config.windows, length: config.window };
     Quotas::new(windows, Windows { count: config.mutation_windows, length: config.mutation_window })
-}
-
-fn open_directory(env: &Env, config: &Config, settings: storage::Settings) -> Result<LogDir, StartError> {
-    let [path] = &config.log_dirs[..] else {
-        let count = config.log_dirs.len();
-        return Err(StartError(format!("log.dirs names {count} directories, and Ottla serves one so far: name one")));
-    };
-    env::disk::create_dir_all(&*env.disk, path).map_err(|error| {
-        StartError(format!("the log directory {} cannot be made: {error}; see log.dirs", path.display()))
-    })?;
-    let identity = Identity { cluster_id: config.cluster_id.clone(), node_id: config.node_id };
-    LogDir::open(env, path, &identity, settings).map_err(|error| {
-        let remedy = match &error {
-            OpenError::Locked { .. } => "; stop that one, or give this one a directory of its own with log.dirs",
-            OpenError::Meta(MetaError::Foreign { .. }) => "; start with the same, or with another log.dirs",
-            _ => "",
-        };
-        StartError(format!("{error}{remedy}"))
-    })
 }
 
 fn serve(

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use admin::{Health, Status, Writing};
 use env::{Env, Listening};
+use storage::LogDir;
 
 use crate::config::Config;
 use crate::metrics::{Metrics, Source};
@@ -40,19 +41,28 @@ struct NodeStatus {
 impl Status for NodeStatus {
     fn health(&self) -> Health {
         let source = self.metrics.source();
-        let directory = source.broker.replicas.directory();
-        let not_ready = match (directory.is_offline(), source.closing.is_closed(), directory.refuses_produce()) {
-            (true, _, _) => Some("the log directory is offline".to_owned()),
+        let directories = source.broker.replicas.directories();
+        let has_none = directories.online().next().is_none();
+        let is_full = directories.online().any(LogDir::refuses_produce);
+        let not_ready = match (has_none, source.closing.is_closed(), is_full) {
+            (true, _, _) => Some("every log directory is offline".to_owned()),
             (_, true, _) => Some("the broker is stopping".to_owned()),
             (_, _, true) => Some("the disk is full".to_owned()),
             _ => None,
         };
-        let notice = match directory.faulty_ranges() {
+        let offline = match directories.offline_count() {
+            0 => None,
+            1 => Some("a log directory is offline; the log tells which".to_owned()),
+            count => Some(format!("{count} log directories are offline; the log tells which")),
+        };
+        let faulty = match directories.online().map(LogDir::faulty_ranges).sum() {
             0 => None,
             1 => Some("a range of records is damaged; the log tells which".to_owned()),
             count => Some(format!("{count} ranges of records are damaged; the log tells which")),
         };
-        Health { live: !directory.is_offline(), not_ready, notice }
+        let notices: Vec<String> = offline.into_iter().chain(faulty).collect();
+        let notice = (!notices.is_empty()).then(|| notices.join("; "));
+        Health { live: !has_none, not_ready, notice }
     }
 
     fn metrics(self: Arc<Self>, query: &[(String, String)]) -> Result<Writing, String> {

@@ -187,7 +187,7 @@ fn a_clean_restart_keeps_everything_that_was_acknowledged() {
         home.machine.kill();
         home.machine.down().await;
         let (node, mut wire) = home.again().await;
-        assert!(node.directory().facts().was_clean);
+        assert!(node.was_clean());
         for topic in [FLUSH, RELAXED] {
             assert_eq!(read_all(&mut wire, topic).await, values(0..20), "{topic}");
         }
@@ -277,6 +277,11 @@ fn an_idempotent_producer_s_repeated_batch_is_in_the_log_once_also_after_a_power
     });
 }
 
+/// The only one.
+fn directory(node: &Node) -> &storage::LogDir {
+    node.directories().opened().next().expect("it was opened")
+}
+
 /// The segment of the flush topic.
 fn segment(home: &Home) -> String {
     use env::Disk;
@@ -302,12 +307,12 @@ fn bit_rot_is_never_served_and_everything_around_it_is() {
         let behind = fetch(&mut wire, FLUSH, 8).await.expect("what comes behind");
         assert_eq!(behind.iter().map(|(_, value)| value.clone()).collect::<Vec<_>>(), values(8..20));
         produce(&mut wire, FLUSH, ACKS_ALL, "value 20").await.expect("the log goes on");
-        assert_eq!(node.directory().faulty_ranges(), 1);
+        assert_eq!(directory(&node).faulty_ranges(), 1);
 
         // It is remembered, through every end.
         home.without_power(node).await;
         let (node, mut wire) = home.again().await;
-        assert_eq!(node.directory().faulty_ranges(), 1);
+        assert_eq!(directory(&node).faulty_ranges(), 1);
         assert_eq!(fetch(&mut wire, FLUSH, 7).await, Err(ErrorCode::CorruptMessage));
         assert_eq!(fetch(&mut wire, FLUSH, 20).await.expect("the newest")[0].1, "value 20");
         node.stop().await;
@@ -321,7 +326,7 @@ fn a_sync_that_fails_takes_the_directory_offline_and_acknowledges_nothing_more()
         produce_all(&mut wire, FLUSH, 0..5).await;
         home.machine.disk().inject(Fault::input_output(Call::SyncData).on_path("/lane/"));
         assert_eq!(produce(&mut wire, FLUSH, ACKS_ALL, "lost").await, Err(ErrorCode::KafkaStorageError));
-        assert!(node.directory().is_offline());
+        assert!(directory(&node).is_offline());
         assert_eq!(produce(&mut wire, FLUSH, 1, "lost").await, Err(ErrorCode::KafkaStorageError));
         home.without_power(node).await;
         let (node, mut wire) = home.again().await;
@@ -352,7 +357,7 @@ fn a_full_disk_refuses_produces_with_a_retriable_error_and_everything_else_goes_
             // KAFKA_STORAGE_ERROR is an InvalidMetadataException: every client sends again.
             assert_eq!(produce(&mut wire, topic, ACKS_ALL, "no").await, Err(ErrorCode::KafkaStorageError), "{topic}");
         }
-        assert!(!node.directory().is_offline());
+        assert!(!directory(&node).is_offline());
         assert_eq!(read_all(&mut wire, FLUSH).await, values(0..count), "reads go on");
         let partitions = vec![DeleteRecordsPartition { partition_index: 0, offset: 5, ..Default::default() }];
         let topics = vec![DeleteRecordsTopic { name: FLUSH.to_owned(), partitions, ..Default::default() }];

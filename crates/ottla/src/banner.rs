@@ -18,7 +18,7 @@ pub fn print(node: &Node, config: &Config) {
     let reached = reached(*address);
     let bootstrap = if reached == "localhost:9092" { String::new() } else { format!(" --bootstrap {reached}") };
     let program = program();
-    let data = config.log_dirs.first().map(|path| path.display().to_string()).unwrap_or_default();
+    let data = config.log_dirs.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(", ");
     let kept = if config.ephemeral { "removed at the end" } else { "kept" };
     let text = format!(
         "

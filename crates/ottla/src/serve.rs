@@ -143,10 +143,17 @@ async fn serve(env: Env, config: &Config, log: Log) -> Result<(), Failure> {
         node_id = node.broker().node_id.0,
         took_ms = (env.clock.now() - began).as_millis() as u64,
         "started after {}",
-        if node.directory().facts().was_clean { "a clean stop" } else { "recovery: the last process was not stopped" }
+        if node.was_clean() { "a clean stop" } else { "recovery: the last process was not stopped" }
     );
     banner::print(&node, config);
-    signals.next().await;
+    tokio::select! {
+        biased;
+        () = signals.next() => {}
+        reason = node.failed() => {
+            tracing::error!("{reason}: the broker stops");
+            return Err(Failure::Unsealed);
+        }
+    }
     tracing::info!("stopping; a second signal ends the process at once");
     let deadline = env.clock.sleep_until(env.clock.now() + STOP_MAX);
     tokio::select! {

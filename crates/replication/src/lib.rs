@@ -4,10 +4,12 @@ pub mod acknowledged;
 mod config;
 pub mod leader;
 pub mod partition;
+pub mod placement;
 pub mod replicas;
 pub mod traffic;
 mod validating;
 pub mod watch;
 
 pub use partition::Partition;
+pub use placement::Placement;
 pub use replicas::Replicas;

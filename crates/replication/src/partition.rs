@@ -171,6 +171,15 @@ impl Partition {
         &self.traffic
     }
 
+    pub fn directory(&self) -> &LogDir {
+        &self.directory
+    }
+
+    /// Its log directory has failed: nothing is served before the next start.
+    pub fn is_offline(&self) -> bool {
+        self.directory.is_offline()
+    }
+
     pub(crate) fn set_rules(&self, rules: Rules) {
         self.rules.store(Arc::new(rules));
     }
@@ -203,7 +212,7 @@ impl Partition {
     }
 
     pub fn is_leader(&self) -> bool {
-        matches!(&*self.role.lock(), Role::Leader(_))
+        !self.is_offline() && matches!(&*self.role.lock(), Role::Leader(_))
     }
 
     pub fn leader_epoch(&self) -> LeaderEpoch {
@@ -219,11 +228,6 @@ impl Partition {
             Role::Leader(leader) => Some(leader.in_sync_min()),
             Role::Other { .. } => None,
         }
-    }
-
-    /// Its log directory has failed.
-    pub fn is_offline(&self) -> bool {
-        self.directory.is_offline()
     }
 
     /// Who leads, as far as this node knows.
@@ -302,6 +306,9 @@ impl Partition {
         acks: Acks,
         now: Timestamp,
     ) -> Result<Appended, AppendError> {
+        if self.is_offline() {
+            return Err(AppendError::Log(storage::AppendError::Offline));
+        }
         let mut role = self.role.lock();
         let Role::Leader(leader) = &mut *role else { return Err(AppendError::NotLeader) };
         if acks == Acks::All && !leader.is_enough_in_sync() {
@@ -320,11 +327,11 @@ impl Partition {
 
     /// Whether what `acks` asks for holds for everything below `end`. An error if it may never hold.
     pub fn is_acknowledged(&self, acks: Acks, end: Offset) -> Result<bool, AppendError> {
-        let role = self.role.lock();
-        let Role::Leader(leader) = &*role else { return Err(AppendError::NotLeader) };
-        if self.directory.is_offline() {
+        if self.is_offline() {
             return Err(AppendError::Log(storage::AppendError::Offline));
         }
+        let role = self.role.lock();
+        let Role::Leader(leader) = &*role else { return Err(AppendError::NotLeader) };
         Ok(match acks {
             Acks::None => true,
             Acks::Leader => self.safe_end() >= end,
@@ -373,6 +380,9 @@ impl Partition {
 
     /// The ends, if this node leads and the client believes in the same epoch.
     pub fn ends(&self, leader_epoch: Option<LeaderEpoch>) -> Result<Ends, ReadError> {
+        if self.is_offline() {
+            return Err(ReadError::Log(storage::ReadError::Offline));
+        }
         let role = self.role.lock();
         let Role::Leader(leader) = &*role else { return Err(ReadError::NotLeader) };
         leader.check_epoch(leader_epoch).map_err(ReadError::from)?;
@@ -430,7 +440,10 @@ impl Partition {
 
     /// DeleteRecords: nothing below `offset` is there any more once this has returned. Answers the log start.
     pub async fn delete_records(&self, offset: Offset) -> Result<Offset, DeleteRecordsError> {
-        let ends = self.ends(None).map_err(|_| DeleteRecordsError::NotLeader)?;
+        let ends = self.ends(None).map_err(|error| match error {
+            ReadError::Log(_) => DeleteRecordsError::Log(storage::LogStartError::Offline),
+            _ => DeleteRecordsError::NotLeader,
+        })?;
         if offset > ends.high_watermark {
             return Err(DeleteRecordsError::OutOfRange { high_watermark: ends.high_watermark });
         }

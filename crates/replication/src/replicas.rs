@@ -8,18 +8,19 @@ use std::time::Duration;
 use metadata::configs::{BrokerConfigs, TopicConfig};
 use metadata::{Image, Resource, Topic, Update};
 use parking_lot::RwLock;
-use record::{BrokerId, TopicPartition};
+use record::{BrokerId, TopicId, TopicPartition};
 use rustc_hash::FxHashMap;
-use storage::{CreateError, Log, LogConfig, LogDir};
+use storage::{CreateError, Log, LogConfig, LogDir, LogDirs};
 
 use crate::config;
 use crate::partition::Partition;
+use crate::placement::{Missing, Place, Placement};
 use crate::traffic::{TrafficByTopic, TrafficSums};
 use crate::validating::Turns;
 
 pub struct Replicas {
     node_id: BrokerId,
-    directory: LogDir,
+    placement: Placement,
     broker_configs: BrokerConfigs,
     /// `producer.id.expiration.ms`
     producer_expiration: Duration,
@@ -39,13 +40,13 @@ impl Replicas {
     /// `broker_configs` are the broker's static settings, which topics fall back to.
     pub fn new(
         node_id: BrokerId,
-        directory: LogDir,
+        directories: LogDirs,
         broker_configs: BrokerConfigs,
         producer_expiration: Duration,
     ) -> Self {
         Self {
             node_id,
-            directory,
+            placement: Placement::new(directories),
             broker_configs,
             producer_expiration,
             topics: RwLock::default(),
@@ -78,8 +79,12 @@ impl Replicas {
         names
     }
 
-    pub fn directory(&self) -> &LogDir {
-        &self.directory
+    pub fn directories(&self) -> &LogDirs {
+        self.placement.directories()
+    }
+
+    pub fn placement(&self) -> &Placement {
+        &self.placement
     }
 
     pub fn broker_configs(&self) -> &BrokerConfigs {
@@ -95,17 +100,28 @@ impl Replicas {
     }
 
     /// The first image after a start: logs of topics that were deleted while the node was down, or in whose deletion it
-    /// died, go now.
+    /// died, go now; and of a log that was being moved between directories, the one that the metadata does not name.
     pub fn delete_strays(&self, image: &Image) {
-        for log in self.directory.logs() {
-            let topic = image.topics.by_id(log.topic_id());
-            let is_ours = topic.and_then(|topic| topic.partitions.find(log.name().partition));
-            if !is_ours.is_some_and(|partition| partition.replicas.contains(&self.node_id)) {
-                tracing::info!(partition = %log.name(), topic_id = %log.topic_id(), "deleted: its topic is gone");
+        for directory in self.directories().online() {
+            for log in directory.logs() {
+                let Some(reason) = self.why_stray(image, directory, &log) else { continue };
+                tracing::info!(partition = %log.name(), topic_id = %log.topic_id(), "deleted: {reason}");
                 // Not awaited: whoever asks again finds it gone, and after a crash this comes again.
-                drop(self.directory.delete_log(&log));
+                drop(directory.delete_log(&log));
             }
         }
+    }
+
+    fn why_stray(&self, image: &Image, directory: &LogDir, log: &Log) -> Option<&'static str> {
+        let topic = image.topics.by_id(log.topic_id());
+        let partition = topic.and_then(|topic| topic.partitions.find(log.name().partition));
+        let Some(assigned) = partition.and_then(|partition| partition.directory_of(self.node_id)) else {
+            return Some("its topic is gone");
+        };
+        // While the other one is offline, nothing is certain enough to delete anything.
+        let other = self.directories().by_id(TopicId(assigned.0)).filter(|other| other.id() != directory.id())?;
+        let is_there = !other.is_offline() && other.log(log.topic_id(), log.name().partition).is_some();
+        is_there.then_some("its replica is in another log directory")
     }
 
     /// Does what a change of the cluster asks of this node. Blocks for nothing.
@@ -140,7 +156,7 @@ impl Replicas {
         self.traffic.forget(&topic.name);
         for partition in partitions {
             partition.resign(None, partition.leader_epoch());
-            drop(self.directory.delete_log(partition.log()));
+            drop(partition.directory().delete_log(partition.log()));
         }
     }
 
@@ -150,7 +166,7 @@ impl Replicas {
             return;
         }
         let config = image.topic_config(&topic.name, self.node_id, &self.broker_configs);
-        let Some(partition) = self.replica(topic, index, &config) else { return };
+        let Some(partition) = self.replica(topic, index, wanted, &config) else { return };
         match wanted.leader {
             Some(leader) if leader == self.node_id => {
                 partition.lead(wanted.leader_epoch, config.min_insync_replicas as usize, wanted.replicas.len());
@@ -160,7 +176,13 @@ impl Replicas {
     }
 
     /// The replica, with its log: found, or made now.
-    fn replica(&self, topic: &Topic, index: i32, config: &TopicConfig) -> Option<Arc<Partition>> {
+    fn replica(
+        &self,
+        topic: &Topic,
+        index: i32,
+        wanted: &metadata::Partition,
+        config: &TopicConfig,
+    ) -> Option<Arc<Partition>> {
         if let Some(partition) = self.partition(&topic.name, index)
             && partition.topic_id() == topic.id
         {
@@ -168,26 +190,31 @@ impl Replicas {
         }
         let name = TopicPartition::new(topic.name.clone(), index);
         let log_config = config::of_log(&name, config, self.producer_expiration);
-        let log = match self.directory.log(topic.id, index) {
-            Some(log) => {
+        let missing = match (wanted.leader, self.expects_logs.load(Ordering::Relaxed)) {
+            (None, _) => Missing::StaysAway,
+            (Some(_), true) => Missing::WasThere,
+            (Some(_), false) => Missing::IsMade,
+        };
+        let assigned = wanted.directory_of(self.node_id)?;
+        let (directory, log) = match self.placement.place(&name, topic.id, assigned, missing) {
+            Place::Here(directory, log) => {
                 log.configure(log_config);
-                log
+                (directory, log)
             }
-            None => match self.create_log(name, topic, log_config) {
-                Ok(log) => log,
+            Place::New(directory) => match self.create_log(&directory, name, topic, log_config) {
+                Ok(log) => (directory, log),
                 Err(error) => {
                     tracing::error!(topic = %topic.name, index, ?error, "a log could not be created");
                     return None;
                 }
             },
+            Place::Nowhere => {
+                tracing::debug!(topic = %topic.name, index, "not served: its log directory is offline");
+                return None;
+            }
         };
-        let partition = Partition::new(
-            self.directory.clone(),
-            log,
-            config::of_rules(config),
-            self.turns.clone(),
-            self.traffic.of(&topic.name),
-        );
+        let partition =
+            Partition::new(directory, log, config::of_rules(config), self.turns.clone(), self.traffic.of(&topic.name));
         #[cfg(feature = "mutants")]
         partition.watermark_over_received.store(self.watermark_over_received, std::sync::atomic::Ordering::Relaxed);
         let mut topics = self.topics.write();
@@ -195,10 +222,16 @@ impl Replicas {
         Some(partition)
     }
 
-    fn create_log(&self, name: TopicPartition, topic: &Topic, config: LogConfig) -> Result<Arc<Log>, CreateError> {
-        match self.expects_logs.load(Ordering::Relaxed) && self.directory.may_lack_logs() {
-            true => self.directory.create_lost_log(name, topic.id, config, None),
-            false => self.directory.create_log(name, topic.id, config, None),
+    fn create_log(
+        &self,
+        directory: &LogDir,
+        name: TopicPartition,
+        topic: &Topic,
+        config: LogConfig,
+    ) -> Result<Arc<Log>, CreateError> {
+        match self.expects_logs.load(Ordering::Relaxed) && directory.may_lack_logs() {
+            true => directory.create_lost_log(name, topic.id, config, None),
+            false => directory.create_log(name, topic.id, config, None),
         }
     }
 

@@ -18,7 +18,7 @@ use replication::acknowledged::{Appended, Outcome, acknowledged};
 use replication::partition::{Acks, AppendError, Fetch, Fetched, ReadError, Visibility};
 use replication::{Partition, Replicas};
 use storage::validate::Origin;
-use storage::{Identity, LogDir};
+use storage::{ConfiguredDir, Identity, LogDir, LogDirs};
 
 const NODE: BrokerId = BrokerId(1);
 const OTHER: BrokerId = BrokerId(2);
@@ -36,7 +36,8 @@ impl Replica {
         let env = world.machine("broker").env();
         let identity = Identity { cluster_id: None, node_id: NODE.0 };
         let directory = LogDir::open(&env, "/data".as_ref(), &identity, storage::Settings::default()).expect("empty");
-        let replicas = Replicas::new(NODE, directory, BrokerConfigs::default(), Duration::from_secs(3600));
+        let directories = LogDirs::new(vec![ConfiguredDir::new("/data".into(), Some(directory))]);
+        let replicas = Replicas::new(NODE, directories, BrokerConfigs::default(), Duration::from_secs(3600));
         let mut replica = Self { env, replicas, image: Image::default() };
         let config = |(name, value): &(&str, &str)| Record::Config {
             resource: Resource::topic("letters"),

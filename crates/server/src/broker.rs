@@ -96,6 +96,15 @@ impl Broker {
         if !self.has_partition(topic, index) {
             return Err(ErrorCode::UnknownTopicOrPartition);
         }
-        self.replicas.partition(topic, index).ok_or(ErrorCode::NotLeaderOrFollower)
+        self.replica(topic, index)
+    }
+
+    /// The replica of a partition, if it is on this node (`ReplicaManager.getPartitionOrError`).
+    pub fn replica(&self, topic: &str, index: i32) -> Result<Arc<Partition>, ErrorCode> {
+        match self.replicas.partition(topic, index) {
+            None => Err(ErrorCode::NotLeaderOrFollower),
+            Some(partition) if partition.is_offline() => Err(ErrorCode::KafkaStorageError),
+            Some(partition) => Ok(partition),
+        }
     }
 }

@@ -14,6 +14,7 @@ mod layout;
 pub mod leader_epochs;
 mod log;
 mod log_dir;
+mod log_dirs;
 mod meta;
 pub mod producer_state;
 mod ranges;
@@ -33,7 +34,8 @@ pub mod validate;
 pub use log::{
     AppendError, Appended, Ends, FileSlice, Log, LogListener, LogStartError, Read, ReadError, Slice, TruncateError,
 };
-pub use log_dir::{CreateError, LogDir};
+pub use log_dir::{CreateError, LogDir, claim_without_logs};
+pub use log_dirs::{ConfiguredDir, LogDirs};
 pub use meta::{Facts, MetaError};
 #[cfg(feature = "mutants")]
 pub use rare::{Rare, Reached};

@@ -2,12 +2,13 @@
 //! being asked; refuses one that is another's.
 use std::fmt;
 use std::io::{ErrorKind, IoSlice};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
-use env::{Env, OpenOptions};
+use env::disk::Lock;
+use env::{Env, Next, OpenOptions, Worker};
 use record::{Offset, Timestamp, TopicId, TopicPartition};
 use tokio::sync::{Notify, oneshot};
 
@@ -18,15 +19,15 @@ use crate::flusher::Flusher;
 use crate::journal::{LanePoint, LaneSpace, Place};
 use crate::layout;
 use crate::log::state::{Control, Gate, State, index_settings};
-use crate::log::{FileSlice, Log, LogListener, Read, ReadError, Slice};
-use crate::meta::{self, Facts};
+use crate::log::{FileSlice, Log, LogListener, Read, ReadError, Slice, answer_now};
+use crate::meta::{self, Facts, MetaError};
 use crate::rare::Rare;
 use crate::reader::Reader;
 use crate::recovery::{OpenError, extra_slot, io_error, recover, sync_dir};
 use crate::registry::Registry;
 use crate::segment::{Segment, Summary};
 use crate::settings::{Durability, Identity, LogConfig, Settings};
-use crate::shared::{CommitTimes, Counters, Handles, Offline, Shared, Ticket};
+use crate::shared::{Answer, CommitTimes, Counters, Handles, Offline, Shared, Ticket};
 use crate::syncers::Syncer;
 
 /// A clone is the same directory.
@@ -52,20 +53,7 @@ pub enum CreateError {
 impl LogDir {
     /// Recovers what is there and starts the workers. Blocks until that is done.
     pub fn open(env: &Env, path: &Path, identity: &Identity, settings: Settings) -> Result<LogDir, OpenError> {
-        env::disk::create_dir_all(&*env.disk, path).map_err(|error| io_error(path, &error))?;
-        let lock = match env.disk.lock(path, layout::LOCK) {
-            Err(error) if error.kind() == ErrorKind::WouldBlock => {
-                return Err(OpenError::Locked { directory: path.display().to_string() });
-            }
-            other => other.map_err(|error| io_error(path, &error))?,
-        };
-        let mut facts = match meta::read(&*env.disk, path, identity)? {
-            Some(facts) => facts,
-            None => {
-                format(env, path, &settings)?;
-                meta::write(env, path, identity)?
-            }
-        };
+        let (mut facts, lock) = claim(env, path, identity, || format(env, path, &settings))?;
         let shared = Arc::new(Shared::new(env, path.into(), settings));
         let recovered = recover(&shared)?;
         facts.was_clean = recovered.was_clean;
@@ -93,8 +81,36 @@ impl LogDir {
         Ok(LogDir { inner: Arc::new(Inner { shared, registry, facts, may_lack_logs }) })
     }
 
+    /// As [`Self::open`], on a thread of its own.
+    pub fn open_beside(
+        env: &Env,
+        path: PathBuf,
+        identity: Identity,
+        settings: Settings,
+    ) -> Ticket<Result<LogDir, OpenError>> {
+        let (answer, ticket) = oneshot::channel();
+        let opening = Opening { env: env.clone(), path, identity, settings, answer: Some(answer) };
+        env.spawn.worker("open", Box::new(opening));
+        ticket
+    }
+
+    /// For directories that are formatted together and belong to no cluster yet.
+    pub fn new_cluster_id(env: &Env) -> String {
+        meta::random_id(env).to_string()
+    }
+
+    /// What a directory says of itself, if it was ever formatted. Nothing is touched.
+    pub fn identify(env: &Env, path: &Path, identity: &Identity) -> Result<Option<Facts>, MetaError> {
+        meta::read(&*env.disk, path, identity)
+    }
+
     pub fn facts(&self) -> &Facts {
         &self.inner.facts
+    }
+
+    /// Kafka's `directory.id`.
+    pub fn id(&self) -> TopicId {
+        self.inner.facts.directory_id
     }
 
     /// The lane was damaged where logs may have been made: one that should be here and is not, is lost, and not new.
@@ -114,6 +130,10 @@ impl LogDir {
     /// Without those that are being deleted.
     pub fn logs(&self) -> Vec<Arc<Log>> {
         self.inner.registry.logs()
+    }
+
+    pub fn logs_count(&self) -> usize {
+        self.inner.registry.len()
     }
 
     pub fn log(&self, topic_id: TopicId, partition: i32) -> Option<Arc<Log>> {
@@ -207,6 +227,11 @@ impl LogDir {
         self.inner.shared.is_offline()
     }
 
+    /// Told (`notify_waiters`) when `is_offline` has become true. Register before looking.
+    pub fn failure(&self) -> &Notify {
+        &self.inner.shared.failure
+    }
+
     /// On the reader's thread; every batch is checked.
     pub fn read_slice_cold(&self, slice: FileSlice) -> Ticket<Result<Bytes, ReadError>> {
         self.inner.shared.read_later(move || slice.read_checked())
@@ -282,6 +307,53 @@ impl LogDir {
             let _ = answer.send(Err(Offline));
         }
         ticket
+    }
+}
+
+/// A directory for something else than logs, such as the metadata log: locked, and known by its `meta.properties`.
+pub fn claim_without_logs(env: &Env, path: &Path, identity: &Identity) -> Result<(Facts, Box<dyn Lock>), OpenError> {
+    claim(env, path, identity, || Ok(()))
+}
+
+fn claim(
+    env: &Env,
+    path: &Path,
+    identity: &Identity,
+    format: impl FnOnce() -> Result<(), OpenError>,
+) -> Result<(Facts, Box<dyn Lock>), OpenError> {
+    env::disk::create_dir_all(&*env.disk, path).map_err(|error| io_error(path, &error))?;
+    let lock = match env.disk.lock(path, layout::LOCK) {
+        Err(error) if error.kind() == ErrorKind::WouldBlock => {
+            return Err(OpenError::Locked { directory: path.display().to_string() });
+        }
+        other => other.map_err(|error| io_error(path, &error))?,
+    };
+    let facts = match meta::read(&*env.disk, path, identity)? {
+        Some(facts) => facts,
+        None => {
+            format()?;
+            meta::write(env, path, identity)?
+        }
+    };
+    Ok((facts, lock))
+}
+
+/// One step, which is as long as a recovery is: nothing else is to happen meanwhile.
+struct Opening {
+    env: Env,
+    path: PathBuf,
+    identity: Identity,
+    settings: Settings,
+    answer: Option<Answer<Result<LogDir, OpenError>>>,
+}
+
+impl Worker for Opening {
+    fn step(&mut self) -> Next {
+        if let Some(answer) = self.answer.take() {
+            let opened = LogDir::open(&self.env, &self.path, &self.identity, self.settings.clone());
+            answer_now(answer, opened);
+        }
+        Next::Stop
     }
 }
 

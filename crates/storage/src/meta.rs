@@ -130,7 +130,7 @@ fn is_as_written(bytes: &[u8]) -> bool {
     said == format!("{:08x}", crc32c::crc32c(&bytes[..at])).as_bytes()
 }
 
-fn random_id(env: &Env) -> TopicId {
+pub(crate) fn random_id(env: &Env) -> TopicId {
     loop {
         let mut bytes = [0; 16];
         env.rng.fill(&mut bytes);

@@ -80,6 +80,10 @@ impl Registry {
         ids.iter().filter_map(|id| state.by_id.get(id).cloned()).collect()
     }
 
+    pub fn len(&self) -> usize {
+        self.state.lock().by_topic.len()
+    }
+
     /// Up to `max` of all that are known, behind this identity.
     pub fn after(&self, log_id: Option<u64>, max: usize) -> Vec<Arc<Log>> {
         let state = self.state.lock();

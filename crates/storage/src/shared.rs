@@ -7,6 +7,7 @@ use std::sync::{Arc, OnceLock, Weak};
 use env::{Env, WorkerHandle};
 use parking_lot::Mutex;
 use tally::{Distribution, Histogram};
+use tokio::sync::Notify;
 
 use crate::budget::Budget;
 use crate::flusher::Work;
@@ -43,6 +44,8 @@ pub(crate) struct Shared {
     pub compaction_is_wanted: AtomicBool,
     pub compaction_waits: AtomicBool,
     health: AtomicU8,
+    /// Told when the directory has gone offline.
+    pub failure: Notify,
     handles: OnceLock<Handles>,
 }
 
@@ -161,6 +164,7 @@ impl Shared {
             compaction_is_wanted: AtomicBool::new(false),
             compaction_waits: AtomicBool::new(false),
             health: AtomicU8::new(IN_SERVICE),
+            failure: Notify::new(),
             handles: OnceLock::new(),
         }
     }
@@ -285,6 +289,7 @@ impl Shared {
         self.wake_syncers();
         self.wake_compactor();
         self.budget.room.notify_waiters();
+        self.failure.notify_waiters();
     }
 
     pub fn commit_times(&self) -> CommitTimes {

@@ -5,8 +5,8 @@ mod create;
 mod delete;
 mod partitions;
 
-use metadata::{Directories, Partition, Record, Replicas};
-use protocol::{ErrorCode, Uuid};
+use metadata::{Directories, Partition, Record, Replicas, directory_id};
+use protocol::ErrorCode;
 use record::{LeaderEpoch, TopicId};
 
 pub use self::create::{auto_create, auto_create_refused, create, create_refused};
@@ -24,7 +24,7 @@ fn new_partition(machine: &Machine, replicas: Replicas) -> Option<Partition> {
         .iter()
         .map(|id| match brokers.find(*id).map(|broker| broker.directories.as_slice()) {
             Some([only]) => *only,
-            _ => Uuid::ZERO, // The broker chooses among several.
+            _ => directory_id::UNASSIGNED, // The broker chooses among several.
         })
         .collect();
     Some(Partition {

@@ -25,6 +25,7 @@ mod kind {
     pub const NEXT_BROKER_EPOCH: u16 = 11;
     pub const CLIENT_QUOTA: u16 = 12;
     pub const SCRAM_CREDENTIAL: u16 = 13;
+    pub const BROKER_DIRECTORIES: u16 = 14;
 }
 
 /// Of every kind so far.
@@ -44,6 +45,7 @@ pub fn write(record: &Record, writer: &mut Writer) {
 fn kind_of(record: &Record) -> u16 {
     match record {
         Record::Broker(_) => kind::BROKER,
+        Record::BrokerDirectories { .. } => kind::BROKER_DIRECTORIES,
         Record::BrokerFenced { .. } => kind::BROKER_FENCED,
         Record::BrokerRemoved(_) => kind::BROKER_REMOVED,
         Record::ClientQuota { .. } => kind::CLIENT_QUOTA,
@@ -74,6 +76,11 @@ fn fields(record: &Record, writer: &mut Writer) {
             writer.optional(broker.rack.as_deref());
             writer.array(&broker.directories, Writer::uuid);
             writer.bool(broker.fenced);
+        }
+        Record::BrokerDirectories { broker, epoch, directories } => {
+            writer.i32(broker.value());
+            writer.i64(*epoch);
+            writer.array(directories, Writer::uuid);
         }
         Record::BrokerFenced { broker, epoch, fenced } => {
             writer.i32(broker.value());
@@ -166,6 +173,11 @@ fn read_fields(kind: u16, reader: &mut Reader<'_>) -> Result<Option<Record>, Dec
             directories: reader.array(Reader::uuid)?,
             fenced: reader.bool()?,
         }),
+        kind::BROKER_DIRECTORIES => Record::BrokerDirectories {
+            broker: BrokerId(reader.i32()?),
+            epoch: reader.i64()?,
+            directories: reader.array(Reader::uuid)?,
+        },
         kind::BROKER_FENCED => {
             Record::BrokerFenced { broker: BrokerId(reader.i32()?), epoch: reader.i64()?, fenced: reader.bool()? }
         }

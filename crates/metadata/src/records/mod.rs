@@ -8,6 +8,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use protocol::Uuid;
 use record::{BrokerId, ProducerId, TopicId};
 
 use self::codec::{Reader, Writer};
@@ -17,6 +18,13 @@ use crate::{Broker, Limit, Partition, QuotaEntity, Resource, ScramCredential, Sc
 pub enum Record {
     /// A registration; replaces the broker's earlier one.
     Broker(Broker),
+    /// The log directories of this registration that serve. Who leads a partition from another one leads it no longer; who
+    /// is the only one to have a partition that nobody leads leads it. One record however many partitions that are.
+    BrokerDirectories {
+        broker: BrokerId,
+        epoch: i64,
+        directories: Vec<Uuid>,
+    },
     BrokerFenced {
         broker: BrokerId,
         epoch: i64,

@@ -27,6 +27,7 @@ fn samples() -> Vec<Record> {
             directories: vec![protocol::Uuid([3; 16])],
             fenced: true,
         }),
+        Record::BrokerDirectories { broker: BrokerId(1), epoch: 7, directories: vec![protocol::Uuid([3; 16])] },
         Record::BrokerFenced { broker: BrokerId(1), epoch: 7, fenced: false },
         Record::BrokerRemoved(BrokerId(1)),
         Record::Config { resource: Resource::topic("ä"), name: "retention.ms".into(), value: Some("1".into()) },

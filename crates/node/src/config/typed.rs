@@ -1,6 +1,6 @@
 //! What the rooms of the broker are told: the settings in types, in groups, with the rules that hold between keys. A key
 //! that nothing here reads has no effect, and its table must say so: a test looks.
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::Sources;
@@ -21,6 +21,10 @@ pub struct Config {
     pub cluster_id: Option<String>,
     /// At least one, no two alike.
     pub log_dirs: Vec<PathBuf>,
+    /// `metadata.log.dir`; `None`: in the first of `log_dirs`.
+    pub metadata_log_dir: Option<PathBuf>,
+    /// `log.dir.failure.timeout.ms`
+    pub log_dir_failure_timeout: Duration,
     /// At least one; those of the controller are left out.
     pub listeners: Vec<Listener>,
     pub advertised: Vec<Endpoint>,
@@ -152,7 +156,9 @@ pub(super) fn config(sources: &Sources<'_>, settings: Settings) -> Result<Config
         node_id: node_id(set),
         rack: set.text("broker.rack").filter(|rack| !rack.is_empty()).map(str::to_owned),
         cluster_id: set.text("ottla.cluster.id").filter(|id| !id.is_empty()).map(str::to_owned),
-        log_dirs: log_dirs(set).into_iter().map(PathBuf::from).collect(),
+        log_dirs: once_each(log_dirs(set)).into_iter().map(PathBuf::from).collect(),
+        metadata_log_dir: set.text("metadata.log.dir").filter(|path| !path.is_empty()).map(PathBuf::from),
+        log_dir_failure_timeout: ms("log.dir.failure.timeout.ms"),
         listeners,
         advertised,
         inter_broker_listener: inter_broker,
@@ -240,6 +246,18 @@ fn log_dirs(settings: &Settings) -> Vec<&str> {
     }
 }
 
+/// Kafka takes out what a list has twice, with a warning.
+fn once_each(dirs: Vec<&str>) -> Vec<&str> {
+    let is_first = |(index, dir): &(usize, &&str)| !dirs[..*index].contains(*dir);
+    dirs.iter().enumerate().filter(is_first).map(|(_, dir)| *dir).collect()
+}
+
+/// One of the directories, and another one within it.
+fn nested<'s>(dirs: &[&'s str]) -> Option<(&'s str, &'s str)> {
+    let is_within = |inner: &str, outer: &str| inner != outer && Path::new(inner).starts_with(outer);
+    dirs.iter().find_map(|outer| dirs.iter().find(|inner| is_within(inner, outer)).map(|inner| (*outer, *inner)))
+}
+
 fn http(settings: &Settings) -> Result<Option<HttpListener>, Problem> {
     let text = settings.text("ottla.http.listener").unwrap_or_default();
     if text.is_empty() {
@@ -283,6 +301,10 @@ fn contradictions(settings: &Settings) -> Vec<Problem> {
         "write process.roles=broker,controller",
     );
     check(!log_dirs(settings).is_empty(), "log.dirs", "must name a directory", "write log.dirs=/var/lib/ottla");
+    if let Some((outer, inner)) = nested(&log_dirs(settings)) {
+        let rule = format!("must not name {inner}, which is within {outer}");
+        check(false, "log.dirs", &rule, "give each log directory a place of its own");
+    }
     for name in ["log.retention.ms", "log.retention.minutes", "log.retention.hours"] {
         // Kafka's rule: "log.retention.ms must be unlimited (-1) or, equal or greater than 1".
         let value = settings.optional_number(name).unwrap_or(1);
@@ -335,7 +357,11 @@ fn cautions(settings: &Settings) -> Vec<String> {
              is 1"
         ));
     }
-    if let Some(dir) = log_dirs(settings).into_iter().find(|dir| *dir == "/tmp" || dir.starts_with("/tmp/")) {
+    let dirs = log_dirs(settings);
+    if once_each(dirs.clone()).len() < dirs.len() {
+        notes.push("log.dirs names a directory more than once; it is taken once".to_owned());
+    }
+    if let Some(dir) = dirs.into_iter().find(|dir| *dir == "/tmp" || dir.starts_with("/tmp/")) {
         notes
             .push(format!("log.dirs is in {dir}: most machines empty /tmp when they start, and the data is gone then"));
     }

@@ -19,11 +19,12 @@ pub async fn write(report: &mut Report, source: &Source, now: &Reading, before: 
         directory,
     };
     let rows: Vec<Row> = source.directories().into_iter().map(row).collect();
-    let offline = rows.iter().filter(|row| row.directory.is_offline()).count();
-    report.one("kafka_log_logmanager_offlinelogdirectorycount", offline).await?;
+    let configured = source.broker.replicas.directories();
+    report.one("kafka_log_logmanager_offlinelogdirectorycount", configured.offline_count()).await?;
     report
-        .rows("kafka_log_logmanager_logdirectoryoffline", &rows, |samples, row| {
-            samples.add(&[("logDirectory", &row.path)], row.directory.is_offline());
+        .rows("kafka_log_logmanager_logdirectoryoffline", configured.all(), |samples, directory| {
+            let path = directory.path().display().to_string();
+            samples.add(&[("logDirectory", &path)], directory.online().is_none());
         })
         .await?;
     let lately = now.syncs.since(&before.syncs);

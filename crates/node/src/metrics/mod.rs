@@ -47,8 +47,9 @@ pub(crate) struct Source {
 }
 
 impl Source {
+    /// Those that were opened, whatever has become of them.
     pub fn directories(&self) -> Vec<LogDir> {
-        vec![self.broker.replicas.directory().clone()]
+        self.broker.replicas.directories().opened().cloned().collect()
     }
 }
 

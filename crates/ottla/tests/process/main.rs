@@ -3,6 +3,7 @@
 mod broker;
 mod compaction;
 mod completions;
+mod log_dirs;
 mod metrics;
 mod refusals;
 mod starts;

@@ -124,10 +124,10 @@ fn a_directory_of_kafkas_is_left_alone() {
 }
 
 #[test]
-fn several_log_directories_are_refused() {
-    let home = Home::new("several");
-    says(&refused(&home, &["--override", "log.dirs=one,two"]), &["log.dirs", "2 directories", "name one"]);
-    assert_eq!(home.names(), Vec::<String>::new());
+fn a_log_directory_within_another_is_refused() {
+    let home = Home::new("nested");
+    let [line] = &misconfigured(&home, &["--override", "log.dirs=one,one/two"])[..] else { panic!("one line") };
+    says(line, &["log.dirs", "one/two", "within one", "; "]);
 }
 
 /// Refused for how it was asked: code 2, and a line for each mistake.

@@ -83,18 +83,19 @@ fn refused(name: &str, error: ErrorCode) -> DescribeTopicPartitionsResponseTopic
 
 fn describe(image: &Image, topic: &Topic, first: i32, limit: usize) -> DescribeTopicPartitionsResponseTopic {
     let ids = |nodes: &[BrokerId]| nodes.iter().map(|node| node.0).collect::<Vec<i32>>();
-    let is_offline = |node: &&BrokerId| image.brokers.find(**node).is_none_or(|broker| broker.fenced);
     let partitions = topic.partitions.iter().skip(first as usize).take(limit).map(|(index, partition)| {
+        let is_offline = |node: &&BrokerId| image.is_offline(partition, **node);
+        // With nobody in sync, whoever was the last has everything that was committed (KIP-966): on one node, the replica.
+        let eligible = if partition.isr.is_empty() { ids(&partition.replicas) } else { vec![] };
         let leader = partition.leader.filter(|leader| !is_offline(&leader));
         DescribeTopicPartitionsResponsePartition {
-            error_code: leader.map_or(ErrorCode::LeaderNotAvailable, |_| ErrorCode::None).code(),
             partition_index: index,
             leader_id: leader.map_or(-1, |leader| leader.0),
             leader_epoch: partition.leader_epoch.0,
             replica_nodes: ids(&partition.replicas),
             isr_nodes: ids(&partition.isr),
-            eligible_leader_replicas: Some(vec![]),
-            last_known_elr: Some(vec![]),
+            eligible_leader_replicas: Some(eligible.clone()),
+            last_known_elr: Some(eligible),
             offline_replicas: partition.replicas.iter().filter(is_offline).map(|node| node.0).collect(),
             ..Default::default()
         }

@@ -135,7 +135,7 @@ impl Target {
             if topic.partitions.find(key.partition).is_none() {
                 return Err(ErrorCode::UnknownTopicOrPartition);
             }
-            call.broker.replicas.partition(&topic.name, key.partition).ok_or(ErrorCode::NotLeaderOrFollower)
+            call.broker.replica(&topic.name, key.partition)
         });
         Self { partition, request }
     }

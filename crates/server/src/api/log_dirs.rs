@@ -11,7 +11,8 @@ use protocol::describe_log_dirs_request::DescribeLogDirsRequestView;
 use protocol::describe_log_dirs_response::{
     DescribeLogDirsPartition, DescribeLogDirsResponse, DescribeLogDirsResult, DescribeLogDirsTopic,
 };
-use storage::LogDir;
+use record::TopicPartition;
+use storage::ConfiguredDir;
 
 use super::{Answer, Call};
 
@@ -26,14 +27,19 @@ pub async fn describe(call: Call) -> Answer {
     let wanted: Option<BTreeSet<(&str, i32)>> = request.topics.map(|topics| {
         topics.iter().flat_map(|topic| topic.partitions.iter().map(move |index| (topic.topic, index))).collect()
     });
-    let directory = describe_one(&call, call.broker.replicas.directory(), wanted.as_ref());
-    call.reply(&DescribeLogDirsResponse { results: vec![directory], ..Default::default() })
+    let directories = call.broker.replicas.directories().all();
+    let results = directories.iter().map(|directory| describe_one(&call, directory, wanted.as_ref())).collect();
+    call.reply(&DescribeLogDirsResponse { results, ..Default::default() })
 }
 
-fn describe_one(call: &Call, directory: &LogDir, wanted: Option<&BTreeSet<(&str, i32)>>) -> DescribeLogDirsResult {
-    let log_dir = directory.path().display().to_string();
-    let space = call.broker.env.disk.space(directory.path());
-    let (Ok(space), false) = (space, directory.is_offline()) else {
+fn describe_one(
+    call: &Call,
+    configured: &ConfiguredDir,
+    wanted: Option<&BTreeSet<(&str, i32)>>,
+) -> DescribeLogDirsResult {
+    let log_dir = configured.path().display().to_string();
+    let space = call.broker.env.disk.space(configured.path());
+    let (Ok(space), Some(directory)) = (space, configured.online()) else {
         return DescribeLogDirsResult {
             error_code: ErrorCode::KafkaStorageError.code(),
             log_dir,
@@ -94,13 +100,22 @@ fn move_to(call: &Call, topic: &str, index: i32, path: &str) -> Result<(), Error
     if topic.len() + index.to_string().len() + FUTURE_BYTES > FILE_NAME_BYTES_MAX {
         return Err(ErrorCode::InvalidTopicException);
     }
-    let directory = call.broker.replicas.directory();
-    // Kafka compares texts, too.
-    if directory.path().display().to_string() != path {
-        return Err(ErrorCode::LogDirNotFound);
+    let broker = &call.broker;
+    let wanted = broker.replicas.directories().find(path).ok_or(ErrorCode::LogDirNotFound)?;
+    let wanted = wanted.online().ok_or(ErrorCode::KafkaStorageError)?;
+    let partition = match broker.partition(topic, index) {
+        // Kafka keeps the old code of a replica that is not here, for this request alone.
+        Err(ErrorCode::NotLeaderOrFollower) => return Err(ErrorCode::ReplicaNotAvailable),
+        Err(ErrorCode::UnknownTopicOrPartition) => {
+            // Where it is to be made, should it be made.
+            broker.replicas.placement().prefer(TopicPartition::new(topic, index), wanted);
+            return Err(ErrorCode::UnknownTopicOrPartition);
+        }
+        partition => partition?,
+    };
+    if partition.directory().id() == wanted.id() {
+        return Ok(());
     }
-    if directory.is_offline() {
-        return Err(ErrorCode::KafkaStorageError);
-    }
-    call.broker.partition(topic, index).map(drop)
+    // Until replicas move.
+    Err(ErrorCode::KafkaStorageError)
 }

@@ -169,7 +169,7 @@ impl Describe<'_> {
 
     fn partition(&self, index: i32, partition: &Partition) -> MetadataResponsePartition {
         let ids = |nodes: &[record::BrokerId]| nodes.iter().map(|node| node.0).collect::<Vec<i32>>();
-        let is_offline = |node: &&record::BrokerId| self.image.brokers.find(**node).is_none_or(|broker| broker.fenced);
+        let is_offline = |node: &&record::BrokerId| self.image.is_offline(partition, **node);
         let leader = partition.leader.filter(|leader| !is_offline(&leader));
         MetadataResponsePartition {
             error_code: self.partition_error(leader).code(),

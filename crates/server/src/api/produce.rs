@@ -143,7 +143,7 @@ impl Appender<'_> {
         if metadata::is_internal(topic) && self.call.client_id() != ADMIN_CLIENT_ID {
             return Err(Refused::Code(ErrorCode::InvalidTopicException));
         }
-        let partition = broker.replicas.partition(topic, index).ok_or(Refused::Code(ErrorCode::NotLeaderOrFollower))?;
+        let partition = broker.replica(topic, index).map_err(Refused::Code)?;
         if !records.is_empty() {
             partition.room_for(records.len()).await.map_err(|error| Refused::Append(partition.clone(), error))?;
         }

@@ -131,7 +131,7 @@ pub(super) const KEYS: &[Key] = &[
         "log.dir.failure.timeout.ms",
         "30000",
         Low,
-        ONE_NODE,
+        Served,
         "A broker that cannot report a failed directory within this time stops.",
     )
     .rule(AtLeast(1)),

@@ -111,7 +111,7 @@ pub(super) const KEYS: &[Key] = &[
     optional_int("internal.metadata.log.segment.bytes", Low, TESTING, "Largest file of the metadata log.").internal(),
     int("internal.metadata.max.batch.size.in.bytes", "8388608", Low, TESTING, "Largest batch in the metadata log.")
         .internal(),
-    string("metadata.log.dir", None, High, QUORUM, "Where the metadata log is, if not in the first log directory."),
+    string("metadata.log.dir", None, High, Served, "Where the metadata log is, if not in the first log directory."),
     long(
         "metadata.log.max.record.bytes.between.snapshots",
         "20971520",

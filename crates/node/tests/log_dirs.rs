@@ -1,0 +1,435 @@
+//! A node with several log directories: where partitions go, and what becomes of them when one directory fails, at the
+//! start or while the node runs. Each answer was seen from Kafka 4.4 in the same situation.
+#[allow(dead_code, reason = "each test uses its part")]
+mod wire;
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use env::sim::disk::{Call, Fault};
+use env::sim::{Machine, Settings, World};
+use node::config::Config;
+use node::{Node, StartError};
+use protocol::alter_replica_log_dirs_request::{
+    AlterReplicaLogDir, AlterReplicaLogDirTopic, AlterReplicaLogDirsRequest,
+};
+use protocol::create_topics_request::{CreatableTopic, CreateTopicsRequest};
+use protocol::delete_records_request::{DeleteRecordsPartition, DeleteRecordsRequest, DeleteRecordsTopic};
+use protocol::describe_log_dirs_request::DescribeLogDirsRequest;
+use protocol::describe_topic_partitions_request::{DescribeTopicPartitionsRequest, TopicRequest};
+use protocol::fetch_request::{FetchPartition, FetchRequest, FetchTopic};
+use protocol::list_offsets_request::{ListOffsetsPartition, ListOffsetsRequest, ListOffsetsTopic};
+use protocol::metadata_request::{MetadataRequest, MetadataRequestTopic};
+use protocol::offset_for_leader_epoch_request::{
+    OffsetForLeaderEpochRequest, OffsetForLeaderPartition, OffsetForLeaderTopic,
+};
+use protocol::produce_request::{PartitionProduceData, ProduceRequest, TopicProduceData};
+use protocol::{ErrorCode, Records};
+use record::{BatchBuilder, Batches, Compression, Timestamp};
+use wire::Wire;
+
+const TOPIC: &str = "flights";
+const MEMORY_BYTES: u64 = 1 << 30;
+
+fn story<F: Future<Output = ()> + Send + 'static>(test: impl FnOnce(Home) -> F + Send + 'static) {
+    story_of_seed(11, test);
+}
+
+fn story_of_seed<F: Future<Output = ()> + Send + 'static>(seed: u64, test: impl FnOnce(Home) -> F + Send + 'static) {
+    env::sim::simulate(Settings::seed(seed), |world: World| async move {
+        let machine = world.machine("broker");
+        test(Home { client: world.machine("client"), machine, world }).await;
+    });
+}
+
+struct Home {
+    world: World,
+    machine: Machine,
+    client: Machine,
+}
+
+impl Home {
+    async fn try_start(&self, log_dirs: &[&str]) -> Result<Node, StartError> {
+        let env = if self.machine.is_up() { self.machine.env() } else { self.machine.boot() };
+        let mut config = Config::for_tests_at("/a", "0.0.0.0", 9092);
+        config.log_dirs = log_dirs.iter().map(Into::into).collect();
+        Node::start(env, &config, MEMORY_BYTES).await
+    }
+
+    async fn start(&self) -> (Node, Wire) {
+        let node = self.try_start(&["/a", "/b"]).await.expect("it starts");
+        let address = SocketAddr::new(self.machine.ip(), 9092);
+        (node, Wire::new(self.client.env().net.connect(address).await.expect("it listens")))
+    }
+
+    async fn refused(&self, log_dirs: &[&str]) -> String {
+        self.try_start(log_dirs).await.map(drop).expect_err("it does not start").to_string()
+    }
+
+    async fn without_power(&self, node: Node) {
+        self.machine.power_loss();
+        self.machine.down().await;
+        drop(node);
+    }
+
+    async fn sleep(&self, seconds: u64) {
+        self.world.sleep(Duration::from_secs(seconds)).await;
+    }
+}
+
+async fn create(wire: &mut Wire, name: &str, partitions: i32) {
+    let topic = CreatableTopic {
+        name: name.to_owned(),
+        num_partitions: partitions,
+        replication_factor: 1,
+        ..Default::default()
+    };
+    let request = CreateTopicsRequest { topics: vec![topic], timeout_ms: 10_000, ..Default::default() };
+    assert_eq!(wire.ask(&request, 7).await.expect("an answer").topics[0].error_code, 0);
+}
+
+fn code(code: i16) -> ErrorCode {
+    ErrorCode::from_code(code).expect("an error of Kafka's")
+}
+
+async fn produce(wire: &mut Wire, index: i32, value: &str) -> Result<i64, ErrorCode> {
+    let mut batch = BatchBuilder::new(Compression::None);
+    batch.append(Timestamp(1), None, Some(value.as_bytes()));
+    let records = Some(Records::Here(batch.build().into()));
+    let partition = PartitionProduceData { index, records, ..Default::default() };
+    let topic = TopicProduceData { name: TOPIC.to_owned(), partition_data: vec![partition], ..Default::default() };
+    let request = ProduceRequest { acks: -1, timeout_ms: 10_000, topic_data: vec![topic], ..Default::default() };
+    let response = wire.ask(&request, 9).await.expect("an answer");
+    let partition = &response.responses[0].partition_responses[0];
+    if partition.error_code == 0 { Ok(partition.base_offset) } else { Err(code(partition.error_code)) }
+}
+
+/// The offsets of what is there, from the beginning.
+async fn fetch(wire: &mut Wire, index: i32) -> Result<Vec<i64>, ErrorCode> {
+    fetch_all(wire, index, 0).await
+}
+
+async fn fetch_all(wire: &mut Wire, index: i32, from: i64) -> Result<Vec<i64>, ErrorCode> {
+    let mut all: Vec<i64> = Vec::new();
+    loop {
+        let next = all.last().map_or(from, |last| last + 1);
+        let read = fetch_from(wire, index, next).await?;
+        if read.is_empty() {
+            return Ok(all);
+        }
+        all.extend(read);
+    }
+}
+
+async fn fetch_from(wire: &mut Wire, index: i32, fetch_offset: i64) -> Result<Vec<i64>, ErrorCode> {
+    let partition =
+        FetchPartition { partition: index, fetch_offset, partition_max_bytes: 1 << 20, ..Default::default() };
+    let topic = FetchTopic { topic: TOPIC.to_owned(), partitions: vec![partition], ..Default::default() };
+    let request = FetchRequest { max_wait_ms: 100, max_bytes: 1 << 20, topics: vec![topic], ..Default::default() };
+    let response = wire.ask(&request, 11).await.expect("an answer");
+    let partition = &response.responses[0].partitions[0];
+    if partition.error_code != 0 {
+        return Err(code(partition.error_code));
+    }
+    let Some(Records::Here(bytes)) = &partition.records else { return Ok(Vec::new()) };
+    let batches = Batches::new(bytes).map(|batch| batch.expect("whole batches"));
+    Ok(batches.flat_map(|batch| batch.base_offset().0..=batch.last_offset().0).collect())
+}
+
+async fn list_offset(wire: &mut Wire, index: i32) -> ErrorCode {
+    let partition = ListOffsetsPartition { partition_index: index, timestamp: -1, ..Default::default() };
+    let topic = ListOffsetsTopic { name: TOPIC.to_owned(), partitions: vec![partition], ..Default::default() };
+    let request = ListOffsetsRequest { replica_id: -1, topics: vec![topic], ..Default::default() };
+    code(wire.ask(&request, 7).await.expect("an answer").topics[0].partitions[0].error_code)
+}
+
+async fn epoch_end(wire: &mut Wire, index: i32) -> ErrorCode {
+    let partition = OffsetForLeaderPartition { partition: index, current_leader_epoch: -1, ..Default::default() };
+    let topic = OffsetForLeaderTopic { topic: TOPIC.to_owned(), partitions: vec![partition], ..Default::default() };
+    let request = OffsetForLeaderEpochRequest { replica_id: -1, topics: vec![topic], ..Default::default() };
+    code(wire.ask(&request, 4).await.expect("an answer").topics[0].partitions[0].error_code)
+}
+
+async fn delete_records(wire: &mut Wire, index: i32, offset: i64) -> ErrorCode {
+    let partitions = vec![DeleteRecordsPartition { partition_index: index, offset, ..Default::default() }];
+    let topics = vec![DeleteRecordsTopic { name: TOPIC.to_owned(), partitions, ..Default::default() }];
+    let request = DeleteRecordsRequest { topics, timeout_ms: 5000, ..Default::default() };
+    code(wire.ask(&request, 2).await.expect("an answer").topics[0].partitions[0].error_code)
+}
+
+/// Error code, leader, in-sync and offline replicas of each partition, by index.
+async fn metadata(wire: &mut Wire) -> Vec<(ErrorCode, i32, Vec<i32>, Vec<i32>)> {
+    let topics = Some(vec![MetadataRequestTopic { name: Some(TOPIC.to_owned()), ..Default::default() }]);
+    let response = wire.ask(&MetadataRequest { topics, ..Default::default() }, 9).await.expect("an answer");
+    let mut partitions = response.topics[0].partitions.clone();
+    partitions.sort_by_key(|partition| partition.partition_index);
+    partitions
+        .into_iter()
+        .map(|one| (code(one.error_code), one.leader_id, one.isr_nodes, one.offline_replicas))
+        .collect()
+}
+
+/// The partitions in each directory, of all topics; of an offline one the error.
+async fn described(wire: &mut Wire) -> BTreeMap<String, Result<Vec<(String, i32)>, ErrorCode>> {
+    let response =
+        wire.ask(&DescribeLogDirsRequest { topics: None, ..Default::default() }, 4).await.expect("an answer");
+    let described = response.results.into_iter().map(|result| {
+        let partitions = result
+            .topics
+            .iter()
+            .flat_map(|topic| topic.partitions.iter().map(|partition| (topic.name.clone(), partition.partition_index)));
+        let error = code(result.error_code);
+        (result.log_dir, if error == ErrorCode::None { Ok(partitions.collect()) } else { Err(error) })
+    });
+    described.collect()
+}
+
+/// The indexes of the topic's partitions in a directory.
+async fn indexes(wire: &mut Wire, directory: &str) -> Vec<i32> {
+    let mut all = described(wire).await;
+    let partitions = all.remove(directory).expect("it is configured").expect("it is online");
+    partitions.into_iter().filter(|(topic, _)| topic == TOPIC).map(|(_, index)| index).collect()
+}
+
+async fn move_to(wire: &mut Wire, directory: &str, topic: &str, index: i32) -> ErrorCode {
+    let topics =
+        vec![AlterReplicaLogDirTopic { name: topic.to_owned(), partitions: vec![index], ..Default::default() }];
+    let dirs = vec![AlterReplicaLogDir { path: directory.to_owned(), topics, ..Default::default() }];
+    let response = wire.ask(&AlterReplicaLogDirsRequest { dirs, ..Default::default() }, 2).await.expect("an answer");
+    code(response.results[0].partitions[0].error_code)
+}
+
+#[test]
+fn new_partitions_go_where_the_fewest_are_or_where_they_were_wanted() {
+    story(|home| async move {
+        let (node, mut wire) = home.start().await;
+        assert_eq!(move_to(&mut wire, "/b", TOPIC, 0).await, ErrorCode::UnknownTopicOrPartition, "and remembered");
+        create(&mut wire, TOPIC, 4).await;
+        assert_eq!(indexes(&mut wire, "/b").await, [0, 3]);
+        assert_eq!(indexes(&mut wire, "/a").await, [1, 2]);
+        for index in 0..4 {
+            assert_eq!(produce(&mut wire, index, "value").await, Ok(0));
+        }
+        home.sleep(1).await;
+        home.without_power(node).await;
+        let (node, mut wire) = home.start().await;
+        assert_eq!(indexes(&mut wire, "/b").await, [0, 3], "each is found where it was");
+        assert_eq!(indexes(&mut wire, "/a").await, [1, 2]);
+        for index in 0..4 {
+            assert_eq!(fetch(&mut wire, index).await, Ok(vec![0]));
+            assert_eq!(produce(&mut wire, index, "value").await, Ok(1));
+        }
+        node.stop().await;
+    });
+}
+
+/// With four partitions, two in each directory, and one record in each.
+async fn spread(home: &Home) -> (Node, Wire, Vec<i32>, Vec<i32>) {
+    let (node, mut wire) = home.start().await;
+    create(&mut wire, TOPIC, 4).await;
+    for index in 0..4 {
+        assert_eq!(produce(&mut wire, index, "value").await, Ok(0));
+    }
+    home.sleep(1).await; // The controller has been told where they are.
+    let (here, there) = (indexes(&mut wire, "/a").await, indexes(&mut wire, "/b").await);
+    assert_eq!((here.len(), there.len()), (2, 2));
+    (node, wire, here, there)
+}
+
+const LED: (ErrorCode, i32) = (ErrorCode::None, 1);
+const ALONE: (ErrorCode, i32) = (ErrorCode::LeaderNotAvailable, -1);
+
+async fn assert_offline(wire: &mut Wire, offline: &[i32], serving: &[i32]) {
+    let metadata = metadata(wire).await;
+    for &index in serving {
+        let (error, leader, in_sync, gone) = &metadata[index as usize];
+        assert_eq!(((*error, *leader), &in_sync[..], &gone[..]), (LED, &[1][..], &[][..]), "partition {index}");
+    }
+    for &index in offline {
+        let (error, leader, in_sync, gone) = &metadata[index as usize];
+        assert_eq!(((*error, *leader), &in_sync[..], &gone[..]), (ALONE, &[][..], &[1][..]), "partition {index}");
+    }
+    let topics = vec![TopicRequest { name: TOPIC.to_owned(), ..Default::default() }];
+    let request = DescribeTopicPartitionsRequest { topics, response_partition_limit: 10, ..Default::default() };
+    let response = wire.ask(&request, 0).await.expect("an answer");
+    for partition in &response.topics[0].partitions {
+        let is_offline = offline.contains(&partition.partition_index);
+        let (leader, in_sync, gone) = if is_offline { (-1, vec![], vec![1]) } else { (1, vec![1], vec![]) };
+        assert_eq!((partition.error_code, partition.leader_id), (0, leader));
+        assert_eq!((&partition.isr_nodes, &partition.offline_replicas), (&in_sync, &gone));
+        assert_eq!(partition.eligible_leader_replicas, Some(gone), "who would lead if its directory came back");
+    }
+}
+
+#[test]
+fn a_directory_that_fails_takes_its_own_partitions_with_it_and_no_others() {
+    story(|home| async move {
+        let (node, mut wire, here, there) = spread(&home).await;
+        home.machine.disk().inject(Fault::input_output(Call::SyncData).on_path("/b/lane/"));
+        assert_eq!(produce(&mut wire, there[0], "lost").await, Err(ErrorCode::KafkaStorageError));
+        home.sleep(1).await;
+        assert_offline(&mut wire, &there, &here).await;
+        for &index in &there {
+            assert_eq!(produce(&mut wire, index, "lost").await, Err(ErrorCode::KafkaStorageError));
+            assert_eq!(fetch(&mut wire, index).await, Err(ErrorCode::KafkaStorageError));
+            assert_eq!(list_offset(&mut wire, index).await, ErrorCode::KafkaStorageError);
+            assert_eq!(epoch_end(&mut wire, index).await, ErrorCode::KafkaStorageError);
+            assert_eq!(delete_records(&mut wire, index, 0).await, ErrorCode::KafkaStorageError);
+            assert_eq!(move_to(&mut wire, "/a", TOPIC, index).await, ErrorCode::KafkaStorageError);
+        }
+        for &index in &here {
+            assert_eq!(produce(&mut wire, index, "kept").await, Ok(1));
+            assert_eq!(fetch(&mut wire, index).await, Ok(vec![0, 1]));
+            assert_eq!(list_offset(&mut wire, index).await, ErrorCode::None);
+            assert_eq!(epoch_end(&mut wire, index).await, ErrorCode::None);
+            assert_eq!(delete_records(&mut wire, index, 1).await, ErrorCode::None);
+            assert_eq!(move_to(&mut wire, "/a", TOPIC, index).await, ErrorCode::None);
+            assert_eq!(move_to(&mut wire, "/b", TOPIC, index).await, ErrorCode::KafkaStorageError);
+        }
+        let all = described(&mut wire).await;
+        assert_eq!(all["/b"], Err(ErrorCode::KafkaStorageError));
+        assert_eq!(all["/a"].as_ref().expect("it is online").len(), 2);
+        assert_eq!(node.directories().offline_count(), 1);
+        create(&mut wire, "later", 3).await;
+        assert_eq!(described(&mut wire).await["/a"].as_ref().expect("it is online").len(), 5, "all are made here");
+
+        // It comes back with the next start, with everything that was acknowledged.
+        home.without_power(node).await;
+        let (node, mut wire) = home.start().await;
+        assert_offline(&mut wire, &[], &[0, 1, 2, 3]).await;
+        for &index in &there {
+            let left = fetch(&mut wire, index).await.expect("readable");
+            assert!(left.starts_with(&[0]) && left.len() <= 2, "{left:?}");
+            produce(&mut wire, index, "more").await.expect("acknowledged");
+        }
+        for &index in &here {
+            assert_eq!(produce(&mut wire, index, "more").await, Ok(2));
+        }
+        node.stop().await;
+    });
+}
+
+#[test]
+fn a_directory_that_cannot_be_opened_is_offline_and_its_partitions_are_not_made_anew_elsewhere() {
+    story(|home| async move {
+        let (node, wire, here, there) = spread(&home).await;
+        drop(wire);
+        node.stop().await;
+        home.machine.kill();
+        home.machine.down().await;
+        home.machine.disk().inject(Fault::input_output(Call::Read).on_path("/b/").times(1000));
+        let (node, mut wire) = home.start().await;
+        home.sleep(1).await;
+        assert_offline(&mut wire, &there, &here).await;
+        for &index in &there {
+            // Nobody has this replica, as far as the broker knows; so says Kafka's, too.
+            assert_eq!(produce(&mut wire, index, "lost").await, Err(ErrorCode::NotLeaderOrFollower));
+            assert_eq!(fetch(&mut wire, index).await, Err(ErrorCode::NotLeaderOrFollower));
+            assert_eq!(move_to(&mut wire, "/a", TOPIC, index).await, ErrorCode::ReplicaNotAvailable);
+        }
+        for &index in &here {
+            assert_eq!(produce(&mut wire, index, "kept").await, Ok(1));
+        }
+        assert_eq!(described(&mut wire).await["/b"], Err(ErrorCode::KafkaStorageError));
+        assert_eq!(indexes(&mut wire, "/a").await, here);
+        home.without_power(node).await;
+        let (node, mut wire) = home.start().await;
+        assert_offline(&mut wire, &[], &[0, 1, 2, 3]).await;
+        for &index in &there {
+            assert_eq!(fetch(&mut wire, index).await, Ok(vec![0]));
+        }
+        node.stop().await;
+    });
+}
+
+#[test]
+fn a_partition_whose_place_the_controller_never_heard_of_is_not_made_anew_while_a_directory_is_offline() {
+    for seed in 0..20 {
+        story_of_seed(seed, move |home| async move {
+            let (node, mut wire) = home.start().await;
+            create(&mut wire, TOPIC, 4).await;
+            // Sometimes before the controller has heard.
+            let mut acknowledged = Vec::new();
+            for index in 0..4 {
+                produce(&mut wire, index, "value").await.expect("acknowledged");
+                acknowledged.push(index);
+            }
+            home.without_power(node).await;
+            home.machine.disk().inject(Fault::input_output(Call::Read).on_path("/b/").times(1000));
+            let (node, mut wire) = home.start().await;
+            home.sleep(2).await;
+            for index in acknowledged {
+                match fetch(&mut wire, index).await {
+                    Ok(read) => assert_eq!(read, [0], "an empty log has taken its place"),
+                    Err(error) => assert_eq!(error, ErrorCode::NotLeaderOrFollower),
+                }
+            }
+            home.without_power(node).await;
+            let (node, mut wire) = home.start().await;
+            home.sleep(2).await;
+            assert_offline(&mut wire, &[], &[0, 1, 2, 3]).await;
+            for index in 0..4 {
+                assert_eq!(fetch(&mut wire, index).await, Ok(vec![0]), "seed {seed}");
+            }
+            node.stop().await;
+        });
+    }
+}
+
+#[test]
+fn the_node_cannot_go_on_without_the_directory_of_the_metadata_log_nor_without_any() {
+    for (first, second) in [("/a/lane/", None), ("/b/lane/", Some("/a/lane/"))] {
+        story(move |home| async move {
+            let (node, mut wire, here, there) = spread(&home).await;
+            home.machine.disk().inject(Fault::input_output(Call::SyncData).on_path(first));
+            let index = if second.is_some() { there[0] } else { here[0] };
+            assert_eq!(produce(&mut wire, index, "lost").await, Err(ErrorCode::KafkaStorageError));
+            if let Some(second) = second {
+                home.sleep(1).await;
+                home.machine.disk().inject(Fault::input_output(Call::SyncData).on_path(second));
+                assert_eq!(produce(&mut wire, here[0], "lost").await, Err(ErrorCode::KafkaStorageError));
+            }
+            let reason = node.failed().await;
+            assert!(reason.contains("has failed"), "{reason}");
+            drop(node);
+        });
+    }
+}
+
+#[test]
+fn directories_that_do_not_belong_together_are_refused() {
+    story(|home| async move {
+        let node = home.try_start(&["/a", "/b"]).await.expect("it starts");
+        let ids: Vec<_> = node.directories().opened().map(|directory| directory.facts().clone()).collect();
+        assert_eq!(ids[0].cluster_id, ids[1].cluster_id);
+        assert_ne!(ids[0].directory_id, ids[1].directory_id);
+        node.stop().await;
+        let node = home.try_start(&["/other"]).await.expect("it starts");
+        node.stop().await;
+        let reason = home.refused(&["/a", "/other"]).await;
+        assert!(reason.contains("/other/meta.properties") && reason.contains("cluster.id"), "{reason}");
+        // The metadata log is in the first.
+        let reason = home.refused(&["/b", "/a"]).await;
+        assert!(reason.contains("`/a/metadata`") && reason.contains("metadata.log.dir"), "{reason}");
+        let node = home.try_start(&["/a", "/b", "/c"]).await.expect("a new one may be added");
+        assert_eq!(node.directories().all().len(), 3);
+        node.stop().await;
+    });
+}
+
+#[test]
+fn logs_without_their_metadata_are_not_taken_for_strays() {
+    story(|home| async move {
+        let (node, wire, _, _) = spread(&home).await;
+        drop(wire);
+        node.stop().await;
+        let reason = home.refused(&["/b"]).await;
+        assert!(reason.contains("no metadata log in /b"), "{reason}");
+        let (node, mut wire) = home.start().await;
+        for index in 0..4 {
+            assert_eq!(fetch(&mut wire, index).await, Ok(vec![0]));
+        }
+        node.stop().await;
+    });
+}
