@@ -378,6 +378,14 @@ class Hostile(Wire):
                  "bombs, garbage: bounded memory, nobody else disturbed")
 
 
+class Churn(Wire):
+    name = "churn"
+    program = "churn.py"
+    exercises = ("1,000 topics made and deleted while clients write, read and commit: all are answered, what stays is whole, "
+                 "files, descriptors and memory come back, also across SIGKILL")
+    properties = {"log.segment.delete.delay.ms": "1000"}
+
+
 class Flights(OurProgram):
     name = "flights"
     client = "Java, confluent-kafka, kafka-python and kafkajs together"
@@ -401,7 +409,7 @@ class Flights(OurProgram):
 
 SUITES = [suite() for suite in (Kcat, JavaClient, KafkaTools, ConfluentKafka, RdkafkaOwn, KafkaPython, KafkaPythonOwn,
                                 KafkaJs, Platformatic, FranzGo, Sarama, Monitors, Connect, OttlaCommands, Prometheus,
-                                Wire, WireGenerated, WireLimits, Hostile, Flights)]
+                                Wire, WireGenerated, WireLimits, Churn, Hostile, Flights)]
 
 
 def port_for(suite):
