@@ -252,6 +252,31 @@ class JavaClient(OurProgram):
                 "JavaClientChecks"]
 
 
+class SchemaRegistry(JavaClient):
+    name = "schema-registry"
+    client = "kafka-clients, as Confluent's Schema Registry uses it"
+    exercises = "a compacted topic of one partition as a store: made and verified, read to its end, written and followed, killed"
+
+    def command(self, run):
+        return [*super().command(run)[:-1], "SchemaRegistryStore"]
+
+
+class Karapace(OurProgram):
+    name = "karapace"
+    client = "confluent-kafka, as Karapace uses it"
+    version = "2.16.1"
+    language = "Python (librdkafka)"
+    exercises = "a compacted topic of one partition as a store, across SIGKILL; a group of type `sr` that chooses a master"
+
+    def prepare(self, cache):
+        cache.with_python()
+        cache.with_jars("clients")
+
+    def command(self, run):
+        jar = next(run.cache.jars("clients").glob("kafka-clients-*.jar"))
+        return [run.cache.with_python(), HERE / "python" / "karapace_checks.py", jar]
+
+
 class RdkafkaOwn(Suite):
     name = "rdkafka-own"
     client = "rdkafka"
@@ -408,7 +433,8 @@ class Flights(OurProgram):
 
 
 SUITES = [suite() for suite in (Kcat, JavaClient, KafkaTools, ConfluentKafka, RdkafkaOwn, KafkaPython, KafkaPythonOwn,
-                                KafkaJs, Platformatic, FranzGo, Sarama, Monitors, Connect, OttlaCommands, Prometheus,
+                                KafkaJs, Platformatic, FranzGo, Sarama, Monitors, SchemaRegistry, Karapace, Connect,
+                                OttlaCommands, Prometheus,
                                 Wire, WireGenerated, WireLimits, Churn, Hostile, Flights)]
 
 
