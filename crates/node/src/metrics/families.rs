@@ -267,7 +267,7 @@ const REQUESTS: &[Family] = &[
         Counter,
         "ottla_connections_refused_total",
         &["listener"],
-        "Connections closed at once, above max.connections or max.connections.per.ip",
+        "Connections closed at once, above max.connections.per.ip",
     ),
     own(
         Counter,

@@ -45,7 +45,9 @@ pub async fn rows(broker: &Broker) -> Vec<Row> {
                 partition: index.to_string(),
                 leader: partition.leader,
                 is_here: here.is_some(),
-                is_offline: here.as_ref().is_some_and(|partition| partition.is_offline()),
+                // One whose directory could not be opened is not here at all.
+                is_offline: partition.replicas.contains(&broker.node_id)
+                    && here.as_ref().is_none_or(|partition| partition.is_offline()),
                 is_led_here: ends.is_some(),
                 is_preferred: partition.leader.is_some() && partition.leader.as_ref() == partition.replicas.first(),
                 replicas: partition.replicas.len(),

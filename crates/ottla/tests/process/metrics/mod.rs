@@ -371,6 +371,27 @@ fn detail_is_what_was_asked_for() {
 }
 
 #[test]
+fn each_log_directory_speaks_for_itself() {
+    let home = Home::new("two-directories");
+    let (one, other) = (home.join("one").display().to_string(), home.join("other").display().to_string());
+    let watched = Watched::start(&home, &[&format!("log.dirs={one},{other}")]);
+    let mut wire = Wire::connect(watched.broker.address);
+    make_traffic(&mut wire);
+    let scraped = watched.scrape("/metrics");
+    let mut commits = 0.0;
+    for path in [&one, &other] {
+        assert_eq!(scraped.value("kafka_log_logmanager_logdirectoryoffline", &[("logDirectory", path)]), Some(0.0));
+        assert!(scraped.value("ottla_log_directory_free_bytes", &[("directory", path)]).unwrap() > 0.0);
+        let appended = scraped.value("ottla_log_appended_bytes_total", &[("directory", path)]).unwrap();
+        assert!(appended > 0.0, "partitions are spread");
+        commits += scraped.value("ottla_commit_seconds_count", &[("directory", path)]).unwrap();
+    }
+    // Kafka's is one for all.
+    assert_eq!(scraped.value("kafka_log_logflushstats_logflushrateandtimems_count", &[]), Some(commits));
+    watched.broker.stop(Signal::TERM);
+}
+
+#[test]
 fn thousands_of_partitions_are_streamed_whole() {
     let home = Home::new("many-metrics");
     let watched = Watched::start(&home, &[]);
