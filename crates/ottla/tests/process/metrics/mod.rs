@@ -281,7 +281,29 @@ fn every_metric_is_documented_and_every_documented_one_is_there() {
         }
     }
     assert_eq!(documented, scraped.families.keys().cloned().collect());
+    scraped
+        .families
+        .iter()
+        .filter(|(name, _)| name.starts_with("ottla_"))
+        .for_each(|(name, family)| lint(name, family));
     watched.broker.stop(Signal::TERM);
+}
+
+/// The rules of `promtool check metrics`, for names that are ours to choose.
+fn lint(name: &str, family: &exposition::Family) {
+    assert_eq!(family.kind == "counter", name.ends_with("_total"), "{name}: a counter is a total, and nothing else is");
+    let words: Vec<&str> = name.split('_').collect();
+    for not_base in ["ms", "millis", "milliseconds", "micros", "minutes", "kilobytes", "mib", "percent"] {
+        assert!(!words.contains(&not_base), "{name}: seconds, bytes, ratios");
+    }
+    for kind in ["gauge", "counter", "histogram", "summary", "count", "sum", "bucket"] {
+        assert!(!words.contains(&kind), "{name}: its type is no part of its name");
+    }
+    assert!(family.kind != "histogram" || name.ends_with("_seconds"), "{name}: a histogram tells its unit");
+    let labels = family.samples.iter().flat_map(|sample| sample.labels.keys());
+    for label in labels {
+        assert!(label.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_'), "{name}: {label}");
+    }
 }
 
 #[test]
