@@ -93,14 +93,14 @@ VALUES = {
     "DescribeTopicPartitions.name": TOPICS[:-1], "DescribeTopicPartitions.responsePartitionLimit": [2000, 1, 2, 0, -1],
     "brokerId": [9, -1], "controllerId": [9, -1], "voterId": [9, -1, 0],
 }
-# What is only right in one way, or for what somebody is waited.
-APIS = ["Produce", "Fetch", "ListOffsets", "Metadata", "OffsetCommit", "OffsetFetch", "FindCoordinator", "JoinGroup", "Heartbeat",
+# ListGroups comes before the groups whose members are gone after a while.
+APIS = ["ListGroups", "Produce", "Fetch", "ListOffsets", "Metadata", "OffsetCommit", "OffsetFetch", "FindCoordinator", "JoinGroup", "Heartbeat",
         "LeaveGroup", "SyncGroup", "DescribeGroups", "CreateTopics", "CreatePartitions", "DeleteTopics", "DeleteRecords",
         "InitProducerId", "OffsetForLeaderEpoch", "DescribeConfigs", "AlterConfigs", "IncrementalAlterConfigs",
         "AlterReplicaLogDirs", "ElectLeaders", "AlterPartitionReassignments", "ListPartitionReassignments", "OffsetDelete",
         "DescribeClientQuotas", "AlterClientQuotas", "DescribeUserScramCredentials", "AlterUserScramCredentials", "UpdateFeatures",
         "DescribeProducers", "DescribeTransactions", "ListTransactions", "DescribeTopicPartitions", "DeleteGroups",
-        "CreateAcls", "DescribeAcls", "DeleteAcls", "ListGroups"]
+        "CreateAcls", "DescribeAcls", "DeleteAcls"]
 
 
 # Where Kafka brings together what is asked twice, in the order of a hash map; `odd_scenes.py` asks twice.
