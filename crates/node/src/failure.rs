@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use controller::{ASSIGNMENTS_MAX, Handle};
 use env::Env;
+use protocol::Uuid;
 use record::BrokerId;
-use replication::Replicas;
+use replication::{Partition, Replicas};
 use storage::LogDir;
 use tokio::sync::Semaphore;
 
@@ -66,6 +67,8 @@ impl Watch {
             env.spawn.task("log directory", Box::pin(async move { watch.follow(directory).await }));
         }
         let watch = self.clone();
+        env.spawn.task("moves", Box::pin(async move { watch.carry_moves().await }));
+        let watch = self.clone();
         env.spawn.task("assignments", Box::pin(async move { watch.tell_assignments().await }));
         env.spawn.task(
             "metadata",
@@ -115,5 +118,33 @@ impl Watch {
                 self.env.clock.sleep_until(self.env.clock.now() + PAUSE).await;
             }
         }
+    }
+
+    /// Replicas on their way to another directory, one after the other.
+    async fn carry_moves(&self) {
+        loop {
+            let partition = self.replicas.moves().next().await;
+            // What was told first must not come after what is told then.
+            while !self.is_where_the_metadata_says(&partition) {
+                self.env.clock.sleep_until(self.env.clock.now() + PAUSE / 10).await;
+            }
+            let Some(directory) = partition.copy(&*self.env.clock).await else { continue };
+            let assignment = ((partition.topic_id(), partition.name().partition), directory);
+            // Once it may have been taken there is no way back: it is told until it was.
+            while self.controller.assign_directories(self.node_id, vec![assignment]).await.is_err() {
+                self.env.clock.sleep_until(self.env.clock.now() + PAUSE).await;
+            }
+            // It has been taken over already, unless its topic is gone.
+            partition.abandon_move();
+        }
+    }
+
+    /// Or gone from the metadata.
+    fn is_where_the_metadata_says(&self, partition: &Partition) -> bool {
+        let image = self.controller.image();
+        let topic = image.topics.by_id(partition.topic_id());
+        let known = topic.and_then(|topic| topic.partitions.find(partition.name().partition));
+        let here = Uuid(partition.directory().id().0);
+        known.is_none_or(|known| known.directory_of(self.node_id) == Some(here))
     }
 }

@@ -94,15 +94,18 @@ fn code(code: i16) -> ErrorCode {
 }
 
 async fn produce(wire: &mut Wire, index: i32, value: &str) -> Result<i64, ErrorCode> {
+    let response = wire.ask(&produce_request(index, value), 9).await.expect("an answer");
+    let partition = &response.responses[0].partition_responses[0];
+    if partition.error_code == 0 { Ok(partition.base_offset) } else { Err(code(partition.error_code)) }
+}
+
+fn produce_request(index: i32, value: &str) -> ProduceRequest {
     let mut batch = BatchBuilder::new(Compression::None);
     batch.append(Timestamp(1), None, Some(value.as_bytes()));
     let records = Some(Records::Here(batch.build().into()));
     let partition = PartitionProduceData { index, records, ..Default::default() };
     let topic = TopicProduceData { name: TOPIC.to_owned(), partition_data: vec![partition], ..Default::default() };
-    let request = ProduceRequest { acks: -1, timeout_ms: 10_000, topic_data: vec![topic], ..Default::default() };
-    let response = wire.ask(&request, 9).await.expect("an answer");
-    let partition = &response.responses[0].partition_responses[0];
-    if partition.error_code == 0 { Ok(partition.base_offset) } else { Err(code(partition.error_code)) }
+    ProduceRequest { acks: -1, timeout_ms: 10_000, topic_data: vec![topic], ..Default::default() }
 }
 
 /// The offsets of what is there, from the beginning.
@@ -193,11 +196,15 @@ async fn indexes(wire: &mut Wire, directory: &str) -> Vec<i32> {
 }
 
 async fn move_to(wire: &mut Wire, directory: &str, topic: &str, index: i32) -> ErrorCode {
+    let response = wire.ask(&move_request(directory, topic, index), 2).await.expect("an answer");
+    code(response.results[0].partitions[0].error_code)
+}
+
+fn move_request(directory: &str, topic: &str, index: i32) -> AlterReplicaLogDirsRequest {
     let topics =
         vec![AlterReplicaLogDirTopic { name: topic.to_owned(), partitions: vec![index], ..Default::default() }];
     let dirs = vec![AlterReplicaLogDir { path: directory.to_owned(), topics, ..Default::default() }];
-    let response = wire.ask(&AlterReplicaLogDirsRequest { dirs, ..Default::default() }, 2).await.expect("an answer");
-    code(response.results[0].partitions[0].error_code)
+    AlterReplicaLogDirsRequest { dirs, ..Default::default() }
 }
 
 #[test]
@@ -430,6 +437,179 @@ fn logs_without_their_metadata_are_not_taken_for_strays() {
         for index in 0..4 {
             assert_eq!(fetch(&mut wire, index).await, Ok(vec![0]));
         }
+        node.stop().await;
+    });
+}
+
+/// The directory that has the partition, and the one that has a copy of it on its way.
+async fn whereabouts(wire: &mut Wire, index: i32) -> (Vec<String>, Vec<String>) {
+    let response =
+        wire.ask(&DescribeLogDirsRequest { topics: None, ..Default::default() }, 4).await.expect("an answer");
+    let (mut current, mut future) = (Vec::new(), Vec::new());
+    for result in response.results {
+        let topics = result.topics.iter().filter(|topic| topic.name == TOPIC);
+        for partition in topics.flat_map(|topic| &topic.partitions).filter(|one| one.partition_index == index) {
+            let list = if partition.is_future_key { &mut future } else { &mut current };
+            list.push(result.log_dir.clone());
+        }
+    }
+    (current, future)
+}
+
+async fn moved(home: &Home, wire: &mut Wire, index: i32, to: &str) {
+    for _ in 0..1000 {
+        if whereabouts(wire, index).await == (vec![to.to_owned()], vec![]) {
+            return;
+        }
+        home.world.sleep(Duration::from_millis(10)).await;
+    }
+    panic!("it never moved: {:?}", whereabouts(wire, index).await);
+}
+
+#[test]
+fn a_replica_moves_while_it_is_written_and_read_and_stays_where_it_went() {
+    story(|home| async move {
+        let (node, mut wire) = home.start().await;
+        move_to(&mut wire, "/a", TOPIC, 0).await;
+        create(&mut wire, TOPIC, 1).await;
+        let mut end = 0;
+        for (round, to) in ["/b", "/a", "/b"].into_iter().enumerate() {
+            for _ in 0..30 {
+                assert_eq!(produce(&mut wire, 0, &"v".repeat(5000)).await, Ok(end));
+                end += 1;
+            }
+            if round == 1 {
+                assert_eq!(delete_records(&mut wire, 0, 10).await, ErrorCode::None);
+            }
+            assert_eq!(move_to(&mut wire, to, TOPIC, 0).await, ErrorCode::None);
+            for _ in 0..30 {
+                assert_eq!(produce(&mut wire, 0, &"w".repeat(500)).await, Ok(end), "nobody notices");
+                end += 1;
+            }
+            moved(&home, &mut wire, 0, to).await;
+            assert_eq!(produce(&mut wire, 0, "behind").await, Ok(end));
+            end += 1;
+            let read = fetch_all(&mut wire, 0, if round == 0 { 0 } else { 10 }).await.expect("readable");
+            assert_eq!(read, (if round == 0 { 0 } else { 10 }..end).collect::<Vec<i64>>());
+            assert_eq!(move_to(&mut wire, to, TOPIC, 0).await, ErrorCode::None, "it is there");
+        }
+        assert_eq!(fetch_from(&mut wire, 0, 9).await, Err(ErrorCode::OffsetOutOfRange));
+        home.without_power(node).await;
+        let (node, mut wire) = home.start().await;
+        assert_eq!(whereabouts(&mut wire, 0).await, (vec!["/b".to_owned()], vec![]));
+        assert_eq!(fetch_all(&mut wire, 0, 10).await, Ok((10..end).collect()));
+        node.stop().await;
+    });
+}
+
+#[test]
+fn a_replica_may_move_before_the_controller_has_heard_where_it_is() {
+    for seed in 0..20 {
+        story_of_seed(seed, move |home| async move {
+            let (node, mut wire) = home.start().await;
+            move_to(&mut wire, "/a", TOPIC, 0).await;
+            create(&mut wire, TOPIC, 1).await;
+            assert_eq!(move_to(&mut wire, "/b", TOPIC, 0).await, ErrorCode::None);
+            assert_eq!(produce(&mut wire, 0, "value").await, Ok(0));
+            moved(&home, &mut wire, 0, "/b").await;
+            home.sleep(seed % 3).await;
+            home.without_power(node).await;
+            let (node, mut wire) = home.start().await;
+            assert_eq!(whereabouts(&mut wire, 0).await, (vec!["/b".to_owned()], vec![]));
+            assert_eq!(fetch(&mut wire, 0).await, Ok(vec![0]), "seed {seed}");
+            node.stop().await;
+        });
+    }
+}
+
+#[test]
+fn a_power_loss_at_any_moment_of_a_move_leaves_one_log_with_everything_that_was_acknowledged() {
+    let (mut before, mut after) = (0, 0);
+    for seed in 0..48 {
+        let at = std::sync::Arc::new(std::sync::Mutex::new(String::new()));
+        let found = at.clone();
+        story_of_seed(seed, move |home| async move {
+            let (node, mut wire) = home.start().await;
+            move_to(&mut wire, "/a", TOPIC, 0).await;
+            create(&mut wire, TOPIC, 1).await;
+            let mut end = 0;
+            for _ in 0..20 {
+                assert_eq!(produce(&mut wire, 0, &"v".repeat(500)).await, Ok(end));
+                end += 1;
+            }
+            home.sleep(1).await;
+            // Somewhere in what the disk has to do for it.
+            home.machine.power_loss_in(1 + seed % 12);
+            let client = async {
+                let _ = wire.ask(&move_request("/b", TOPIC, 0), 2).await;
+                while let Some(response) = wire.ask(&produce_request(0, "more"), 9).await {
+                    let partition = &response.responses[0].partition_responses[0];
+                    if partition.error_code != 0 {
+                        break;
+                    }
+                    assert_eq!(partition.base_offset, end);
+                    end += 1;
+                }
+                std::future::pending::<()>().await;
+            };
+            // Whoever had a connection to it is not told.
+            tokio::select! {
+                biased;
+                () = home.machine.down() => {}
+                () = client => {}
+            }
+            drop(node);
+            let (node, mut wire) = home.start().await;
+            home.sleep(1).await;
+            let (current, future) = whereabouts(&mut wire, 0).await;
+            assert_eq!((current.len(), future.len()), (1, 0), "seed {seed}: exactly one");
+            let left = fetch(&mut wire, 0).await.expect("readable");
+            assert_eq!(left, (0..left.len() as i64).collect::<Vec<i64>>(), "seed {seed}");
+            let unanswered = left.len() as i64 - end;
+            assert!((0..=1).contains(&unanswered), "seed {seed}: {} records of {end}", left.len());
+            end = left.len() as i64;
+            assert_eq!(produce(&mut wire, 0, "behind").await, Ok(end));
+            // The directories hold nothing that is in its way.
+            let to = if current[0] == "/a" { "/b" } else { "/a" };
+            assert_eq!(move_to(&mut wire, to, TOPIC, 0).await, ErrorCode::None, "seed {seed}");
+            moved(&home, &mut wire, 0, to).await;
+            assert_eq!(fetch(&mut wire, 0).await, Ok((0..=end).collect()));
+            node.stop().await;
+            *found.lock().unwrap() = current[0].clone();
+        });
+        match &**at.lock().unwrap() {
+            "/a" => before += 1,
+            _ => after += 1,
+        }
+    }
+    assert!(before > 5 && after > 5, "both ends were seen: {before} before, {after} after");
+}
+
+#[test]
+fn a_move_ends_when_the_present_directory_is_named_or_the_other_one_fails() {
+    story(|home| async move {
+        let (node, mut wire) = home.start().await;
+        move_to(&mut wire, "/a", TOPIC, 0).await;
+        create(&mut wire, TOPIC, 1).await;
+        // Enough to be on the way for a while.
+        for offset in 0..10 {
+            assert_eq!(produce(&mut wire, 0, &"v".repeat(900_000)).await, Ok(offset));
+        }
+        home.sleep(2).await;
+        assert_eq!(move_to(&mut wire, "/b", TOPIC, 0).await, ErrorCode::None);
+        let underway = whereabouts(&mut wire, 0).await;
+        assert_eq!(move_to(&mut wire, "/a", TOPIC, 0).await, ErrorCode::None);
+        moved(&home, &mut wire, 0, "/a").await;
+        assert_eq!(underway, (vec!["/a".to_owned()], vec!["/b".to_owned()]), "it was under way");
+        assert_eq!(produce(&mut wire, 0, "value").await, Ok(10));
+
+        home.machine.disk().inject(Fault::input_output(Call::SyncData).on_path("/b/lane/"));
+        assert_eq!(move_to(&mut wire, "/b", TOPIC, 0).await, ErrorCode::None);
+        home.sleep(1).await;
+        assert_eq!(described(&mut wire).await["/b"], Err(ErrorCode::KafkaStorageError));
+        assert_eq!(whereabouts(&mut wire, 0).await, (vec!["/a".to_owned()], vec![]));
+        assert_eq!(produce(&mut wire, 0, "value").await, Ok(11), "it goes on where it is");
+        assert_eq!(fetch(&mut wire, 0).await, Ok((0..12).collect()));
         node.stop().await;
     });
 }

@@ -3,6 +3,7 @@
 pub mod acknowledged;
 mod config;
 pub mod leader;
+pub mod moving;
 pub mod partition;
 pub mod placement;
 pub mod replicas;

@@ -2,6 +2,7 @@
 //! of `kafka.cluster.Partition`. Calls the log directly under a short lock; knows no request and no socket.
 use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use arc_swap::ArcSwap;
 use bytes::Bytes;
@@ -11,6 +12,7 @@ use storage::validate::{self, Origin, Rules, ValidateError, Validated};
 use storage::{Appended, FileSlice, Log, LogDir, Slice, TimestampOffset};
 
 use crate::leader::{EpochError, Leader};
+use crate::moving::FutureLog;
 use crate::traffic::Traffic;
 use crate::validating::{self, Checked, Turns};
 use crate::watch::{Registration, Until, Waiting, Watch};
@@ -18,8 +20,11 @@ use crate::watch::{Registration, Until, Waiting, Watch};
 pub struct Partition {
     name: TopicPartition,
     topic_id: TopicId,
-    directory: LogDir,
-    log: Arc<Log>,
+    location: ArcSwap<Location>,
+    /// On the way to another directory.
+    pub(crate) future: Mutex<Option<FutureLog>>,
+    /// Nothing is appended, for the moment in which the copy becomes the replica. Changed under the lock of `role`.
+    is_paused: AtomicBool,
     watch: Arc<Watch>,
     rules: ArcSwap<Rules>,
     turns: Arc<Turns>,
@@ -33,6 +38,12 @@ pub struct Partition {
 
 /// Told the high watermark.
 pub type CommittedListener = dyn Fn(Offset) + Send + Sync;
+
+/// Where a replica is.
+pub(crate) struct Location {
+    pub directory: LogDir,
+    pub log: Arc<Log>,
+}
 
 enum Role {
     Leader(Leader),
@@ -139,8 +150,9 @@ impl Partition {
         let partition = Arc::new(Self {
             name: log.name().clone(),
             topic_id: log.topic_id(),
-            directory,
-            log,
+            location: ArcSwap::from_pointee(Location { directory, log: log.clone() }),
+            future: Mutex::default(),
+            is_paused: AtomicBool::new(false),
             watch: Arc::default(),
             rules: ArcSwap::from_pointee(rules),
             turns,
@@ -150,7 +162,7 @@ impl Partition {
             #[cfg(feature = "mutants")]
             watermark_over_received: false.into(),
         });
-        partition.log.set_listener(Arc::new(LogEvents(Arc::downgrade(&partition))));
+        log.set_listener(Arc::new(LogEvents(Arc::downgrade(&partition))));
         partition
     }
 
@@ -162,8 +174,12 @@ impl Partition {
         self.topic_id
     }
 
-    pub fn log(&self) -> &Arc<Log> {
-        &self.log
+    pub fn log(&self) -> Arc<Log> {
+        self.location.load().log.clone()
+    }
+
+    pub(crate) fn location(&self) -> Arc<Location> {
+        self.location.load_full()
     }
 
     /// Of the whole topic.
@@ -171,13 +187,48 @@ impl Partition {
         &self.traffic
     }
 
-    pub fn directory(&self) -> &LogDir {
-        &self.directory
+    pub fn directory(&self) -> LogDir {
+        self.location.load().directory.clone()
     }
 
     /// Its log directory has failed: nothing is served before the next start.
     pub fn is_offline(&self) -> bool {
-        self.directory.is_offline()
+        self.location.load().directory.is_offline()
+    }
+
+    pub(crate) fn is_paused(&self) -> bool {
+        self.is_paused.load(Ordering::Acquire)
+    }
+
+    /// After this nothing is being appended.
+    pub(crate) fn pause(&self) {
+        let _role = self.role.lock();
+        self.is_paused.store(true, Ordering::Release);
+    }
+
+    pub(crate) fn resume(&self) {
+        let role = self.role.lock();
+        self.is_paused.store(false, Ordering::Release);
+        drop(role);
+        self.location.load().directory.room().notify_waiters();
+    }
+
+    /// The replica is there from now on, with everything that it had. Returns where it was.
+    pub(crate) fn switch(self: &Arc<Self>, location: Arc<Location>) -> Arc<Location> {
+        let role = self.role.lock();
+        if let Role::Leader(leader) = &*role {
+            if location.log.latest_epoch().is_none_or(|latest| latest < leader.epoch()) {
+                location.log.assign_epoch(leader.epoch(), leader.epoch_start());
+            }
+            location.log.learn_high_watermark(leader.high_watermark());
+        }
+        location.log.set_listener(Arc::new(LogEvents(Arc::downgrade(self))));
+        let before = self.location.swap(location);
+        self.is_paused.store(false, Ordering::Release);
+        drop(role);
+        self.safe_end_advanced();
+        before.directory.room().notify_waiters();
+        before
     }
 
     pub(crate) fn set_rules(&self, rules: Rules) {
@@ -193,10 +244,10 @@ impl Partition {
             leader.configure(in_sync_min, replicas);
             return;
         }
-        let epoch_start = self.log.ends().log_end;
+        let epoch_start = self.location.load().log.ends().log_end;
         // At once, before any append: who asks where this epoch began must hear it (KIP-101).
-        self.log.assign_epoch(epoch, epoch_start);
-        let learned = self.log.high_watermark_learned();
+        self.location.load().log.assign_epoch(epoch, epoch_start);
+        let learned = self.location.load().log.high_watermark_learned();
         let mut leader = Leader::new(epoch, epoch_start, self.safe_end(), learned);
         leader.configure(in_sync_min, replicas);
         let high_watermark = leader.high_watermark();
@@ -241,18 +292,22 @@ impl Partition {
     /// Waits until the log directory takes this many bytes more: back-pressure, before an append.
     pub async fn room_for(&self, bytes: usize) -> Result<(), AppendError> {
         loop {
-            if self.directory.is_offline() {
-                return Err(AppendError::Log(storage::AppendError::Offline));
+            {
+                let location = self.location.load();
+                if location.directory.is_offline() {
+                    return Err(AppendError::Log(storage::AppendError::Offline));
+                }
+                if location.directory.refuses_produce() {
+                    return Err(AppendError::OutOfSpace);
+                }
+                if location.directory.admits(bytes) {
+                    return Ok(());
+                }
             }
-            if self.directory.refuses_produce() {
-                return Err(AppendError::OutOfSpace);
-            }
-            if self.directory.admits(bytes) {
-                return Ok(());
-            }
-            let mut room = pin!(self.directory.room().notified());
+            let directory = self.directory();
+            let mut room = pin!(directory.room().notified());
             room.as_mut().enable();
-            if !self.directory.admits(bytes) {
+            if !directory.admits(bytes) {
                 room.await;
             }
         }
@@ -276,7 +331,12 @@ impl Partition {
             Checked::Later(batch) => batch.await.map_err(AppendError::Invalid)?,
         };
         loop {
-            let mut room = pin!(self.directory.room().notified());
+            match self.append_validated(&batch, bytes, acks, now) {
+                Err(AppendError::Log(storage::AppendError::Paused)) => {}
+                appended => return appended,
+            }
+            let directory = self.directory();
+            let mut room = pin!(directory.room().notified());
             room.as_mut().enable();
             match self.append_validated(&batch, bytes, acks, now) {
                 Err(AppendError::Log(storage::AppendError::Paused)) => room.await,
@@ -314,7 +374,10 @@ impl Partition {
         if acks == Acks::All && !leader.is_enough_in_sync() {
             return Err(AppendError::NotEnoughReplicas { in_sync_min: leader.in_sync_min() });
         }
-        let appended = self.log.append(batch, bytes, leader.epoch(), now).map_err(AppendError::Log)?;
+        if self.is_paused.load(Ordering::Relaxed) {
+            return Err(AppendError::Log(storage::AppendError::Paused));
+        }
+        let appended = self.location.load().log.append(batch, bytes, leader.epoch(), now).map_err(AppendError::Log)?;
         let advanced = leader.local_advanced(self.safe_end());
         drop(role);
         self.traffic.messages_in.add((appended.last_offset.next().0 - appended.base_offset.0) as u64);
@@ -344,6 +407,17 @@ impl Partition {
     }
 
     pub async fn read(&self, fetch: &Fetch) -> Result<Fetched, ReadError> {
+        loop {
+            let location = self.location();
+            match self.read_at(&location, fetch).await {
+                // It has moved to another directory under the reader.
+                Err(ReadError::Log(storage::ReadError::Deleted)) if !Arc::ptr_eq(&location, &self.location.load()) => {}
+                read => return read,
+            }
+        }
+    }
+
+    async fn read_at(&self, location: &Location, fetch: &Fetch) -> Result<Fetched, ReadError> {
         let ends = self.ends(fetch.leader_epoch)?;
         let mut fetched = Fetched {
             high_watermark: ends.high_watermark,
@@ -353,7 +427,7 @@ impl Partition {
             ..Fetched::default()
         };
         if let Some(epoch) = fetch.last_fetched_epoch {
-            let (ours, end) = self.log.end_offset_for_epoch(epoch).ok_or(out_of_range(&ends))?;
+            let (ours, end) = self.location.load().log.end_offset_for_epoch(epoch).ok_or(out_of_range(&ends))?;
             if ours < epoch || end < fetch.from {
                 fetched.diverging = Some((ours, end));
                 return Ok(fetched);
@@ -365,10 +439,10 @@ impl Partition {
         }
         // Between what is visible and the end: nothing yet, and no error.
         if fetch.from < up_to {
-            let read = match self.log.read(fetch.from, fetch.bytes_max, up_to, fetch.minimum_one) {
+            let read = match location.log.read(fetch.from, fetch.bytes_max, up_to, fetch.minimum_one) {
                 Err(storage::ReadError::Cold) => {
                     let Fetch { from, bytes_max, minimum_one, .. } = *fetch;
-                    ticket(self.directory.read_cold(&self.log, from, bytes_max, up_to, minimum_one)).await?
+                    ticket(location.directory.read_cold(&location.log, from, bytes_max, up_to, minimum_one)).await?
                 }
                 read => read.map_err(ReadError::Log)?,
             };
@@ -386,16 +460,14 @@ impl Partition {
         let role = self.role.lock();
         let Role::Leader(leader) = &*role else { return Err(ReadError::NotLeader) };
         leader.check_epoch(leader_epoch).map_err(ReadError::from)?;
-        let ends = self.log.ends();
+        let log = &self.location.load().log;
+        let ends = log.ends();
         let high_watermark = leader.high_watermark();
         Ok(Ends {
             log_start: ends.log_start,
             log_end: ends.log_end,
             high_watermark: high_watermark.max(ends.log_start),
-            last_stable_offset: self
-                .log
-                .first_unstable_offset()
-                .map_or(high_watermark, |first| first.min(high_watermark)),
+            last_stable_offset: log.first_unstable_offset().map_or(high_watermark, |first| first.min(high_watermark)),
             epoch: leader.epoch(),
         })
     }
@@ -416,11 +488,13 @@ impl Partition {
         timestamp: Timestamp,
         up_to: Offset,
     ) -> Result<Option<TimestampOffset>, ReadError> {
-        ticket(self.log.offset_for_timestamp(timestamp, up_to)).await
+        let found = self.log().offset_for_timestamp(timestamp, up_to);
+        ticket(found).await
     }
 
     pub async fn offset_of_max_timestamp(&self, up_to: Offset) -> Result<Option<TimestampOffset>, ReadError> {
-        ticket(self.log.offset_of_max_timestamp(up_to)).await
+        let found = self.log().offset_of_max_timestamp(up_to);
+        ticket(found).await
     }
 
     /// OffsetForLeaderEpoch: the greatest epoch up to `epoch` that this log knows, and where it ends.
@@ -430,26 +504,32 @@ impl Partition {
         epoch: LeaderEpoch,
     ) -> Result<Option<(LeaderEpoch, Offset)>, ReadError> {
         self.ends(current)?;
-        Ok(self.log.end_offset_for_epoch(epoch))
+        Ok(self.location.load().log.end_offset_for_epoch(epoch))
     }
 
     /// Reads a range of a segment that is not in the page cache, and checks its batches, on a thread of its own.
     pub async fn read_cold(&self, slice: FileSlice) -> Result<Bytes, storage::ReadError> {
-        self.directory.read_slice_cold(slice).await.unwrap_or(Err(storage::ReadError::Offline))
+        let read = self.location.load().directory.read_slice_cold(slice);
+        read.await.unwrap_or(Err(storage::ReadError::Offline))
     }
 
     /// DeleteRecords: nothing below `offset` is there any more once this has returned. Answers the log start.
     pub async fn delete_records(&self, offset: Offset) -> Result<Offset, DeleteRecordsError> {
-        let ends = self.ends(None).map_err(|error| match error {
-            ReadError::Log(_) => DeleteRecordsError::Log(storage::LogStartError::Offline),
-            _ => DeleteRecordsError::NotLeader,
-        })?;
-        if offset > ends.high_watermark {
-            return Err(DeleteRecordsError::OutOfRange { high_watermark: ends.high_watermark });
+        loop {
+            let ends = self.ends(None).map_err(|error| match error {
+                ReadError::Log(_) => DeleteRecordsError::Log(storage::LogStartError::Offline),
+                _ => DeleteRecordsError::NotLeader,
+            })?;
+            if offset > ends.high_watermark {
+                return Err(DeleteRecordsError::OutOfRange { high_watermark: ends.high_watermark });
+            }
+            let location = self.location();
+            let moved = location.log.advance_log_start(offset).await;
+            // What has moved to another directory meanwhile may not have heard of it.
+            if Arc::ptr_eq(&location, &self.location.load()) {
+                return moved.unwrap_or(Err(storage::LogStartError::Offline)).map_err(DeleteRecordsError::Log);
+            }
         }
-        let ticket = self.log.advance_log_start(offset);
-        let moved = ticket.await.unwrap_or(Err(storage::LogStartError::Offline));
-        moved.map_err(DeleteRecordsError::Log)
     }
 
     /// In the place of the listener before, if there was one. It must not block, nor come back to this partition.
@@ -461,13 +541,13 @@ impl Partition {
     fn safe_end(&self) -> Offset {
         #[cfg(feature = "mutants")]
         if self.watermark_over_received.load(std::sync::atomic::Ordering::Relaxed) {
-            return self.log.ends().log_end;
+            return self.location.load().log.ends().log_end;
         }
-        self.log.acknowledged_end()
+        self.location.load().log.acknowledged_end()
     }
 
     fn committed(&self, high_watermark: Offset) {
-        self.log.learn_high_watermark(high_watermark);
+        self.location.load().log.learn_high_watermark(high_watermark);
         self.watch.durable_advanced(self.safe_end());
         self.watch.committed_advanced(high_watermark);
         if let Some(listener) = &*self.committed_listener.read() {

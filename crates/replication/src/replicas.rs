@@ -13,6 +13,7 @@ use rustc_hash::FxHashMap;
 use storage::{CreateError, Log, LogConfig, LogDir, LogDirs};
 
 use crate::config;
+use crate::moving::{MoveError, Moves};
 use crate::partition::Partition;
 use crate::placement::{Missing, Place, Placement};
 use crate::traffic::{TrafficByTopic, TrafficSums};
@@ -27,6 +28,7 @@ pub struct Replicas {
     topics: RwLock<FxHashMap<Arc<str>, ByIndex>>,
     turns: Arc<Turns>,
     traffic: TrafficByTopic,
+    moves: Moves,
     /// Until the image of a start was seen: a log that is not there yet should be.
     expects_logs: AtomicBool,
     #[cfg(feature = "mutants")]
@@ -52,6 +54,7 @@ impl Replicas {
             topics: RwLock::default(),
             turns: Arc::default(),
             traffic: TrafficByTopic::default(),
+            moves: Moves::default(),
             expects_logs: AtomicBool::new(true),
             #[cfg(feature = "mutants")]
             watermark_over_received: false,
@@ -124,6 +127,18 @@ impl Replicas {
         is_there.then_some("its replica is in another log directory")
     }
 
+    /// AlterReplicaLogDirs: begins to move a replica to another directory, or ends a move by naming where it is.
+    pub fn move_replica(&self, partition: &Arc<Partition>, wanted: &LogDir) -> Result<(), MoveError> {
+        if partition.move_to(wanted, self.directories().offline_count() > 0)? {
+            self.moves.push(partition);
+        }
+        Ok(())
+    }
+
+    pub fn moves(&self) -> &Moves {
+        &self.moves
+    }
+
     /// Does what a change of the cluster asks of this node. Blocks for nothing.
     pub fn apply(&self, update: &Update) {
         for topic in &update.delta.topics_deleted {
@@ -156,7 +171,8 @@ impl Replicas {
         self.traffic.forget(&topic.name);
         for partition in partitions {
             partition.resign(None, partition.leader_epoch());
-            drop(partition.directory().delete_log(partition.log()));
+            partition.abandon_move();
+            drop(partition.directory().delete_log(&partition.log()));
         }
     }
 
@@ -186,6 +202,11 @@ impl Replicas {
         if let Some(partition) = self.partition(&topic.name, index)
             && partition.topic_id() == topic.id
         {
+            if let Some(assigned) = wanted.directory_of(self.node_id)
+                && partition.take_over(assigned)
+            {
+                partition.log().configure(config::of_log(partition.name(), config, self.producer_expiration));
+            }
             return Some(partition);
         }
         let name = TopicPartition::new(topic.name.clone(), index);

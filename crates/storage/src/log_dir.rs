@@ -148,6 +148,35 @@ impl LogDir {
         config: LogConfig,
         listener: Option<Arc<dyn LogListener>>,
     ) -> Result<Arc<Log>, CreateError> {
+        self.create_at(
+            name,
+            topic_id,
+            Offset::ZERO,
+            |state| {
+                state.listener = listener;
+                state.is_configured = true;
+            },
+            config,
+        )
+    }
+
+    /// A log to be filled with what another directory has of the same partition. It begins where that one does, and neither
+    /// retention nor compaction touches it before it is configured.
+    pub fn create_copy(&self, source: &Log, listener: Arc<dyn LogListener>) -> Result<Arc<Log>, CreateError> {
+        let (start, config) = source.start_and_config();
+        let config = LogConfig { durability: Durability::Flush, ..config };
+        let prepare = |state: &mut State| state.listener = Some(listener);
+        self.create_at(source.name().clone(), source.topic_id(), start, prepare, config)
+    }
+
+    fn create_at(
+        &self,
+        name: TopicPartition,
+        topic_id: TopicId,
+        start: Offset,
+        prepare: impl FnOnce(&mut State),
+        config: LogConfig,
+    ) -> Result<Arc<Log>, CreateError> {
         let shared = &self.inner.shared;
         if !shared.takes_appends() {
             return Err(CreateError::Offline);
@@ -156,18 +185,17 @@ impl LogDir {
         let now = Timestamp(shared.env.clock.wall_ms());
         let made = self.inner.registry.create(topic_id, partition, |log_id| {
             let directory = shared.path.join(layout::log_dir_name(&name, log_id)).into();
-            let summary = Summary::empty(Offset::ZERO, now);
+            let summary = Summary::empty(start, now);
             let segment = Segment::new(shared.env.disk.clone(), directory, summary, index_settings(&config));
             let durability = config.durability;
-            let mut state = State::empty(Offset::ZERO, Arc::new(segment), config, durability);
-            state.is_configured = true;
-            state.listener = listener;
+            let mut state = State::empty(start, Arc::new(segment), config, durability);
+            prepare(&mut state);
             state.controls.push(Control::Create);
             if durability == Durability::Relaxed {
                 // What it acknowledges must survive a kill, and so must the knowledge that it is there.
                 state.gate = Gate::Paused;
             }
-            Log::new(shared.clone(), name, topic_id, log_id, Offset::ZERO, state)
+            Log::new(shared.clone(), name, topic_id, log_id, start, state)
         });
         let log = made.map_err(|()| CreateError::Exists)?;
         log.enqueue(&mut log.state());

@@ -56,8 +56,8 @@ pub async fn rows(broker: &Broker) -> Vec<Row> {
                 log_start: ends.map_or(-1, |ends| ends.log_start.0),
                 log_end: ends.map_or(-1, |ends| ends.log_end.0),
                 high_watermark: ends.map_or(-1, |ends| ends.high_watermark.0),
-                size_bytes: log.map_or(0, |log| log.size_bytes()),
-                segments: log.map_or(0, |log| log.segments()),
+                size_bytes: log.as_ref().map_or(0, |log| log.size_bytes()),
+                segments: log.as_ref().map_or(0, |log| log.segments()),
             };
             rows.push(row);
             if rows.len() % ROWS_AT_ONCE == 0 {

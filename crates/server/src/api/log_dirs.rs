@@ -12,6 +12,7 @@ use protocol::describe_log_dirs_response::{
     DescribeLogDirsPartition, DescribeLogDirsResponse, DescribeLogDirsResult, DescribeLogDirsTopic,
 };
 use record::TopicPartition;
+use replication::moving::MoveError;
 use storage::ConfiguredDir;
 
 use super::{Answer, Call};
@@ -50,9 +51,13 @@ fn describe_one(
     for log in directory.logs() {
         let name = log.name();
         if wanted.is_none_or(|wanted| wanted.contains(&(&*name.topic, name.partition))) {
+            let partition = call.broker.replicas.partition(&name.topic, name.partition);
+            let future_lag = partition.and_then(|partition| partition.future_lag(&log));
             topics.entry(name.topic.to_string()).or_default().push(DescribeLogDirsPartition {
                 partition_index: name.partition,
                 partition_size: i64::try_from(log.size_bytes()).unwrap_or(i64::MAX),
+                offset_lag: future_lag.unwrap_or(0),
+                is_future_key: future_lag.is_some(),
                 ..Default::default()
             });
         }
@@ -113,9 +118,7 @@ fn move_to(call: &Call, topic: &str, index: i32, path: &str) -> Result<(), Error
         }
         partition => partition?,
     };
-    if partition.directory().id() == wanted.id() {
-        return Ok(());
-    }
-    // Until replicas move.
-    Err(ErrorCode::KafkaStorageError)
+    broker.replicas.move_replica(&partition, wanted).map_err(|error| match error {
+        MoveError::Busy | MoveError::Offline => ErrorCode::KafkaStorageError,
+    })
 }

@@ -87,7 +87,12 @@ fn choice(log: &Log, state: &State, now: Timestamp) -> Option<Choice> {
     if !state.faulty.is_empty() {
         return None;
     }
-    if !state.config.compacts || !state.is_configured || state.gate != Gate::Open || state.is_cutting {
+    if state.is_being_copied
+        || !state.config.compacts
+        || !state.is_configured
+        || state.gate != Gate::Open
+        || state.is_cutting
+    {
         return None;
     }
     let segments: Vec<Summary> = state.segments.iter().map(|segment| segment.summary()).collect();

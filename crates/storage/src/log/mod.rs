@@ -159,6 +159,28 @@ impl Log {
         self.state().epochs.assign(epoch, start);
     }
 
+    pub(crate) fn start_and_config(&self) -> (Offset, LogConfig) {
+        let state = self.state();
+        (state.log_start, state.config.clone())
+    }
+
+    /// Until `end_copy` no compaction begins: a copy that has some records from before and some from after one may lack the
+    /// tombstone of a key that it has. One that is under way shows in [`Self::replacements`], whose value is returned.
+    pub fn begin_copy(&self) -> u64 {
+        let mut state = self.state();
+        state.is_being_copied = true;
+        state.replacements
+    }
+
+    pub fn end_copy(&self) {
+        self.state().is_being_copied = false;
+    }
+
+    /// How often compacted segments have taken the place of others.
+    pub fn replacements(&self) -> u64 {
+        self.state().replacements
+    }
+
     pub fn size_bytes(&self) -> u64 {
         self.state().segments.iter().map(|segment| u64::from(segment.summary().size_bytes)).sum()
     }

@@ -55,6 +55,8 @@ pub(crate) struct State {
     pub is_replacing: bool,
     /// How often compacted segments have taken the place of others.
     pub replacements: u64,
+    /// Another directory is being given a copy: no compaction begins.
+    pub is_being_copied: bool,
     pub faulty: Vec<Range<Offset>>,
     pub log_start_waiters: Vec<(Offset, Answer<Result<Offset, LogStartError>>)>,
     /// A truncation is durable, and not yet done to what is in memory.
@@ -190,6 +192,7 @@ impl State {
             checkpointed: Checkpointed::default(),
             is_replacing: false,
             replacements: 0,
+            is_being_copied: false,
             faulty: Vec::new(),
             log_start_waiters: Vec::new(),
             is_cutting: false,

@@ -1,0 +1,258 @@
+//! A replica on its way to another log directory (AlterReplicaLogDirs): copied while it is served, as Kafka's
+//! `ReplicaAlterLogDirsThread` does; at the end, with appends paused for a moment, one record of the metadata log makes the
+//! copy the replica. Before that record the copy is nothing, from it on what was left behind is: a crash finds exactly one.
+use std::pin::pin;
+use std::sync::Arc;
+
+use env::Clock;
+use parking_lot::Mutex;
+use protocol::Uuid;
+use record::{Offset, Timestamp};
+use storage::{CreateError, Log, LogDir, LogListener, ReadError, Slice};
+use tokio::sync::Notify;
+
+use crate::partition::{Location, Partition};
+
+/// One read of the source.
+const COPY_BYTES_MAX: usize = 1 << 20;
+
+/// The copy of a replica.
+pub(crate) struct FutureLog {
+    pub location: Arc<Location>,
+    /// Told of what has become durable in it.
+    arrival: Arc<Arrival>,
+    /// How often compaction had changed the source when the copy began: a copy of two versions may lack a tombstone.
+    replacements: u64,
+    /// The controller is being told: there is no way back.
+    is_committing: bool,
+}
+
+#[derive(Default)]
+struct Arrival(Notify);
+
+impl LogListener for Arrival {
+    fn durable_end_advanced(&self, _durable_end: Offset) {
+        self.0.notify_waiters();
+    }
+
+    fn went_offline(&self) {
+        self.0.notify_waiters();
+    }
+}
+
+/// Why a replica is not moved.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum MoveError {
+    /// The move before is just taking effect.
+    Busy,
+    /// One of the two directories, or any other: a copy is not begun then (`Partition.maybeCreateFutureReplica`).
+    Offline,
+}
+
+/// How a copy ended.
+#[derive(Debug)]
+enum Ended {
+    Cancelled,
+    Failed(String),
+}
+
+/// Partitions whose copies are to be filled, in the order in which they were asked for.
+#[derive(Default)]
+pub struct Moves {
+    waiting: Mutex<std::collections::VecDeque<std::sync::Weak<Partition>>>,
+    wake: Notify,
+}
+
+impl Moves {
+    pub(crate) fn push(&self, partition: &Arc<Partition>) {
+        self.waiting.lock().push_back(Arc::downgrade(partition));
+        self.wake.notify_one();
+    }
+
+    pub async fn next(&self) -> Arc<Partition> {
+        loop {
+            if let Some(partition) = self.waiting.lock().pop_front() {
+                match partition.upgrade() {
+                    Some(partition) => return partition,
+                    None => continue,
+                }
+            }
+            self.wake.notified().await;
+        }
+    }
+}
+
+impl Partition {
+    /// How many records the copy lacks, if there is one and this is its log.
+    pub fn future_lag(&self, log: &Log) -> Option<i64> {
+        let future = self.future.lock();
+        let copy = future.as_ref().filter(|future| std::ptr::eq(&*future.location.log, log))?;
+        let end = self.log().ends().log_end;
+        Some((end.0 - copy.location.log.ends().log_end.0).max(0))
+    }
+
+    /// Begins a copy in this directory, ends one that is on its way to another. Whether there is something to be filled.
+    pub(crate) fn move_to(&self, wanted: &LogDir, has_offline: bool) -> Result<bool, MoveError> {
+        let mut future = self.future.lock();
+        match &*future {
+            Some(copy) if copy.location.directory.id() == wanted.id() => return Ok(false),
+            Some(copy) if copy.is_committing => return Err(MoveError::Busy),
+            Some(_) => self.abandon(future.take()),
+            None => {}
+        }
+        if self.directory().id() == wanted.id() {
+            return Ok(false);
+        }
+        if has_offline {
+            return Err(MoveError::Offline);
+        }
+        *future = Some(self.begin_copy(wanted).map_err(|_| MoveError::Offline)?);
+        Ok(true)
+    }
+
+    fn begin_copy(&self, wanted: &LogDir) -> Result<FutureLog, CreateError> {
+        let source = self.log();
+        let replacements = source.begin_copy();
+        let arrival = Arc::new(Arrival::default());
+        let log = match wanted.create_copy(&source, arrival.clone()) {
+            Ok(log) => log,
+            Err(error) => {
+                source.end_copy();
+                return Err(error);
+            }
+        };
+        let location = Arc::new(Location { directory: wanted.clone(), log });
+        Ok(FutureLog { location, arrival, replacements, is_committing: false })
+    }
+
+    /// The copy goes, and the source is as before.
+    fn abandon(&self, future: Option<FutureLog>) {
+        let Some(copy) = future else { return };
+        self.log().end_copy();
+        drop(copy.location.directory.delete_log(&copy.location.log));
+        self.resume();
+    }
+
+    /// Whatever the copy has come to: the topic is gone, or its directory.
+    pub fn abandon_move(&self) {
+        let future = self.future.lock().take();
+        self.abandon(future);
+    }
+
+    /// Fills the copy until it has everything, durably, and nothing more is appended. Then the controller is to be told of
+    /// this directory, and there is no way back. `None`: there is nothing to tell.
+    pub async fn copy(self: &Arc<Self>, clock: &dyn Clock) -> Option<Uuid> {
+        match self.fill(clock).await {
+            Ok(directory) => Some(directory),
+            Err(Ended::Cancelled) => None,
+            Err(Ended::Failed(reason)) => {
+                tracing::error!(partition = %self.name(), reason, "the replica stays in its log directory");
+                self.abandon_move();
+                None
+            }
+        }
+    }
+
+    async fn fill(self: &Arc<Self>, clock: &dyn Clock) -> Result<Uuid, Ended> {
+        let offline = || Ended::Failed("a log directory is offline".to_owned());
+        loop {
+            let (copy, arrival, replacements) = {
+                let future = self.future.lock();
+                let future = future.as_ref().ok_or(Ended::Cancelled)?;
+                (future.location.clone(), future.arrival.clone(), future.replacements)
+            };
+            let source = self.location();
+            if source.directory.is_offline() || copy.directory.is_offline() {
+                return Err(offline());
+            }
+            let (ends, end) = (source.log.ends(), copy.log.ends().log_end);
+            if end < ends.log_start || source.log.replacements() != replacements {
+                self.begin_anew(&copy)?;
+                continue;
+            }
+            if end < ends.log_end {
+                self.copy_some(&source, &copy, end, ends.log_end, clock).await?;
+                continue;
+            }
+            if !self.is_paused() {
+                self.pause();
+                continue;
+            }
+            if copy.log.ends().log_start < ends.log_start {
+                let moved = copy.log.advance_log_start(ends.log_start).await;
+                moved.map_err(|_| offline())?.map_err(|_| offline())?;
+                continue;
+            }
+            let mut arrived = pin!(arrival.0.notified());
+            arrived.as_mut().enable();
+            if copy.log.ends().durable_end < end {
+                if !copy.directory.is_offline() {
+                    arrived.await;
+                }
+                continue;
+            }
+            let mut future = self.future.lock();
+            let future = future.as_mut().filter(|future| Arc::ptr_eq(&future.location, &copy));
+            future.ok_or(Ended::Cancelled)?.is_committing = true;
+            return Ok(Uuid(copy.directory.id().0));
+        }
+    }
+
+    /// What was copied is no beginning of what is there now.
+    fn begin_anew(&self, copy: &Arc<Location>) -> Result<(), Ended> {
+        let mut future = self.future.lock();
+        if !future.as_ref().is_some_and(|future| Arc::ptr_eq(&future.location, copy)) {
+            return Err(Ended::Cancelled);
+        }
+        self.abandon(future.take());
+        *future = Some(self.begin_copy(&copy.directory).map_err(|error| Ended::Failed(error.to_string()))?);
+        Ok(())
+    }
+
+    async fn copy_some(
+        &self,
+        source: &Location,
+        copy: &Location,
+        from: Offset,
+        up_to: Offset,
+        clock: &dyn Clock,
+    ) -> Result<(), Ended> {
+        let mut room = pin!(copy.directory.room().notified());
+        room.as_mut().enable();
+        if !copy.directory.admits(COPY_BYTES_MAX) && !copy.directory.is_offline() {
+            room.await;
+            return Ok(());
+        }
+        let read = source.directory.read_cold(&source.log, from, COPY_BYTES_MAX, up_to, true).await;
+        let read = match read.unwrap_or(Err(ReadError::Offline)) {
+            Err(ReadError::OutOfRange { .. }) => return Ok(()), // Retention was here: the caller sees it.
+            read => read.map_err(|error| Ended::Failed(error.to_string()))?,
+        };
+        if read.slices.is_empty() {
+            return Err(Ended::Failed(format!("nothing can be read at offset {from}")));
+        }
+        let now = Timestamp(clock.wall_ms());
+        for slice in read.slices {
+            let Slice::Memory(bytes) = slice else { unreachable!("a cold read is all in memory") };
+            copy.log.append_as_follower(&bytes, now).map_err(|error| Ended::Failed(error.to_string()))?;
+        }
+        Ok(())
+    }
+
+    /// The metadata has this replica in that directory now: what was left behind goes. Whether that is news.
+    pub(crate) fn take_over(self: &Arc<Self>, assigned: Uuid) -> bool {
+        let mut future = self.future.lock();
+        if future.as_ref().is_none_or(|copy| copy.location.directory.id().0 != assigned.0) {
+            return false;
+        }
+        let copy = future.take().expect("it was just looked at");
+        drop(future);
+        let before = self.switch(copy.location);
+        tracing::info!(partition = %self.name(), to = %self.directory().path().display(), "the replica has moved");
+        if !self.is_offline() {
+            // Not awaited: a start finds it where the metadata does not have it, and deletes it.
+            drop(before.directory.delete_log(&before.log));
+        }
+        true
+    }
+}
