@@ -26,6 +26,8 @@ pub trait Disk: Send + Sync {
     /// Takes the exclusive lock of a directory, held until the answer is dropped or the process ends. `WouldBlock` if
     /// another process has it. Makes the file `name` in it.
     fn lock(&self, path: &Path, name: &str) -> io::Result<Box<dyn Lock>>;
+    /// The same lock, for who makes nothing: `None` if the file is not there, so that nobody can have it.
+    fn lock_existing(&self, path: &Path, name: &str) -> io::Result<Option<Box<dyn Lock>>>;
 }
 
 pub trait File: Send + Sync {

@@ -4,7 +4,7 @@
 mod local;
 mod metadata_log;
 
-pub use local::{LocalLog, OpenError, Settings};
+pub use local::{Inspected, LocalLog, OpenError, Settings, inspect};
 pub use metadata_log::{
     Committed, Entry, Event, LogId, MetadataLog, Payload, Pieces, Proposal, ProposeError, Role, Snapshot, Unknown,
 };

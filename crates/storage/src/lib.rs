@@ -9,6 +9,7 @@ mod compaction;
 mod compactor;
 mod direct;
 mod flusher;
+pub mod inspect;
 mod journal;
 mod layout;
 pub mod leader_epochs;

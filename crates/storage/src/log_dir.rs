@@ -356,7 +356,7 @@ fn claim(
         }
         other => other.map_err(|error| io_error(path, &error))?,
     };
-    let facts = match meta::read(&*env.disk, path, identity)? {
+    let facts = match meta::read(&*env.disk, path, Some(identity))? {
         Some(facts) => facts,
         None => {
             format()?;

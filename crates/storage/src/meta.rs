@@ -57,8 +57,8 @@ pub enum MetaError {
     },
 }
 
-/// `None` if the directory was never formatted, or not to the end.
-pub(crate) fn read(disk: &dyn Disk, directory: &Path, identity: &Identity) -> Result<Option<Facts>, MetaError> {
+/// `None` if the directory was never formatted, or not to the end. Without an `identity` it may be anybody's.
+pub(crate) fn read(disk: &dyn Disk, directory: &Path, identity: Option<&Identity>) -> Result<Option<Facts>, MetaError> {
     let path = directory.join(layout::META);
     let shown = path.display().to_string();
     let bytes = match read_file(disk, &path, FILE_BYTES_MAX) {
@@ -94,15 +94,19 @@ pub(crate) fn read(disk: &dyn Disk, directory: &Path, identity: &Identity) -> Re
         found: found.to_owned(),
         expected,
     };
-    if let Some(expected) = identity.cluster_id.as_ref().filter(|expected| **expected != cluster_id) {
+    if let Some(expected) = identity.and_then(|identity| identity.cluster_id.as_ref()).filter(|id| **id != cluster_id) {
         return Err(foreign("cluster.id", &cluster_id, expected.clone()));
     }
-    if node_id != identity.node_id.to_string() {
-        return Err(foreign("node.id", &node_id, identity.node_id.to_string()));
-    }
+    let found_id = node_id.parse().ok().filter(|id: &i32| id.to_string() == node_id);
+    let node_id = match (found_id, identity) {
+        (Some(found), Some(identity)) if found == identity.node_id => found,
+        (Some(found), None) => found,
+        (_, Some(identity)) => return Err(foreign("node.id", &node_id, identity.node_id.to_string())),
+        (None, None) => return Err(MetaError::Missing { path: shown.clone(), key: "node.id" }),
+    };
     let directory_id =
         directory_id.parse().map_err(|_| MetaError::Missing { path: shown.clone(), key: "directory.id" })?;
-    Ok(Some(Facts { cluster_id, node_id: identity.node_id, directory_id, was_clean: false }))
+    Ok(Some(Facts { cluster_id, node_id, directory_id, was_clean: false }))
 }
 
 pub(crate) fn write(env: &Env, directory: &Path, identity: &Identity) -> Result<Facts, MetaError> {

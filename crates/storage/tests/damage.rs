@@ -1,8 +1,8 @@
 //! Any bit flipped and any file cut short: the engine starts and serves what was written, or says which range is lost and
 //! answers an error there. Never a wrong byte, never a log that is silently shorter.
 //!
-//! Bounded so that it runs with every `cargo test`: of the bytes that mean anything a sample. `OTTLA_DAMAGE=1` flips a bit
-//! of every one, 8 every bit.
+//! Bounded so that it runs with every `cargo test`: a sample, drawn by `OTTLA_DAMAGE_SEED`. `OTTLA_DAMAGE=all` flips every
+//! bit of every file and cuts each at every length.
 mod damaged;
 mod rig;
 
@@ -16,57 +16,128 @@ use env::{Disk, OpenOptions};
 use rig::{append, batch};
 use storage::{AppendError, ReadError};
 
-/// Of so many bytes one is tried, where nobody asks for more.
-const SAMPLED: u64 = 24;
+/// Of so many bits one is flipped, and of so many lengths one is tried, where nobody asks for more.
+const BITS_SAMPLED: u64 = 190;
+const LENGTHS_SAMPLED: u64 = 80;
 
-fn bits_per_byte() -> u64 {
-    std::env::var("OTTLA_DAMAGE").ok().and_then(|text| text.parse().ok()).unwrap_or(0)
+fn is_whole() -> bool {
+    std::env::var("OTTLA_DAMAGE").is_ok_and(|text| text == "all")
 }
 
-#[test]
-fn any_flipped_bit_is_survived_or_said() {
-    for image in [Image::stopped(), Image::killed()] {
-        let mut tried = Tried::default();
-        let mut chance = Chance::new(7);
-        for (path, content) in image.files() {
-            for at in 0..content.len() as u64 {
-                if !image.means_something(&path, &content, at) {
-                    continue;
-                }
-                let bits = match bits_per_byte() {
-                    0 if chance.index(SAMPLED as usize) > 0 => 0,
-                    0 | 1 => 1 << chance.index(8),
-                    _ => 255u8,
-                };
-                for bit in (0..8).filter(|bit| bits & 1 << bit != 0) {
-                    let what = format!("{}: bit {bit} of byte {at} of {path}", image.name);
-                    tried.count(&path, told(&what, || image.judge(|disk| damaged::flip(disk, &path, at, 1 << bit))));
-                }
+fn chance() -> Chance {
+    let seed = std::env::var("OTTLA_DAMAGE_SEED").ok().and_then(|text| text.parse().ok()).unwrap_or(7);
+    println!("seed {seed}");
+    Chance::new(seed)
+}
+
+fn flip_bits(image: &Image) {
+    let (mut tried, mut chance) = (Tried::default(), chance());
+    for (path, content) in image.files() {
+        let bits = content.len() as u64 * 8;
+        for bit in (0..bits).filter(|bit| image.means_something(&path, &content, bit / 8)) {
+            if is_whole() || chance.index(BITS_SAMPLED as usize) == 0 {
+                let (at, mask) = (bit / 8, 1 << (bit % 8));
+                let what = format!("{}: bit {} of byte {at} of {path}", image.name, bit % 8);
+                tried.count(&path, told(&what, || image.judge(|disk| damaged::flip(disk, &path, at, mask))));
             }
         }
-        println!("{}: {tried}", image.name);
-        tried.assert_started(&["meta.properties"]);
     }
+    println!("{}: {tried}", image.name);
+    tried.assert_started(&["meta.properties"]);
+    tried.assert_marked();
 }
 
-#[test]
-fn any_file_that_is_cut_short_is_survived_or_said() {
-    for image in [Image::stopped(), Image::killed()] {
-        let mut tried = Tried::default();
-        let mut chance = Chance::new(8);
-        for (path, content) in image.files() {
-            let len = content.len() as u64;
-            let mut lengths = vec![0, 1, len / 2, len.saturating_sub(1), len.saturating_sub(4096)];
-            let more = if bits_per_byte() > 0 { 200 } else { 10 };
-            lengths.extend((0..more).map(|_| chance.index(len.max(1) as usize) as u64));
-            for length in lengths.into_iter().filter(|length| *length < len) {
+fn cut_files(image: &Image) {
+    let (mut tried, mut chance) = (Tried::default(), chance());
+    for (path, content) in image.files() {
+        let len = content.len() as u64;
+        let always = [0, 1, len / 2, len.saturating_sub(1), len.saturating_sub(4096)];
+        for length in 0..len {
+            if is_whole() || always.contains(&length) || chance.index(LENGTHS_SAMPLED as usize) == 0 {
                 let what = format!("{}: {path} cut to {length} of {len}", image.name);
                 tried.count(&path, told(&what, || image.judge(|disk| damaged::cut(disk, &path, length))));
             }
         }
+    }
+    println!("{}: {tried}", image.name);
+    tried.assert_started(&["meta.properties"]);
+    tried.assert_marked();
+}
+
+#[test]
+fn any_flipped_bit_after_a_stop_is_survived_or_said() {
+    flip_bits(&Image::stopped());
+}
+
+#[test]
+fn any_flipped_bit_after_a_kill_is_survived_or_said() {
+    flip_bits(&Image::killed());
+}
+
+#[test]
+fn any_file_that_is_cut_short_after_a_stop_is_survived_or_said() {
+    cut_files(&Image::stopped());
+}
+
+#[test]
+fn any_file_that_is_cut_short_after_a_kill_is_survived_or_said() {
+    cut_files(&Image::killed());
+}
+
+#[test]
+fn any_file_that_is_gone_is_survived_or_said() {
+    for image in [Image::stopped(), Image::killed()] {
+        let mut tried = Tried::default();
+        for (path, _) in image.files() {
+            let what = format!("{}: without {path}", image.name);
+            tried.count(&path, told(&what, || image.judge(|disk| damaged::remove(disk, &path))));
+        }
         println!("{}: {tried}", image.name);
         tried.assert_started(&["meta.properties"]);
+        tried.assert_marked();
     }
+}
+
+#[test]
+fn what_others_put_into_a_directory_does_no_harm() {
+    for image in [Image::stopped(), Image::killed()] {
+        for plant in damaged::PLANTS {
+            let what = format!("{}: with {}", image.name, plant.path);
+            assert_eq!(told(&what, || image.judge(|disk| damaged::plant(disk, plant))), Outcome::Sound, "{what}");
+        }
+    }
+}
+
+#[test]
+fn looking_finds_nothing_where_nothing_is_wrong_and_changes_nothing() {
+    for image in [Image::stopped(), Image::killed()] {
+        let disk = image.copy();
+        let report = damaged::verify(&disk);
+        assert_eq!(report.findings, [], "{}", image.name);
+        assert!(
+            report.logs.len() >= 4 && report.logs.iter().all(|log| log.batches > 0 || log.lane_bytes > 0),
+            "{report:?}"
+        );
+        assert!(image.is_as_it_was(&disk), "{}", image.name);
+        let rig = damaged::open(disk.clone()).unwrap();
+        let found = storage::inspect::hold(&disk, Path::new(rig::ROOT));
+        assert!(matches!(found, Err(storage::OpenError::Locked { .. })), "a broker runs");
+        rig.world.end();
+    }
+}
+
+#[test]
+fn looking_tells_a_flipped_bit_of_a_batch_with_file_and_range() {
+    let image = Image::stopped();
+    let files = image.files();
+    let (path, _) = files.iter().find(|(path, content)| path.ends_with(".log") && content.len() > 500).unwrap();
+    let disk = image.copy();
+    damaged::flip(&disk, path, 200, 1);
+    let report = damaged::verify(&disk);
+    let [finding] = &report.findings[..] else { panic!("{:?}", report.findings) };
+    assert!(finding.path.ends_with(path) && finding.reason.starts_with("checksum "), "{finding:?}");
+    assert!(finding.positions.as_ref().unwrap().contains(&200), "{finding:?}");
+    assert!(finding.is_damage() && finding.log.is_some() && finding.offsets.is_some(), "{finding:?}");
 }
 
 /// Names what was done to the directory when something panics.

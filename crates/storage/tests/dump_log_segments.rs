@@ -15,6 +15,7 @@ use record::control::EndTxnMarker;
 use record::{
     BatchBuilder, BatchMut, Compression, LeaderEpoch, Offset, ProducerEpoch, ProducerId, Sequence, Timestamp, builder,
 };
+use storage::inspect::{Depth, Line};
 use storage::segment::{BatchPlace, FileKind, IndexSettings, Segment, Summary};
 
 const BASE: Offset = Offset(4_000_000_000);
@@ -54,6 +55,21 @@ fn kafka_s_tool_reads_log_and_indexes() {
     }
     assert!(dumped.contains("endTxnMarker: COMMIT coordinatorEpoch: 9"), "{dumped}");
     assert!(dumped.contains("payload: value-59-3"), "{dumped}");
+
+    // Ours says the same, line by line.
+    let same = |kafka: &str, path: &Path| {
+        // The rest are the words of its logger.
+        let is_said =
+            |line: &&str| ["baseOffset: ", "| ", "offset: ", "timestamp: "].iter().any(|it| line.starts_with(it));
+        let kafka: Vec<&str> = kafka.lines().filter(is_said).collect();
+        let ours = our_dump(path);
+        let different = kafka.iter().zip(&ours).find(|(kafka, ours)| **kafka != **ours);
+        assert!(different.is_none() && kafka.len() == ours.len(), "{different:#?}: {} and {}", kafka.len(), ours.len());
+    };
+    same(&dumped, &log);
+    for path in [&index, &time_index] {
+        same(&dump(&tools, &[], &[path]), path);
+    }
 
     for path in [&index, &time_index] {
         let entries = path.metadata().unwrap().len() / if *path == index { 8 } else { 12 };
@@ -134,6 +150,17 @@ fn append(segment: &Segment, mut bytes: Vec<u8>) {
     batch.set_partition_leader_epoch(LeaderEpoch(5));
     segment.note(&BatchPlace::of(&batch.view(), end.position));
     segment.write_at(&[IoSlice::new(&bytes)], end.position).unwrap();
+}
+
+fn our_dump(path: &Path) -> Vec<String> {
+    let depth = Depth { records: true, contents: true };
+    let mut lines = Vec::new();
+    let mut out = |line: Line| {
+        lines.push(line.to_string());
+        true
+    };
+    assert!(storage::inspect::dump(&env::real::Disk, path, depth, &|_| None, &mut out).unwrap());
+    lines
 }
 
 /// What the tool prints where index and log disagree.

@@ -91,12 +91,23 @@ impl crate::disk::Disk for Disk {
     }
 
     fn lock(&self, path: &Path, name: &str) -> io::Result<Box<dyn Lock>> {
-        let file = fs::OpenOptions::new().write(true).create(true).truncate(false).open(path.join(name))?;
-        match file.try_lock() {
-            Ok(()) => Ok(Box::new(HeldLock { _file: file })),
-            Err(TryLockError::WouldBlock) => Err(io::ErrorKind::WouldBlock.into()),
-            Err(TryLockError::Error(error)) => Err(error),
+        hold(fs::OpenOptions::new().write(true).create(true).truncate(false).open(path.join(name))?)
+    }
+
+    fn lock_existing(&self, path: &Path, name: &str) -> io::Result<Option<Box<dyn Lock>>> {
+        match fs::File::open(path.join(name)) {
+            Ok(file) => hold(file).map(Some),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
         }
+    }
+}
+
+fn hold(file: fs::File) -> io::Result<Box<dyn Lock>> {
+    match file.try_lock() {
+        Ok(()) => Ok(Box::new(HeldLock { _file: file })),
+        Err(TryLockError::WouldBlock) => Err(io::ErrorKind::WouldBlock.into()),
+        Err(TryLockError::Error(error)) => Err(error),
     }
 }
 

@@ -4,6 +4,7 @@
 //! Knows nothing of other nodes, and of what an entry means.
 
 mod format;
+mod inspect;
 mod log_file;
 mod open;
 mod recover;
@@ -19,6 +20,7 @@ use env::WorkerHandle;
 use record::BrokerId;
 use tokio::sync::oneshot;
 
+pub use self::inspect::{Inspected, inspect};
 pub use self::recover::OpenError;
 use crate::ENTRY_BYTES_MAX;
 use crate::metadata_log::{LogId, MetadataLog, Payload, Pieces, Proposal, ProposeError, Role, Unread};

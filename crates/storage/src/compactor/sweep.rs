@@ -37,7 +37,7 @@ impl Compactor {
             let is_made_here = generation > 0 || compacted.iter().any(|range| range.contains(&base));
             is_made_here && !listed.contains(&(base, generation))
         };
-        let orphans = entries.iter().filter(|entry| is_orphan(&entry.name));
+        let orphans = entries.iter().filter(|entry| !entry.is_dir && is_orphan(&entry.name));
         let orphans: Vec<PathBuf> = orphans.map(|entry| log.directory().join(&entry.name)).collect();
         self.stage = Stage::Sweep { orphans };
         Next::Again

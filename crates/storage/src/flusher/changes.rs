@@ -329,7 +329,8 @@ impl Flusher {
                 Some(Change::Remove { log, stage })
             }
             Change::Remove { log, stage: RemoveStage::Directory } => {
-                match self.shared.env.disk.remove_dir(&log.directory()) {
+                // Whatever others have put there goes with it, as in Kafka.
+                match env::disk::remove_dir_all(&*self.shared.env.disk, &log.directory()) {
                     Err(error) if error.kind() != ErrorKind::NotFound => {
                         return Err(fatal("a deleted log's directory cannot be removed", &error));
                     }
@@ -353,7 +354,7 @@ impl Flusher {
                 if is_gone {
                     return Ok(None);
                 }
-                match self.make_file(&log, &segment, 0) {
+                match self.make_file(&log, &segment) {
                     Ok(Did::Nothing) => NameStage::SyncDirectory { named: segment.base_offset() },
                     Ok(_) => NameStage::Make,
                     Err(Trouble::Full) => {

@@ -72,11 +72,11 @@ impl Flusher {
             // A group larger than any file is let through, or it would wait for ever.
             let is_needed = lane.wanted_bytes.is_some() && (may_exceed || wanted > settings.lane_file_bytes);
             let fits = lane.free.iter().any(|slot| slot.size_bytes >= wanted);
-            if fits || !(is_bounded || is_needed) || self.closing.is_some() && lane.wanted_bytes.is_none() {
+            let is_enough = fits && lane.gaps.is_empty();
+            if is_enough || !(is_bounded || is_needed) || self.closing.is_some() && lane.wanted_bytes.is_none() {
                 return Ok(Did::Nothing);
             }
-            let number = lane.next_slot;
-            lane.next_slot += 1;
+            let number = lane.take_number();
             lane.total_bytes += size_bytes;
             (number, size_bytes)
         };
@@ -92,7 +92,7 @@ impl Flusher {
             Ok(file) => file,
             Err(error) => {
                 let mut lane = self.shared.lane.lock();
-                lane.next_slot -= 1;
+                lane.gaps.insert(number);
                 lane.total_bytes -= size_bytes;
                 return Err(io_trouble("a lane file cannot be made", &error));
             }

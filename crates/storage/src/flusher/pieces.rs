@@ -149,7 +149,7 @@ impl Flusher {
             }
             Piece::Write { segment, position, end, parts } => (segment, position, end, parts),
         };
-        if self.make_file(log, &segment, position)? == Did::Something {
+        if self.make_file(log, &segment)? == Did::Something {
             return Ok(Did::Something);
         }
         let size_bytes: usize = parts.iter().map(Bytes::len).sum();
@@ -172,7 +172,7 @@ impl Flusher {
     }
 
     /// Makes the log's directory, then the segment's file, one a step.
-    pub(super) fn make_file(&mut self, log: &Arc<Log>, segment: &Arc<Segment>, position: u32) -> Step {
+    pub(super) fn make_file(&mut self, log: &Arc<Log>, segment: &Arc<Segment>) -> Step {
         if !log.state().directory.is_made {
             match self.shared.env.disk.create_dir(&log.directory()) {
                 Err(error) if error.kind() != ErrorKind::AlreadyExists => {
@@ -184,9 +184,7 @@ impl Flusher {
             self.dirty_directories.insert(self.shared.path.clone());
             return Ok(Did::Something);
         }
-        if position > 0 {
-            return Ok(Did::Nothing);
-        }
+        // Also behind what was written: the file may have gone while no broker ran.
         let is_new = segment.open_or_create().map_err(|error| trouble("a segment cannot be made", &error))?;
         if is_new {
             self.dirty_directories.insert(log.directory());

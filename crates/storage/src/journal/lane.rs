@@ -1,6 +1,6 @@
 //! The lane at work: where the next group goes, and which files may be used again. The committer owns a [`Lane`]; the
 //! files that are free or still needed are [`LaneSpace`], shared with whoever makes files and checkpoints.
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -33,8 +33,10 @@ pub(crate) struct Slot {
 pub(crate) struct LaneSpace {
     pub used: VecDeque<(Slot, u64)>,
     pub free: VecDeque<Slot>,
-    /// The number that the next new file gets.
-    pub next_slot: u32,
+    /// Numbers that no new file gets.
+    pub taken: BTreeSet<u32>,
+    /// Numbers of files that are gone: they are made again, for a gap says that something is missing.
+    pub gaps: BTreeSet<u32>,
     pub total_bytes: u64,
     /// Files that were cut: not used again, and removed when a checkpoint knows what that has cost.
     pub short: Vec<Slot>,
@@ -49,6 +51,15 @@ pub(crate) struct LaneSpace {
 }
 
 impl LaneSpace {
+    /// The number of a new file.
+    pub fn take_number(&mut self) -> u32 {
+        let free = || (0..).find(|number| !self.taken.contains(number)).expect("more than there are files");
+        let number = self.gaps.first().copied().unwrap_or_else(free);
+        self.gaps.remove(&number);
+        self.taken.insert(number);
+        number
+    }
+
     /// Both checkpoints begin at `start` or later: files with only older groups are free. Returns how many came free.
     pub fn recycle(&mut self, start: u64) -> usize {
         let mut count = 0;
@@ -69,6 +80,7 @@ impl LaneSpace {
         let is_used = |slot: &Slot| self.used.iter().any(|(used, _)| used.number == slot.number);
         let (kept, gone) = std::mem::take(&mut self.short).into_iter().partition(is_used);
         self.short = kept;
+        self.gaps.extend(gone.iter().map(|slot: &Slot| slot.number));
         self.total_bytes -= gone.iter().map(|slot: &Slot| slot.size_bytes).sum::<u64>();
         gone
     }

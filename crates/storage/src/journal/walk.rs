@@ -209,12 +209,18 @@ impl<'a> Walker<'a> {
         Ok(walked)
     }
 
-    /// The walk has come to an end that may be none: a file that was whole once is too short, and the next group could have
-    /// been in what it lacks. A group goes to another file only if its own has no room for it.
+    /// The walk has come to an end that may be none: a file that was whole once is too short or gone, and the next group
+    /// could have been in what it lacks. A group goes to another file only if its own has no room for it.
     pub fn may_be_cut(&self, end: &LanePoint, file_bytes: u64, group_bytes: u64) -> bool {
+        let has_room = |slot: &Slot| slot.size_bytes.saturating_sub(end.place.at) >= group_bytes;
         let is_short = |slot: &&Slot| slot.size_bytes < file_bytes / BLOCK as u64 * BLOCK as u64;
+        let whole = || self.slots.iter().filter(|slot| !is_short(slot)).map(|slot| slot.number);
+        if whole().max().is_some_and(|highest| highest as usize >= self.slots.len())
+            && !self.slot(end.place.slot).is_some_and(has_room)
+        {
+            return true; // Numbers are given without a gap.
+        }
         self.slots.iter().zip(&self.heads).filter(|(slot, _)| is_short(slot)).any(|(slot, head)| {
-            let has_room = |slot: &Slot| slot.size_bytes.saturating_sub(end.place.at) >= group_bytes;
             let current = self.slot(end.place.slot);
             slot.number == end.place.slot || head.is_none() && !current.is_some_and(has_room)
         })

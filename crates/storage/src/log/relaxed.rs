@@ -26,7 +26,8 @@ impl Log {
             state.directory.is_made = true;
             state.made_names = true;
         }
-        if place.position == 0 && segment.open_or_create().map_err(|error| failed(&error))? {
+        // Also behind what was written: the file may have gone while no broker ran.
+        if segment.open_or_create().map_err(|error| failed(&error))? {
             state.made_names = true;
         }
         let parts = new.parts.map(IoSlice::new);

@@ -1,5 +1,5 @@
 //! What a directory holds before anything is believed: its checkpoints, and the files of its lane.
-use std::io::IoSlice;
+use std::io::{ErrorKind, IoSlice};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -20,21 +20,42 @@ pub(super) struct Found {
     pub entries: Vec<Entry>,
 }
 
+/// A checkpoint's file and all that is in it.
+pub(crate) fn read_checkpoint(
+    disk: &dyn Disk,
+    path: &Path,
+    options: OpenOptions,
+) -> std::io::Result<(Arc<dyn File>, Vec<u8>)> {
+    let file = disk.open(path, options)?;
+    let len = file.len()?.min(checkpoint::FILE_BYTES_MAX);
+    let mut bytes = vec![0; len as usize];
+    let read = file.read_at(&mut bytes, 0)?;
+    bytes.truncate(read);
+    Ok((file, bytes))
+}
+
 pub(super) fn read_checkpoints(disk: &dyn Disk, path: &Path) -> Result<Found, OpenError> {
     let mut files: Vec<Arc<dyn File>> = Vec::new();
     let mut contents = Vec::new();
     let mut found = Vec::new();
-    for name in layout::CHECKPOINTS {
+    let is_there = |name: &str, is_made: bool| {
         let path = path.join(name);
-        let read = || -> std::io::Result<(Arc<dyn File>, Vec<u8>)> {
-            let file = disk.open(&path, OpenOptions::WRITE)?;
-            let len = file.len()?.min(checkpoint::FILE_BYTES_MAX);
-            let mut bytes = vec![0; len as usize];
-            let read = file.read_at(&mut bytes, 0)?;
-            bytes.truncate(read);
-            Ok((file, bytes))
+        match read_checkpoint(disk, &path, OpenOptions::WRITE) {
+            Err(error) if error.kind() == ErrorKind::NotFound && !is_made => Ok(None),
+            other => other.map(Some).map_err(|error| io_error(&path, &error)),
+        }
+    };
+    // One that is gone is made again where the other is there: empty, it is one that cannot be believed.
+    for (name, other) in layout::CHECKPOINTS.into_iter().zip(layout::CHECKPOINTS.into_iter().rev()) {
+        let (file, bytes) = match is_there(name, false)? {
+            Some(found) => found,
+            None => {
+                is_there(other, true)?;
+                let path = path.join(name);
+                let made = disk.open(&path, OpenOptions::CREATE_NEW);
+                (made.map_err(|error| io_error(&path, &error))?, Vec::new())
+            }
         };
-        let (file, bytes) = read().map_err(|error| io_error(&path, &error))?;
         files.push(file);
         found.push(checkpoint::decode(&bytes));
         contents.push(bytes);
@@ -58,13 +79,13 @@ pub(super) fn read_checkpoints(disk: &dyn Disk, path: &Path) -> Result<Found, Op
     Ok(Found { files, starts, newest, header, entries })
 }
 
-pub(super) fn open_lane(disk: &dyn Disk, path: &Path) -> Result<Vec<Slot>, OpenError> {
+pub(crate) fn open_lane(disk: &dyn Disk, path: &Path, options: OpenOptions) -> Result<Vec<Slot>, OpenError> {
     let directory = path.join(layout::LANE);
     let mut slots = Vec::new();
     for entry in disk.read_dir(&directory).map_err(|error| io_error(&directory, &error))? {
-        let Some(number) = parse_slot(&entry.name) else { continue };
+        let Some(number) = parse_slot(&entry.name).filter(|_| !entry.is_dir) else { continue };
         let path = slot_path(&directory, number);
-        let opened = disk.open(&path, OpenOptions::WRITE.direct());
+        let opened = disk.open(&path, options);
         let file = opened.map_err(|error| io_error(&path, &error))?;
         let len = file.len().map_err(|error| io_error(&path, &error))?;
         slots.push(Slot { number, file, size_bytes: len / BLOCK as u64 * BLOCK as u64 });

@@ -1,11 +1,11 @@
 //! Coming back: the newest sound checkpoint, the lane behind it, the map of every log, the repairs; then an opening group
 //! of a new run, and only then is anything said to be durable. A crash anywhere in here finds the same state again.
 mod error;
-mod found;
+pub(crate) mod found;
 mod logs;
-mod map;
+pub(crate) mod map;
 mod orphans;
-mod pieces;
+pub(crate) mod pieces;
 mod repair;
 mod run;
 
@@ -13,7 +13,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use env::Disk;
+use env::{Disk, OpenOptions};
 pub use error::OpenError;
 pub(crate) use error::io_error;
 use error::lane_error;
@@ -49,7 +49,7 @@ pub(crate) fn recover(shared: &Arc<Shared>) -> Result<Recovered, OpenError> {
     let env = &shared.env;
     let found = read_checkpoints(&*env.disk, &shared.path)?;
     let header = found.header.clone();
-    let slots = open_lane(&*env.disk, &shared.path)?;
+    let slots = open_lane(&*env.disk, &shared.path, OpenOptions::WRITE.direct())?;
     let mut walker = Walker::new(&slots)?;
     let keeps_torn = shared.settings.has(Mutant::ReplayDiscardedGroup);
     let mut walked = walker.walk(header.lane_start, header.durable_group, keeps_torn)?;
@@ -65,7 +65,7 @@ pub(crate) fn recover(shared: &Arc<Shared>) -> Result<Recovered, OpenError> {
             "the lane is damaged where it was acknowledged"
         );
     }
-    let discarded = end_at_torn_piece(shared, &mut walked)?;
+    let discarded = end_at_torn_piece(&*env.disk, &shared.path, &mut walked)?;
     if walked.is_torn {
         shared.settings.reached(Rare::GroupTorn);
     }

@@ -1,14 +1,14 @@
 //! Log directories that no record accounts for.
 use std::io::ErrorKind;
-use std::path::Path;
-
-use env::Disk;
 
 use super::map::Maps;
 use super::{OpenError, io_error, sync_dir};
 use crate::layout;
 use crate::rare::Rare;
 use crate::shared::Shared;
+
+/// No directory of ours has a higher identity; one with such a name is not to use them up.
+const LOG_ID_MAX: u64 = 1 << 48;
 
 /// Directories of deleted logs go. What nothing accounts for is kept for people to look at, out of the way, and its
 /// identity is never used again.
@@ -18,7 +18,9 @@ pub(super) fn set_orphans_aside(shared: &Shared, maps: &mut Maps, checkpointed_l
     let known_before = maps.next_log_id;
     for entry in disk.read_dir(root).map_err(|error| io_error(root, &error))? {
         let Some(log_id) = layout::parse_log_dir(&entry.name).filter(|_| entry.is_dir) else { continue };
-        maps.next_log_id = maps.next_log_id.max(log_id.saturating_add(1));
+        if log_id < LOG_ID_MAX {
+            maps.next_log_id = maps.next_log_id.max(log_id + 1);
+        }
         if maps.logs.contains_key(&log_id) {
             continue;
         }
@@ -27,7 +29,7 @@ pub(super) fn set_orphans_aside(shared: &Shared, maps: &mut Maps, checkpointed_l
         let is_deleted = log_id < checkpointed_log_id || maps.deleted.contains(&log_id);
         if log_id < known_before && (is_deleted || !maps.may_lack_logs) {
             shared.settings.reached(Rare::OrphanOfDeleted);
-            remove_dir_all(disk, &path)?;
+            env::disk::remove_dir_all(disk, &path).map_err(|error| io_error(&path, &error))?;
             continue;
         }
         let aside = root.join(layout::SET_ASIDE);
@@ -48,12 +50,4 @@ pub(super) fn set_orphans_aside(shared: &Shared, maps: &mut Maps, checkpointed_l
         sync_dir(disk, &aside)?;
     }
     Ok(())
-}
-
-fn remove_dir_all(disk: &dyn Disk, path: &Path) -> Result<(), OpenError> {
-    for entry in disk.read_dir(path).map_err(|error| io_error(path, &error))? {
-        let path = path.join(&entry.name);
-        disk.remove_file(&path).map_err(|error| io_error(&path, &error))?;
-    }
-    disk.remove_dir(path).map_err(|error| io_error(path, &error))
 }

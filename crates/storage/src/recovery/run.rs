@@ -1,4 +1,5 @@
 //! The end of a recovery: what was accepted is written again and synced, and a new run begins behind it.
+use std::collections::BTreeSet;
 use std::io::{ErrorKind, IoSlice};
 use std::path::Path;
 use std::sync::Arc;
@@ -7,7 +8,7 @@ use env::{Disk, OpenOptions};
 
 use super::pieces::directory_of;
 use super::{OpenError, io_error, sync_dir};
-use crate::journal::lane::{Slot, new_slot_path, slot_path};
+use crate::journal::lane::{Slot, new_slot_path, parse_slot, slot_path};
 use crate::journal::walk::{Walked, WalkedBody, Walker};
 use crate::journal::{BLOCK, GroupBuilder, GroupKind, Lane, LaneSpace};
 use crate::layout;
@@ -48,7 +49,7 @@ pub(super) fn make_durable(
     }
     for record in walked.records.iter().filter(|record| record.group > walked.durable_group) {
         let WalkedBody::Identity { place, size_bytes, .. } = &record.body else { continue };
-        let Some(directory) = directory_of(shared, record.log_id)? else { continue };
+        let Some(directory) = directory_of(disk, &shared.path, record.log_id)? else { continue };
         let path = directory.join(file_name(place.segment, 0, FileKind::Log));
         let io = |error: std::io::Error| io_error(&path, &error);
         let file = disk.open(&path, OpenOptions::WRITE).map_err(io)?;
@@ -72,9 +73,22 @@ pub(super) fn open_run(
     let disk = &*shared.env.disk;
     let directory = shared.path.join(layout::LANE);
     let io = |error: std::io::Error| io_error(&directory, &error);
-    let mut space = space_of(shared, slots, heads, walked, oldest);
+    // Also by what is no file of ours.
+    let entries = disk.read_dir(&directory).map_err(io)?;
+    let number = |name: &str| parse_slot(name).or_else(|| parse_slot(name.strip_suffix(".new")?));
+    let taken = entries.iter().filter(|entry| entry.is_dir || !entry.name.ends_with(".new"));
+    let taken = taken.filter_map(|entry| number(&entry.name)).collect();
+    let mut space = space_of(shared, slots, heads, walked, oldest, taken);
     let run = shared.env.rng.next_u64();
-    let current = space.used.back().expect("the lane has a file").0.clone();
+    if space.used.is_empty() {
+        // The file that the checkpoint speaks of is gone.
+        let slot = match space.free.pop_front() {
+            Some(slot) => slot,
+            None => extra_slot(disk, &directory, shared.settings.lane_file_bytes, &mut space)?,
+        };
+        space.used.push_back((slot, walked.end.number));
+    }
+    let current = space.used.back().expect("just seen to").0.clone();
     let mut lane = Lane::new(run, current, walked.end, walked.end.number - 1);
     if !lane.make_room(&mut space, BLOCK as u64) {
         // All files are full of what is needed: the opening group gets one of its own.
@@ -100,7 +114,14 @@ pub(super) fn open_run(
 
 /// Files with accepted groups are in use, in the order of their groups, and so are those that only the older checkpoint
 /// needs; all others are free.
-fn space_of(shared: &Shared, slots: &[Slot], heads: &[Option<u64>], walked: &Walked, oldest: u64) -> LaneSpace {
+fn space_of(
+    shared: &Shared,
+    slots: &[Slot],
+    heads: &[Option<u64>],
+    walked: &Walked,
+    oldest: u64,
+    taken: BTreeSet<u32>,
+) -> LaneSpace {
     let mut space = LaneSpace::default();
     let find = |number: u32| slots.iter().find(|slot| slot.number == number).cloned();
     let start = &walked.start;
@@ -137,8 +158,10 @@ fn space_of(shared: &Shared, slots: &[Slot], heads: &[Option<u64>], walked: &Wal
             space.free.push_back(slot.clone());
         }
     }
-    space.next_slot = slots.iter().map(|slot| slot.number + 1).max().unwrap_or(0);
     let is_short = |slot: &&Slot| slot.size_bytes < shared.settings.lane_file_bytes / BLOCK as u64 * BLOCK as u64;
+    let highest = slots.iter().filter(|slot| !is_short(slot)).map(|slot| slot.number).max().unwrap_or(0);
+    space.gaps = (0..highest).filter(|number| !taken.contains(number)).collect();
+    space.taken = taken;
     space.short = slots.iter().filter(is_short).cloned().collect();
     space.total_bytes = slots.iter().map(|slot| slot.size_bytes).sum();
     space
@@ -150,7 +173,7 @@ pub(crate) fn extra_slot(
     size_bytes: u64,
     space: &mut LaneSpace,
 ) -> Result<Slot, OpenError> {
-    let number = space.next_slot;
+    let number = space.take_number();
     let path = new_slot_path(directory, number);
     let io = |error: std::io::Error| io_error(&path, &error);
     match disk.remove_file(&path) {
@@ -168,7 +191,6 @@ pub(crate) fn extra_slot(
     file.sync_data().map_err(io)?;
     disk.rename(&path, &slot_path(directory, number)).map_err(io)?;
     sync_dir(disk, directory)?;
-    space.next_slot += 1;
     space.total_bytes += size_bytes;
     Ok(Slot { number, file, size_bytes })
 }

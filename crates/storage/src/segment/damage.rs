@@ -27,12 +27,22 @@ const MAGIC_AT: usize = 16;
 const MAGIC: u8 = 2;
 
 impl Segment {
+    /// Reads the file through and changes nothing: what is damaged, and what there is wrong first.
+    pub(crate) fn look(
+        &self,
+        file: &dyn File,
+        written: Written,
+        epochs: &LeaderEpochs,
+    ) -> Result<Vec<(Damage, Fault)>, SegmentError> {
+        Survey { segment: self, file, written, epochs }.run()
+    }
+
     /// Reads the file through and takes note of what is damaged. Waits for the disk.
     pub fn survey(&self, written: Written, epochs: &LeaderEpochs) -> Result<Vec<Damage>, SegmentError> {
         let cuts = self.state.lock().cuts;
         let all = Damage { positions: 0..written.position, offsets: self.base_offset..written.offset };
         let found = match self.file() {
-            Ok(file) => Survey { segment: self, file: &*file, written, epochs }.run()?,
+            Ok(file) => self.look(&*file, written, epochs)?.into_iter().map(|(damage, _)| damage).collect(),
             Err(error) if error.io_kind() == Some(ErrorKind::NotFound) && written.position > 0 => vec![all],
             Err(error) => return Err(error),
         };
@@ -82,17 +92,21 @@ struct Survey<'a> {
 }
 
 impl Survey<'_> {
-    fn run(&self) -> Result<Vec<Damage>, SegmentError> {
+    fn run(&self) -> Result<Vec<(Damage, Fault)>, SegmentError> {
         let mut damage = Vec::new();
         let mut buffer = Buffer::new(self.file, self.written.position);
         let mut at = Written { position: 0, offset: self.segment.base_offset };
         while at.position < self.written.position {
-            if let Ok(end) = self.batch(&mut buffer, at)? {
-                at = end;
-                continue;
-            }
+            let fault = match self.batch(&mut buffer, at)? {
+                Ok(end) => {
+                    at = end;
+                    continue;
+                }
+                Err(fault) => fault,
+            };
             let next = self.next_sound(&mut buffer, at)?;
-            damage.push(Damage { positions: at.position..next.position, offsets: at.offset..next.offset });
+            let found = Damage { positions: at.position..next.position, offsets: at.offset..next.offset };
+            damage.push((found, fault));
             at = next;
         }
         Ok(damage)

@@ -91,6 +91,18 @@ impl Entry for TimeEntry {
     }
 }
 
+/// An index file's content, whatever it is: offsets and positions.
+pub(crate) fn entries_of_offsets(base: Offset, bytes: &[u8]) -> Vec<(Offset, u32)> {
+    let entries = bytes.chunks_exact(OffsetEntry::BYTES).map(|bytes| OffsetEntry::take(base, bytes));
+    entries.map(|entry| (entry.offset, entry.position)).collect()
+}
+
+/// The same of an index of time: timestamps and offsets.
+pub(crate) fn entries_of_times(base: Offset, bytes: &[u8]) -> Vec<(Timestamp, Offset)> {
+    let entries = bytes.chunks_exact(TimeEntry::BYTES).map(|bytes| TimeEntry::take(base, bytes));
+    entries.map(|entry| (entry.timestamp, entry.offset)).collect()
+}
+
 /// Rolling has seen to it that the distance has 31 bits.
 fn relative(base: Offset, offset: Offset) -> i32 {
     i32::try_from(offset - base).expect("a segment's offsets are less than 2^31 apart")

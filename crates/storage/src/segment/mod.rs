@@ -27,6 +27,7 @@ use std::sync::Arc;
 pub use damage::Damage;
 pub(crate) use damage::fault_of;
 use entry::{Indexer, OffsetEntry, TimeEntry};
+pub(crate) use entry::{entries_of_offsets, entries_of_times};
 use env::{Disk, File};
 pub use error::{Fault, SegmentError};
 use index::SparseIndex;

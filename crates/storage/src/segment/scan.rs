@@ -45,12 +45,22 @@ impl Segment {
         up_to: u32,
         visit: &mut dyn FnMut(&BatchView<'_>, BatchPlace) -> ControlFlow<()>,
     ) -> Result<Scanned, SegmentError> {
-        let mut end = from;
         if from.position >= up_to {
-            return Ok(Scanned { end, stop: None });
+            return Ok(Scanned { end: from, stop: None });
         }
-        let file = self.file()?;
-        let mut buffer = Buffer::new(&*file, up_to);
+        self.scan_file(&*self.file()?, from, up_to, visit)
+    }
+
+    /// The same of a file that somebody else has opened.
+    pub(crate) fn scan_file(
+        &self,
+        file: &dyn File,
+        from: Written,
+        up_to: u32,
+        visit: &mut dyn FnMut(&BatchView<'_>, BatchPlace) -> ControlFlow<()>,
+    ) -> Result<Scanned, SegmentError> {
+        let mut end = from;
+        let mut buffer = Buffer::new(file, up_to);
         while end.position < up_to {
             let batch = match buffer.batch_at(end.position) {
                 Ok(batch) => batch,

@@ -2,11 +2,11 @@
 //! to be damaged; what does not follow on the batch before it is a fault.
 
 use env::File;
-use record::{BatchError, BatchHeader, HEADER_BYTES, Offset};
+use record::{BatchError, BatchHeader, HEADER_BYTES, LeaderEpoch, Offset};
 
 use super::damage::Damage;
 use super::error::Fault;
-use super::{Access, BatchPlace, Segment};
+use super::{Access, BatchPlace, Segment, Written};
 
 /// A walk over the batches below a limit. Reads ahead by steps, so that small batches share a read.
 pub(super) struct Walk<'a> {
@@ -23,6 +23,8 @@ pub(super) struct Walk<'a> {
     filled: usize,
     start: u32,
     step_bytes: usize,
+    // Of the last batch.
+    epoch: LeaderEpoch,
 }
 
 /// What comes next.
@@ -51,8 +53,23 @@ impl Segment {
         assert!(step_bytes >= HEADER_BYTES, "a header is read in one step");
         let damage = self.damage();
         let expected = self.base_offset;
-        let (bytes, filled, start) = (Vec::new(), 0, 0);
-        Walk { segment: self, file, access, position, expected, limit, damage, bytes, filled, start, step_bytes }
+        let (bytes, filled, start, epoch) = (Vec::new(), 0, 0, LeaderEpoch::NONE);
+        Walk { segment: self, file, access, position, expected, limit, damage, bytes, filled, start, step_bytes, epoch }
+    }
+
+    /// Every batch below `written` and outside of `damage`, by the headers alone.
+    pub(crate) fn each_batch(
+        &self,
+        file: &dyn File,
+        written: Written,
+        damage: &[Damage],
+        visit: &mut dyn FnMut(&BatchPlace, LeaderEpoch),
+    ) {
+        let mut walk = self.walk(file, Access::Blocking, 0, written.position, REBUILD_STEP_BYTES);
+        walk.damage = damage.to_vec();
+        while let Step::Batch(place) = walk.next() {
+            visit(&place, walk.epoch);
+        }
     }
 }
 
@@ -89,6 +106,7 @@ impl Walk<'_> {
             let (base, last) = (place.base_offset, place.last_offset);
             return Step::Fault(Fault::Offsets { expected_min: self.expected, base, last });
         }
+        self.epoch = header.partition_leader_epoch();
         (self.position, self.expected) = (place.end().position, place.end().offset);
         Step::Batch(place)
     }

@@ -337,6 +337,14 @@ impl crate::disk::Disk for Disk {
         drop(state);
         Ok(Box::new(HeldLock { disk: self.clone(), key }))
     }
+
+    fn lock_existing(&self, path: &Path, name: &str) -> io::Result<Option<Box<dyn Lock>>> {
+        match self.open(&path.join(name), OpenOptions::READ) {
+            Ok(_) => self.lock(path, name).map(Some),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
 }
 
 struct OpenFile {

@@ -15,6 +15,10 @@ impl Repair {
                 Ok(()) => {}
                 // A segment of which nothing was written yet.
                 Err(error) if error.io_kind() == Some(ErrorKind::NotFound) && segment.summary().size_bytes == 0 => {}
+                // It is gone, and what it held is found to be lost where it is read.
+                Err(error) if error.io_kind() == Some(ErrorKind::NotFound) => {
+                    segment.create().map_err(|error| OpenError::Segment(error.to_string()))?;
+                }
                 Err(error) => return Err(OpenError::Segment(error.to_string())),
             }
             // Also where nothing was written: what is seen of the file may be in the cache only, its length too.
@@ -32,7 +36,8 @@ impl Repair {
         let last = log.segments.back().expect("a log has a segment").base_offset();
         let mut bytes = 0;
         for entry in self.env.disk.read_dir(&self.directory).map_err(|error| self.io(error))? {
-            let Some((base, generation, kind)) = parse_file_name(&entry.name) else { continue };
+            let parsed = parse_file_name(&entry.name).filter(|_| !entry.is_dir);
+            let Some((base, generation, kind)) = parsed else { continue };
             let is_it = |segment: &Arc<Segment>| segment.base_offset() == base && segment.generation() == generation;
             // What compaction has replaced, or has not come to replace, goes too.
             if base > last || base >= first && !log.segments.iter().any(is_it) {
@@ -78,7 +83,7 @@ impl Repair {
             other => other.map_err(|error| self.io(error))?,
         };
         let log_file = |name: &str| parse_file_name(name).filter(|(.., kind)| *kind == FileKind::Log);
-        let files = entries.iter().filter_map(|entry| log_file(&entry.name));
+        let files = entries.iter().filter(|entry| !entry.is_dir).filter_map(|entry| log_file(&entry.name));
         let mut files: Vec<_> = files.map(|(base, generation, _)| (base, generation)).collect();
         files.sort_unstable();
         Ok(files)
