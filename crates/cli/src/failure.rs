@@ -17,6 +17,8 @@ pub enum Exit {
     NotAuthorized = 4,
     /// Nobody answers, or not in time.
     Unreachable = 5,
+    /// What was looked at is not sound.
+    Unhealthy = 10,
     Interrupted = 130,
 }
 

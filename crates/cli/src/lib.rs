@@ -1,5 +1,5 @@
-//! The commands: topics, produce, consume, groups, configurations, the cluster; against any Kafka. Each is a client like any other and knows nothing
-//! of brokers' insides. What a command prints on stdout is data; everything else goes to stderr.
+//! The commands: topics, produce, consume, groups, configurations, the cluster; against any Kafka. Each is a client like
+//! any other and knows nothing of brokers' insides, but for `log`, which looks into the directory of a stopped one. What a command prints on stdout is data; everything else goes to stderr.
 
 mod bench;
 mod cluster;
@@ -11,6 +11,7 @@ mod consume;
 mod failure;
 mod format;
 mod group;
+mod log;
 mod produce;
 mod table;
 mod topic;
@@ -26,6 +27,7 @@ pub use console::Console;
 pub use consume::Consume;
 pub use failure::Exit;
 pub use group::GroupCommand;
+pub use log::LogCommand;
 pub use produce::Produce;
 pub use topic::TopicCommand;
 
@@ -48,6 +50,9 @@ pub enum Command {
     /// Look at, move and delete consumer groups
     #[command(subcommand)]
     Group(GroupCommand),
+    /// Look into the data directory of a stopped broker
+    #[command(subcommand)]
+    Log(LogCommand),
     /// Write records from stdin
     Produce(Produce),
     /// Make, list, look at, change, trim and delete topics
@@ -64,6 +69,7 @@ pub async fn run(command: Command, env: Env, mut console: Console) -> u8 {
         Command::Config(command) => config::run(command, env, &mut console).await,
         Command::Consume(consume) => consume::run(consume, env, &mut console).await,
         Command::Group(command) => group::run(command, env, &mut console).await,
+        Command::Log(command) => log::run(command, env, &mut console).await,
         Command::Produce(produce) => produce::run(produce, env, &mut console).await,
         Command::Topic(command) => topic::run(command, env, &mut console).await,
     };
