@@ -118,6 +118,7 @@ fn unit(root: &Path, complete: bool) -> Outcome {
     command.args(["test", "--workspace", "--no-fail-fast", "--", "--nocapture", "--test-threads=2"]);
     if complete {
         command.env("OTTLA_TEST_COMPLETE", "1");
+        command.env("OTTLA_FUZZ_SECONDS", "10");
     }
     let output = match command.stderr(Stdio::inherit()).output() {
         Ok(output) => output,

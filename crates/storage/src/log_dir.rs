@@ -101,7 +101,7 @@ impl LogDir {
 
     /// What a directory says of itself, if it was ever formatted. Nothing is touched.
     pub fn identify(env: &Env, path: &Path, identity: &Identity) -> Result<Option<Facts>, MetaError> {
-        meta::read(&*env.disk, path, identity)
+        meta::read(&*env.disk, path, Some(identity))
     }
 
     pub fn facts(&self) -> &Facts {

@@ -3,8 +3,8 @@
 mod broker;
 mod compaction;
 mod completions;
-mod log_dirs;
 mod inspect;
+mod log_dirs;
 mod metrics;
 mod past;
 mod refusals;
