@@ -8,6 +8,7 @@ runtime is `NotHere`, never a download.
 import hashlib
 import json
 import os
+import re
 import shutil
 import subprocess
 import tarfile
@@ -15,6 +16,7 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent.parent
 STEP_SECONDS_MAX = 1200
+RSKAFKA = "0.6.0"
 RDKAFKA = "0.39.0"
 
 
@@ -37,7 +39,6 @@ class Cache:
         self.node = root / "node"
         self.go = root / "go"
         self.kafka_python = root / "kafka-python"
-        self.rdkafka = root / "rdkafka"
         root.mkdir(parents=True, exist_ok=True)
 
     def jars(self, what):
@@ -135,23 +136,43 @@ class Cache:
         return program
 
     def with_rdkafka_tests(self):
-        """The published rdkafka crate holds its tests: copied out of cargo's registry and built.
-
-        Returns {name of the test program: its path}.
-        """
-        cargo = runtime("cargo", "rustup, see rust-toolchain.toml")
+        """The published rdkafka crate holds its tests: copied out of cargo's registry and built."""
         runtime("g++", "g++")
         runtime("make", "make")
-        source, build = self.rdkafka / "source", self.rdkafka / "target"
-        programs = self.rdkafka / "programs.json"
+        return self.crate_tests("rdkafka", RDKAFKA, lambda cargo, source: ["--locked"])
+
+    def with_rskafka_tests(self):
+        """Those of rskafka that need neither a JVM nor librdkafka, which its others compare it with."""
+        def trimmed(cargo, source):
+            for name in ("produce_consume", "java_helper", "rdkafka_helper"):
+                (source / f"tests/{name}.rs").unlink()
+            shutil.rmtree(source / "benches")
+            (source / "rust-toolchain.toml").unlink()  # Its own choice of a compiler.
+            manifest = source / "Cargo.toml"
+            sections = re.split(r"(?m)^(?=\[)", manifest.read_text())
+            unwanted = re.compile(r"\[dev-dependencies\.(criterion|j4rs|rdkafka|proptest|proptest-derive)\]|\[\[bench\]\]"
+                                  r"|\[\[test\]\]\s+name = \"(produce_consume|java_helper|rdkafka_helper)\"")
+            manifest.write_text("".join(section for section in sections if not unwanted.match(section)))
+            # The rsasl of its lock file does not compile any more.
+            run([cargo, "update", "-p", "rsasl", "--precise", "2.3.1"], cwd=source)
+            return ["--test", "client", "--test", "consumer", "--test", "producer"]
+        return self.crate_tests("rskafka", RSKAFKA, trimmed)
+
+    def crate_tests(self, name, version, prepare):
+        """The tests of a published crate as {name of the test program: its path}. `prepare` changes the copy of its
+        source, and says what cargo is to be told."""
+        cargo = runtime("cargo", "rustup, see rust-toolchain.toml")
+        source, build = self.root / name / "source", self.root / name / "target"
+        programs = self.root / name / "programs.json"
 
         def make():
             shutil.rmtree(source, ignore_errors=True)
-            shutil.copytree(self.crate(cargo, "rdkafka", RDKAFKA), source)
+            shutil.copytree(self.crate(cargo, name, version), source)
             # It lies inside our workspace and is none of its members.
             with open(source / "Cargo.toml", "a") as manifest:
                 manifest.write("\n[workspace]\n")
-            built = run([cargo, "test", "--no-run", "--locked", "--message-format=json"], cwd=source,
+            told = prepare(cargo, source)
+            built = run([cargo, "test", "--no-run", *told, "--message-format=json"], cwd=source,
                         env=os.environ | {"CARGO_TARGET_DIR": str(build)})
             found = {}
             for line in built.splitlines():
@@ -159,7 +180,7 @@ class Cache:
                 if message.get("executable") and message["target"]["kind"] == ["test"]:
                     found[message["target"]["name"]] = message["executable"]
             programs.write_text(json.dumps(found))
-        self.once("rdkafka", [RDKAFKA], make)
+        self.once(name, [version], make)
         return json.loads(programs.read_text())
 
     def crate(self, cargo, name, version):

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from . import results
 from .broker import Broker, free_port, port_is_free
-from .cache import HERE, RDKAFKA, Cache, NotHere, runtime
+from .cache import HERE, RDKAFKA, RSKAFKA, Cache, NotHere, runtime
 from .results import FAILED, NOT_APPLICABLE, Check, NotApplicable
 
 
@@ -277,37 +277,74 @@ class Karapace(OurProgram):
         return [run.cache.with_python(), HERE / "python" / "karapace_checks.py", jar]
 
 
-class RdkafkaOwn(Suite):
-    name = "rdkafka-own"
-    client = "rdkafka"
-    version = RDKAFKA
-    language = "Rust (librdkafka)"
+class CrateTests(Suite):
+    """The own tests of a client in Rust, from its published crate."""
+
     exercises = "its own tests, from the published crate"
-    properties = {"num.partitions": "3"}
-    port = 9092  # One of its tests expects the broker on this port.
     seconds_max = 600
 
+    def programs(self, cache):
+        raise NotImplementedError
+
+    def where(self, broker):
+        """The variables by which its tests find the broker."""
+        raise NotImplementedError
+
     def prepare(self, cache):
-        cache.with_rdkafka_tests()
+        self.programs(cache)
 
     def checks(self, run):
         checks = []
-        for program, path in sorted(run.cache.with_rdkafka_tests().items()):
+        for program, path in sorted(self.programs(run.cache).items()):
             left_out = [pattern.split("::", 1)[1] for pattern in run.excused.left_out()
                         if pattern.startswith(f"{program}::")]
             skip = [part for name in left_out for part in ("--skip", name)]
             text, code = run.output([path, "--test-threads=2", "--exact", *skip], name=program,
-                                    seconds_max=self.seconds_max, KAFKA_HOST=run.broker.bootstrap)
+                                    seconds_max=self.seconds_max, **self.where(run.broker))
             found = results.of_cargo_test(program, text)
             if not found or (code != 0 and all(check.outcome != FAILED for check in found)):
                 found.append(Check(f"{program} runs to its end", FAILED, f"exit {code}, see {run.home}"))
             checks += found
             checks += [Check(f"{program}::{name}", NOT_APPLICABLE, run.excused.reason(f"{program}::{name}", "not run"))
                        for name in left_out]
-        if run.broker.port != self.port:
-            checks = [Check(check.name, results.NOT_RUN, "port 9092, which it expects, is taken")
-                      if check.name == "test_metadata::test_metadata" else check for check in checks]
         return checks
+
+
+class RdkafkaOwn(CrateTests):
+    name = "rdkafka-own"
+    client = "rdkafka"
+    version = RDKAFKA
+    language = "Rust (librdkafka)"
+    properties = {"num.partitions": "3"}
+    port = 9092  # One of its tests expects the broker on this port.
+
+    def programs(self, cache):
+        return cache.with_rdkafka_tests()
+
+    def where(self, broker):
+        return {"KAFKA_HOST": broker.bootstrap}
+
+    def checks(self, run):
+        checks = super().checks(run)
+        if run.broker.port == self.port:
+            return checks
+        return [Check(check.name, results.NOT_RUN, "port 9092, which it expects, is taken")
+                if check.name == "test_metadata::test_metadata" else check for check in checks]
+
+
+class RskafkaOwn(CrateTests):
+    name = "rskafka-own"
+    client = "rskafka"
+    version = RSKAFKA
+    language = "Rust"
+    exercises = "its own tests but those beside a JVM and librdkafka, from the published crate"
+    properties = {"auto.create.topics.enable": "false"}
+
+    def programs(self, cache):
+        return cache.with_rskafka_tests()
+
+    def where(self, broker):
+        return {"TEST_INTEGRATION": "1", "TEST_BROKER_IMPL": "kafka", "KAFKA_CONNECT": broker.bootstrap}
 
 
 class Connect(OurProgram):
@@ -432,7 +469,7 @@ class Flights(OurProgram):
                 "--java", run.cache.with_java_programs(), "--node-modules", run.cache.with_node(), *size]
 
 
-SUITES = [suite() for suite in (Kcat, JavaClient, KafkaTools, ConfluentKafka, RdkafkaOwn, KafkaPython, KafkaPythonOwn,
+SUITES = [suite() for suite in (Kcat, JavaClient, KafkaTools, ConfluentKafka, RdkafkaOwn, RskafkaOwn, KafkaPython, KafkaPythonOwn,
                                 KafkaJs, Platformatic, FranzGo, Sarama, Monitors, SchemaRegistry, Karapace, Connect,
                                 OttlaCommands, Prometheus,
                                 Wire, WireGenerated, WireLimits, Churn, Hostile, Flights)]
