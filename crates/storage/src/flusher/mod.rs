@@ -10,6 +10,7 @@ mod retaining;
 mod syncing;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::io::ErrorKind;
 use std::path::Path;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
@@ -286,9 +287,16 @@ impl Flusher {
             return;
         }
         self.space_at = now + SPACE_CHECK;
-        if let Ok(space) = self.shared.env.disk.space(&self.shared.path) {
-            let needed = self.shared.settings.free_bytes_min + self.shared.budget.used() as u64;
-            self.shared.set_full(space.free_bytes < needed || self.full_until.is_some());
+        match self.shared.env.disk.space(&self.shared.path) {
+            Ok(space) => {
+                let needed = self.shared.settings.free_bytes_min + self.shared.budget.used() as u64;
+                self.shared.set_full(space.free_bytes < needed || self.full_until.is_some());
+            }
+            // Somebody has taken it away. Writes to files that are open would go on, and nobody would ever find them.
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                self.shared.go_offline("the directory is gone", &error)
+            }
+            Err(_) => {}
         }
     }
 
