@@ -323,6 +323,51 @@ fn rot_is_read_and_the_truth_is_kept() {
 }
 
 #[test]
+fn a_page_that_lands_elsewhere_is_seen_once_the_cache_has_forgotten_it() {
+    let (disk, file) = with_file("/a");
+    write(&*file, &[1; 2 * BLOCK], 0);
+    file.sync_data().unwrap();
+    let other = disk.open(path("/b"), OpenOptions::CREATE_NEW).unwrap();
+    write(&*other, &[2; 2 * BLOCK], 0);
+    other.sync_data().unwrap();
+    disk.sync_dir(path("/")).unwrap();
+    disk.misdirect("/a", "/b", 1);
+    write(&*file, &[3; BLOCK], BLOCK as u64);
+    file.sync_data().unwrap();
+    let both = |disk: &Disk| ["/a", "/b"].map(|name| read_file(disk, path(name), 1 << 20).unwrap());
+    let meant = [[[1; BLOCK], [3; BLOCK]].concat(), vec![2; 2 * BLOCK]];
+    let shown = [vec![1; 2 * BLOCK], [[2; BLOCK], [3; BLOCK]].concat()];
+    assert_eq!(both(&disk), meant, "cached");
+    let killed = disk.kill();
+    assert_eq!(both(&killed), meant, "the cache outlives the process");
+    let fork = killed.fork();
+    fork.evict("/a");
+    assert_eq!(both(&fork), [shown[0].clone(), meant[1].clone()], "one of them evicted");
+    let disk = killed.power_loss(&mut Chance::new(0));
+    assert_eq!(both(&disk), shown);
+    assert_eq!(["/a", "/b"].map(|name| disk.visible(name).unwrap()), meant, "the truth is kept");
+    write(&*disk.open(path("/a"), OpenOptions::WRITE).unwrap(), &[3; BLOCK], BLOCK as u64);
+    assert_eq!(both(&disk), [meant[0].clone(), shown[1].clone()], "what is written anew is sound");
+}
+
+#[test]
+fn a_file_whose_length_is_not_the_truth_ends_early_or_in_zeros() {
+    let (disk, file) = with_file("/a");
+    write(&*file, b"abc", 0);
+    file.sync_data().unwrap();
+    let read = |disk: &Disk| read_file(disk, path("/a"), 10).unwrap();
+    disk.lie_about_len("/a", 2);
+    assert_eq!((file.len().unwrap(), read(&disk)), (2, b"ab".to_vec()));
+    disk.lie_about_len("/a", 5);
+    assert_eq!((file.len().unwrap(), read(&disk)), (5, b"abc\0\0".to_vec()));
+    let disk = disk.power_loss(&mut Chance::new(0));
+    assert_eq!(read(&disk), b"abc\0\0", "the medium keeps it");
+    assert_eq!(disk.visible("/a"), Some(b"abc".to_vec()), "the truth is kept");
+    disk.open(path("/a"), OpenOptions::WRITE).unwrap().set_len(1).unwrap();
+    assert_eq!(read(&disk), b"a");
+}
+
+#[test]
 fn after_a_power_loss_nothing_is_cached() {
     let (disk, file) = with_file("/a");
     write(&*file, &[1; 2 * BLOCK], 0);

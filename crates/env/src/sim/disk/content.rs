@@ -5,16 +5,25 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use super::faults::Call;
-use super::pages::{PAGE, sectors, shared, split};
+use super::pages::{PAGE, Page, sectors, shared, split};
 use super::state::{Change, InodeId, Pending, State, errno};
 
 impl State {
+    /// What the file system says.
+    pub fn len(&self, inode: InodeId) -> u64 {
+        self.faults.len(inode, self.file(inode).visible.len)
+    }
+
     pub fn read(&mut self, inode: InodeId, path: &str, bytes: &mut [u8], at: u64) -> io::Result<usize> {
         self.check_power()?;
         self.faults.strike(Call::Read, path)?;
         let boot = self.boot;
+        let len = self.len(inode);
+        let within = len.saturating_sub(at).min(bytes.len() as u64) as usize;
         let file = self.file_mut(inode);
-        let read = file.visible.read(bytes, at);
+        let read = file.visible.read(&mut bytes[..within], at);
+        bytes[read..within].fill(0); // A file that says it is longer than it is.
+        let read = within;
         let mut cold = 0;
         for (page, ..) in split(at, read) {
             cold += u64::from(file.cache(boot).insert(page));
@@ -30,8 +39,8 @@ impl State {
             return Ok(None);
         }
         let boot = self.boot;
+        let within = self.len(inode).saturating_sub(at).min(bytes.len() as u64) as usize;
         let file = self.file_mut(inode);
-        let within = file.visible.len.saturating_sub(at).min(bytes.len() as u64) as usize;
         if split(at, within).any(|(page, ..)| !file.cache(boot).contains(&page)) {
             return Ok(None);
         }
@@ -53,7 +62,7 @@ impl State {
 
     fn write_pages(&mut self, inode: InodeId, path: &Arc<str>, bytes: &[u8], at: u64) -> io::Result<()> {
         let (boot, wall_ms) = (self.boot, self.wall_ms);
-        self.faults.heal(inode, at, bytes.len() as u64);
+        self.faults.heal(inode, at..at + bytes.len() as u64);
         let mut end = at;
         let mut full = false;
         for (index, within, part) in split(at, bytes.len()) {
@@ -88,6 +97,7 @@ impl State {
         self.mutate(Call::SetLen, path, |state| {
             state.faults.strike(Call::SetLen, path)?;
             let wall_ms = state.wall_ms;
+            state.faults.heal(inode, len..u64::MAX);
             let file = state.file_mut(inode);
             file.modified_ms = wall_ms;
             let gone = file.visible.set_len(len);
@@ -109,20 +119,25 @@ impl State {
                 }
                 return Err(error);
             }
-            state.settle(inode);
+            state.settle(inode, path);
             Ok(())
         })
     }
 
     /// Moves the pending content of a file to the medium, except what an earlier failed sync has dropped.
-    fn settle(&mut self, inode: InodeId) {
+    fn settle(&mut self, inode: InodeId, path: &str) {
         let Some(pending) = self.pending.content.remove(&inode) else { return };
         let mut written = BTreeSet::new();
+        let misdirected = self.faults.take_misdirection(path);
         let file = self.file_mut(inode);
+        let mut strayed: Option<(u64, Option<Arc<Page>>, Arc<Page>)> = None;
         for pending in &pending {
             match &pending.change {
                 Change::Page { index, page, dropped: false, .. } => {
-                    file.durable.set_page(*index, Some(page.clone()));
+                    let before = file.durable.set_page(*index, Some(page.clone()));
+                    if misdirected.is_some() && strayed.as_ref().is_none_or(|(strayed, ..)| strayed == index) {
+                        strayed = Some((*index, before, page.clone()));
+                    }
                     written.insert(*index);
                 }
                 Change::Length { len, .. } => drop(file.durable.set_len(*len)),
@@ -139,7 +154,29 @@ impl State {
         if !left.is_empty() {
             self.pending.content.insert(inode, left);
         }
+        for page in &written {
+            let start = page * PAGE as u64;
+            self.faults.heal(inode, start..start + PAGE as u64);
+        }
+        if let (Some(onto), Some((index, before, page))) = (misdirected, strayed) {
+            self.land((inode, index), before.as_ref(), onto, &page);
+        }
         self.look_for_marks(inode, &written);
+    }
+
+    /// The medium has `page` at the second place, and at the first still what was there before. The page cache knows of
+    /// neither, and the truth stays what the sync promised.
+    fn land(&mut self, meant: (InodeId, u64), before: Option<&Arc<Page>>, onto: (InodeId, u64), page: &Arc<Page>) {
+        let boot = self.boot;
+        let before = before.map_or([0; PAGE], |before| **before);
+        self.faults.show(meant, page, &before, true);
+        if !self.inodes.contains_key(&onto.0) {
+            return;
+        }
+        let file = self.file_mut(onto.0);
+        let is_cached = file.cache(boot).contains(&onto.1);
+        let truth = file.durable.page(onto.1).map_or([0; PAGE], |truth| **truth);
+        self.faults.show(onto, &truth, page, is_cached);
     }
 
     /// Clean pages leave the cache. A page that a failed sync has dropped is clean: from now on the medium's content
@@ -166,6 +203,9 @@ impl State {
                 let on_medium = file.durable.page(*page).cloned();
                 file.visible.set_page(*page, Some(on_medium.unwrap_or_else(|| shared([0; PAGE]))));
             }
+        }
+        for page in &cached {
+            self.faults.uncover(inode, *page);
         }
         let gone = |pending: &Pending| matches!(&pending.change, Change::Page { index, .. } if cached.binary_search(index).is_ok());
         if let Some(pending) = self.pending.content.get_mut(&inode) {

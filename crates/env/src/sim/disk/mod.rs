@@ -19,6 +19,7 @@ pub use effects::{Effect, EffectKind, Fate, Tearing};
 pub use faults::{Call, Fault};
 pub use pages::{PAGE, SECTOR};
 
+use self::faults::Misdirection;
 use self::marks::Marks;
 use self::state::{Crash, Inode, InodeId, Power, State};
 use super::Chance;
@@ -172,6 +173,11 @@ impl Disk {
 
     // The truth, whatever the faults say.
 
+    /// Every file that a process sees, with its length.
+    pub fn files(&self) -> Vec<(String, u64)> {
+        self.state().files()
+    }
+
     /// What a process reads of this file, without error, rot or cost.
     pub fn visible(&self, path: impl AsRef<Path>) -> Option<Vec<u8>> {
         let state = self.state();
@@ -234,6 +240,22 @@ impl Disk {
         let mut state = self.state();
         let inode = state.find(path.as_ref()).expect("only what exists can rot");
         state.faults.rot(inode, at, flip);
+    }
+
+    /// The next sync of a file whose path contains this brings one page to the medium of that page of `onto` instead, and
+    /// says that all is well. Both read as they should while they are cached.
+    pub fn misdirect(&self, path_part: &str, onto: impl AsRef<Path>, page: u64) {
+        let mut state = self.state();
+        let inode = state.find(onto.as_ref()).expect("only what exists can be hit");
+        state.faults.misdirect(Misdirection { path_part: path_part.to_owned(), onto: (inode, page) });
+    }
+
+    /// From now on the file system says that this file is so long, until it is written: less, and its end cannot be read;
+    /// more, and it ends in zeros.
+    pub fn lie_about_len(&self, path: impl AsRef<Path>, len: u64) {
+        let mut state = self.state();
+        let inode = state.find(path.as_ref()).expect("only what exists has a length");
+        state.faults.lie_about_len(inode, len);
     }
 
     /// How probably `read_cached_at` finds nothing although the bytes are cached.
@@ -377,7 +399,7 @@ impl File for OpenFile {
     fn len(&self) -> io::Result<u64> {
         let state = self.disk.state();
         state.check_power()?;
-        Ok(state.file(self.inode).visible.len)
+        Ok(state.len(self.inode))
     }
 
     fn read_at(&self, bytes: &mut [u8], at: u64) -> io::Result<usize> {

@@ -377,6 +377,8 @@ impl State {
                         (self.inodes.get_mut(inode).map(Arc::make_mut), sectors != 0)
                     {
                         file.durable.set_sectors(*index, page, sectors);
+                        let start = index * PAGE as u64;
+                        self.faults.heal(*inode, start..start + PAGE as u64);
                         survived.entry(*inode).or_default().insert(*index);
                     }
                 }
@@ -399,6 +401,7 @@ impl State {
             self.look_for_marks(inode, &pages);
         }
         self.boot += 1;
+        self.faults.uncover_all();
         self.forget_process();
     }
 
@@ -482,6 +485,22 @@ impl State {
             is_dir: matches!(*self.inodes[inode], Inode::Dir(_)),
         };
         Ok(self.dir(self.find(path)?)?.visible.iter().map(entry).collect())
+    }
+
+    /// By path, with the true length.
+    pub fn files(&self) -> Vec<(String, u64)> {
+        let mut found = Vec::new();
+        let mut to_visit = vec![(String::new(), ROOT)];
+        while let Some((path, inode)) = to_visit.pop() {
+            match &*self.inodes[&inode] {
+                Inode::Dir(dir) => {
+                    to_visit.extend(dir.visible.iter().map(|(name, id)| (format!("{path}/{name}"), *id)))
+                }
+                Inode::File(file) => found.push((path, file.visible.len)),
+            }
+        }
+        found.sort_unstable();
+        found
     }
 
     pub fn is_dir(&self, inode: InodeId) -> bool {
