@@ -15,7 +15,7 @@ use crate::log::Log;
 use crate::log::state::{Gate, Reach, State};
 use crate::rare::Rare;
 use crate::segment::Segment;
-use crate::settings::Durability;
+use crate::settings::{Durability, Mutant};
 use crate::shared::{Shared, count};
 use crate::syncers::{Found, Owner, Sync};
 
@@ -84,6 +84,9 @@ impl Committer {
             Ok(()) => {
                 piece.is_written = true;
                 count(&self.shared.counters.direct_pieces, 1);
+                if self.shared.settings.has(Mutant::DirectWithoutSync) {
+                    return Next::Again;
+                }
                 if self.direct.len() > 1 {
                     self.shared.sync_soon(Owner::Committer, Sync::Segment(segment));
                 } else {

@@ -182,7 +182,9 @@ pub enum Mutant {
     CheckpointBeforeDirectorySync,
     CheckpointBeforeSegmentSync,
     CutAcknowledgedGroup,
+    DirectWithoutSync,
     ForgetProducersInRecovery,
+    ForgetTombstonesEarly,
     HeaderAheadOfSync,
     IgnoreCreateInReplay,
     IgnoreDeleteInReplay,
@@ -193,6 +195,7 @@ pub enum Mutant {
     PublishUnsyncedAfterRecovery,
     RecycleBeforeCheckpoint,
     RemoveReplacedEarly,
+    ReplaceBeforeDirectorySync,
     ReplayDiscardedGroup,
     RetrySyncAfterError,
     SwitchWithoutSync,
@@ -201,20 +204,22 @@ pub enum Mutant {
 
 impl Mutant {
     /// Those that take more load or time than the enumeration has: the simulation finds them.
-    pub const OF_A_BROKER: [Mutant; 5] = [
+    pub const OF_A_BROKER: [Mutant; 6] = [
         Mutant::CheckpointBeforeDirectorySync,
         Mutant::CheckpointBeforeSegmentSync,
         Mutant::ForgetProducersInRecovery,
+        Mutant::ForgetTombstonesEarly,
         Mutant::HeaderAheadOfSync,
         Mutant::LeaveWindowOpen,
     ];
 
     /// Those that the enumeration finds.
-    pub const ALL: [Mutant; 16] = [
+    pub const ALL: [Mutant; 18] = [
         Mutant::AcknowledgeBeforeSync,
         Mutant::AcknowledgePastGroup,
         Mutant::AnswerDuplicateEarly,
         Mutant::CutAcknowledgedGroup,
+        Mutant::DirectWithoutSync,
         Mutant::IgnoreCreateInReplay,
         Mutant::IgnoreDeleteInReplay,
         Mutant::IgnoreReplaceInReplay,
@@ -223,6 +228,7 @@ impl Mutant {
         Mutant::PublishUnsyncedAfterRecovery,
         Mutant::RecycleBeforeCheckpoint,
         Mutant::RemoveReplacedEarly,
+        Mutant::ReplaceBeforeDirectorySync,
         Mutant::ReplayDiscardedGroup,
         Mutant::RetrySyncAfterError,
         Mutant::SwitchWithoutSync,

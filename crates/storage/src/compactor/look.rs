@@ -12,6 +12,7 @@ use crate::compaction::{
 use crate::log::Log;
 use crate::log::state::{Gate, State};
 use crate::segment::{Segment, Summary};
+use crate::settings::Mutant;
 
 /// So many, one after the other, bring everything that is closed below both of them.
 const CHECKPOINTS: u32 = 3;
@@ -70,8 +71,9 @@ impl Compactor {
             Part { segments, first_dirty: choice.first_dirty, end: choice.end, last_batches: last_batches(&state) };
         let config = state.config.clone();
         drop(state);
+        let forgets = self.shared.settings.has(Mutant::ForgetTombstonesEarly);
         let rules = CompactionRules {
-            delete_retention_ms: config.delete_retention_ms,
+            delete_retention_ms: if forgets { 0 } else { config.delete_retention_ms },
             key_bytes_max: self.shared.settings.compaction.key_bytes_max,
             segment_bytes_max: config.segment_bytes,
         };

@@ -17,6 +17,7 @@ use crate::compaction::{CompactionError, Finished, Progress, Run};
 use crate::log::Log;
 use crate::registry::Registry;
 use crate::segment::Segment;
+use crate::settings::Mutant;
 use crate::shared::{Shared, Ticket, count};
 
 pub(crate) struct Compactor {
@@ -107,7 +108,9 @@ impl Compactor {
 
     /// The names of the new files; then the lane is told.
     fn sync_names(&mut self, log: Arc<Log>, run: Box<Run>, finished: Finished) -> Next {
-        if let Err(error) = self.shared.env.disk.sync_dir(&log.directory()) {
+        if !self.shared.settings.has(Mutant::ReplaceBeforeDirectorySync)
+            && let Err(error) = self.shared.env.disk.sync_dir(&log.directory())
+        {
             self.shared.go_offline("a sync of a directory failed", &error);
             return Next::Stop;
         }
