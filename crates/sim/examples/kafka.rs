@@ -48,6 +48,7 @@ fn main() {
                 partitions: 2,
                 promise: Promise::Durable,
                 has_retention: false,
+                delete_retention: None,
                 configs: vec![("segment.ms", "500".to_owned())],
             })
             .to_vec();
@@ -68,6 +69,7 @@ fn main() {
                 pause_probability: 0.0,
                 pause_max: Duration::from_millis(1),
                 version,
+                keys: 0..1,
             };
             let producer = Producer::new(env.clone(), shared.clone(), chance.fork(), plan);
             env.spawn.task("producer", Box::pin(producer.run()));

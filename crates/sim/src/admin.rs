@@ -34,6 +34,8 @@ pub struct TopicPlan {
     pub partitions: usize,
     pub promise: Promise,
     pub has_retention: bool,
+    /// `delete.retention.ms` of one that is compacted.
+    pub delete_retention: Option<Duration>,
     pub configs: Vec<(&'static str, String)>,
 }
 
@@ -68,6 +70,7 @@ impl Admin {
         while self.shared.phase() == Phase::Load {
             let pause = Duration::from_millis(self.chance.in_range(20..120));
             self.pause(pause).await;
+            self.shared.quiet().await;
             match *self.chance.pick(acts) {
                 Act::DeleteRecords(name) => self.delete_records(name).await,
                 Act::Recreate(name) => {
@@ -141,7 +144,7 @@ impl Admin {
             Some(id) => id,
             None => self.find(plan.name).await,
         };
-        self.shared.ledger().topic_created(id, plan.name, plan.partitions, plan.promise, plan.has_retention);
+        self.shared.ledger().topic_created(id, plan);
     }
 
     async fn find(&mut self, name: &str) -> Uuid {
@@ -196,6 +199,35 @@ impl Admin {
         self.shared.ledger().delete_records_done(id, partition, log_start);
     }
 
+    /// Changes one config of a topic, which may not be there yet.
+    async fn set_config(&mut self, topic: &str, name: &str, value: &str) {
+        let config = AlterableConfig {
+            name: name.to_owned(),
+            config_operation: 0,
+            value: Some(value.to_owned()),
+            ..Default::default()
+        };
+        let resource = AlterConfigsResource {
+            resource_type: TOPIC_RESOURCE,
+            resource_name: topic.to_owned(),
+            configs: vec![config],
+            ..Default::default()
+        };
+        let request = IncrementalAlterConfigsRequest { resources: vec![resource], ..Default::default() };
+        self.insist(&request, ALTER_CONFIGS_VERSION, |response| match error_of(response.responses[0].error_code) {
+            ErrorCode::None => Some(()),
+            error if error.is_retriable() => None,
+            error => panic!("IncrementalAlterConfigs {topic}: {error}"),
+        })
+        .await;
+    }
+
+    /// Has the topic of offsets roll often enough to be compacted, once a group has had it made.
+    pub async fn hasten_offsets(mut self) {
+        let segment_ms = self.chance.in_range(40..400).to_string();
+        self.set_config("__consumer_offsets", "segment.ms", &segment_ms).await;
+    }
+
     /// Changes the durability of a topic. What it promises is promised from when the switch must have happened.
     async fn switch(&mut self, name: &str) {
         let Some(id) = self.shared.topic_id(name) else { return };
@@ -210,25 +242,7 @@ impl Admin {
                 "relaxed"
             }
         };
-        let config = AlterableConfig {
-            name: "durability".into(),
-            config_operation: 0,
-            value: Some(value.into()),
-            ..Default::default()
-        };
-        let resource = AlterConfigsResource {
-            resource_type: TOPIC_RESOURCE,
-            resource_name: name.to_owned(),
-            configs: vec![config],
-            ..Default::default()
-        };
-        let request = IncrementalAlterConfigsRequest { resources: vec![resource], ..Default::default() };
-        self.insist(&request, ALTER_CONFIGS_VERSION, |response| match error_of(response.responses[0].error_code) {
-            ErrorCode::None => Some(()),
-            error if error.is_retriable() => None,
-            error => panic!("IncrementalAlterConfigs {name}: {error}"),
-        })
-        .await;
+        self.set_config(name, "durability", value).await;
         if to == Promise::Relaxed {
             return;
         }

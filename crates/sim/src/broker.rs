@@ -10,7 +10,7 @@ use tokio::sync::Notify;
 use crate::bugs::Bug;
 
 pub const PORT: u16 = 9092;
-const DATA: &str = "/data";
+pub const DATA: &str = "/data";
 /// What the process may use, as far as the node knows.
 const MEMORY_BYTES: u64 = 256 << 20;
 
@@ -41,6 +41,7 @@ pub fn start(machine: &Machine, setup: &Setup) -> Process {
         "node",
         Box::pin(async move {
             let mut config = Config::for_tests(DATA, PORT);
+            config.offsets.topic_partitions = 2;
             for listener in &mut config.listeners {
                 listener.host = None;
             }

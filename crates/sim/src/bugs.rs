@@ -7,14 +7,16 @@ pub enum Bug {
     HighWatermarkOverReceived,
 }
 
-pub const ALL: [Bug; 22] = [
+pub const ALL: [Bug; 25] = [
     Bug::Storage(Mutant::AcknowledgeBeforeSync),
     Bug::Storage(Mutant::AcknowledgePastGroup),
     Bug::Storage(Mutant::AnswerDuplicateEarly),
     Bug::Storage(Mutant::CheckpointBeforeDirectorySync),
     Bug::Storage(Mutant::CheckpointBeforeSegmentSync),
     Bug::Storage(Mutant::CutAcknowledgedGroup),
+    Bug::Storage(Mutant::DirectWithoutSync),
     Bug::Storage(Mutant::ForgetProducersInRecovery),
+    Bug::Storage(Mutant::ForgetTombstonesEarly),
     Bug::Storage(Mutant::HeaderAheadOfSync),
     Bug::Storage(Mutant::IgnoreCreateInReplay),
     Bug::Storage(Mutant::IgnoreDeleteInReplay),
@@ -25,6 +27,7 @@ pub const ALL: [Bug; 22] = [
     Bug::Storage(Mutant::PublishUnsyncedAfterRecovery),
     Bug::Storage(Mutant::RecycleBeforeCheckpoint),
     Bug::Storage(Mutant::RemoveReplacedEarly),
+    Bug::Storage(Mutant::ReplaceBeforeDirectorySync),
     Bug::Storage(Mutant::ReplayDiscardedGroup),
     Bug::Storage(Mutant::RetrySyncAfterError),
     Bug::Storage(Mutant::SwitchWithoutSync),
@@ -43,9 +46,6 @@ impl Bug {
     /// Why no run of one broker can meet it; then the enumeration of the engine does.
     pub fn out_of_reach(self) -> Option<&'static str> {
         match self {
-            Bug::Storage(Mutant::IgnoreReplaceInReplay | Mutant::RemoveReplacedEarly) => {
-                Some("which has no compacted topic here")
-            }
             Bug::Storage(Mutant::IgnoreTruncateInReplay) => Some("only followers truncate"),
             Bug::Storage(Mutant::UseSnapshotBeyondEnd) => Some("only a truncation leaves a snapshot beyond the end"),
             _ => None,

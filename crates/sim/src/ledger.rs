@@ -14,6 +14,10 @@ use env::sim::Disk;
 use protocol::Uuid;
 use record::BatchView;
 
+use crate::admin::TopicPlan;
+use crate::batches::Made;
+use crate::keyed::{Horizon, KeyedPartition};
+
 /// What the clients' marks begin with: see [`Disk::watch_marks`]. No filler contains its first byte.
 pub const MARK_PREFIX: [u8; 8] = *b"\xf1OTTLAsm";
 
@@ -27,13 +31,14 @@ pub struct BatchKey {
 
 /// As it was sent.
 #[derive(Clone, Debug)]
-pub struct Sent {
-    pub crc: u32,
-    pub records: i32,
-    pub size_bytes: usize,
-    pub max_timestamp: i64,
+struct Sent {
+    crc: u32,
+    records: i32,
+    size_bytes: usize,
+    /// The mark of its first record.
+    first_mark: u64,
     /// The mark of its last record; none if the records are compressed.
-    pub mark: Option<u64>,
+    mark: Option<u64>,
     /// Where it is, once that is known.
     offset: Option<i64>,
 }
@@ -79,7 +84,10 @@ pub struct TopicLedger {
     pub deletion: Deletion,
     /// Old segments go by themselves.
     pub has_retention: bool,
+    /// It is compacted: then what is known of its partitions is in `keyed`, record by record.
+    pub delete_retention: Option<Duration>,
     pub partitions: Vec<PartitionLedger>,
+    keyed: Vec<KeyedPartition>,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -96,6 +104,9 @@ pub struct PartitionLedger {
 pub struct Counts {
     pub acknowledged: u64,
     pub acknowledged_relaxed: u64,
+    /// Of the durable ones, those to compacted topics.
+    pub acknowledged_keyed: u64,
+    pub commits: u64,
     pub duplicates: u64,
     pub lost_relaxed: u64,
     pub read: u64,
@@ -113,8 +124,19 @@ pub struct Ledger {
     pub is_up: bool,
     /// How much a power loss may take of a relaxed topic.
     window: Duration,
+    /// How far two wall clocks may be apart.
+    wall_ahead: Duration,
+    /// What groups have committed, by group and partition of one topic.
+    pub committed: BTreeMap<(String, i32), Committed>,
     /// Not in a copy that judges another disk.
     disk: Option<Disk>,
+}
+
+/// An offset that a group commits, which only grows.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Committed {
+    pub acknowledged: i64,
+    pub sent: i64,
 }
 
 /// A batch as a broker gave it out.
@@ -124,11 +146,14 @@ pub struct Seen<'a> {
 }
 
 /// What the log of a partition was found to be.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Found {
     pub log_start: i64,
     pub log_end: i64,
     pub batches: Vec<(i64, BatchKey)>,
+    /// Of a compacted topic: the offset and the mark of each record.
+    pub records: Vec<(i64, u64)>,
+    pub now: Instant,
 }
 
 /// Costs nothing until it is printed.
@@ -176,6 +201,8 @@ impl Ledger {
             boots: 0,
             is_up: false,
             window,
+            wall_ahead: Duration::ZERO,
+            committed: BTreeMap::new(),
             disk,
         }
     }
@@ -201,13 +228,24 @@ impl Ledger {
         self.disk = disk;
     }
 
-    pub fn topic_created(&mut self, id: Uuid, name: &str, partitions: usize, promise: Promise, has_retention: bool) {
-        let partitions = vec![PartitionLedger::default(); partitions];
-        let was_relaxed = promise == Promise::Relaxed;
-        let (name, deletion) = (name.into(), Deletion::No);
-        let topic = TopicLedger { name, promise, was_relaxed, deletion, has_retention, partitions };
+    pub fn topic_created(&mut self, id: Uuid, plan: &TopicPlan) {
+        let topic = TopicLedger {
+            name: plan.name.into(),
+            promise: plan.promise,
+            was_relaxed: plan.promise == Promise::Relaxed,
+            deletion: Deletion::No,
+            has_retention: plan.has_retention,
+            delete_retention: plan.delete_retention,
+            partitions: vec![PartitionLedger::default(); plan.partitions],
+            keyed: vec![KeyedPartition::default(); plan.partitions],
+        };
         let before = self.topics.insert(id, topic);
         assert!(before.is_none(), "the id {id} was used before");
+    }
+
+    /// The broker's wall clock jumps, ahead of ours or of that of whoever judges its disk.
+    pub fn wall_jumps(&mut self, by_ms: i64) {
+        self.wall_ahead += Duration::from_millis(by_ms.unsigned_abs());
     }
 
     pub fn topic(&mut self, id: Uuid) -> &mut TopicLedger {
@@ -235,17 +273,20 @@ impl Ledger {
         assert!(self.producer_ids.insert(id), "the producer id {id} was given out twice");
     }
 
-    pub fn sent(&mut self, topic: Uuid, partition: usize, key: BatchKey, batch: &BatchView<'_>, mark: Option<u64>) {
+    pub fn sent(&mut self, topic: Uuid, partition: usize, made: &Made, now: Instant) {
+        let batch = made.view();
         let sent = Sent {
             crc: batch.crc(),
             records: batch.record_count(),
             size_bytes: batch.size_bytes(),
-            max_timestamp: batch.max_timestamp().value(),
-            mark,
+            first_mark: made.first_mark,
+            mark: made.mark,
             offset: None,
         };
-        let before = self.topic(topic).partitions[partition].sent.insert(key, sent);
-        assert!(before.is_none(), "the client used {key} twice");
+        let topic = self.topic(topic);
+        topic.keyed[partition].sent(&made.keyed, now);
+        let before = topic.partitions[partition].sent.insert(made.key, sent);
+        assert!(before.is_none(), "the client used {} twice", made.key);
     }
 
     /// How many power losses there have been: what a client hears on a connection is of the life in which it connected.
@@ -255,6 +296,9 @@ impl Ledger {
 
     pub fn acknowledged(&mut self, topic: Uuid, partition: usize, key: BatchKey, offset: i64, heard: Heard) {
         let place = self.place(topic, partition);
+        if self.topic(topic).delete_retention.is_some() {
+            return self.acknowledged_keyed(topic, partition, key, offset);
+        }
         let promised = self.topic(topic).promise == Promise::Durable;
         if let Some(mark) = self.sent_mark(topic, partition, key)
             && promised
@@ -269,12 +313,35 @@ impl Ledger {
         self.put(topic, partition, key, offset, heard);
     }
 
+    fn acknowledged_keyed(&mut self, topic: Uuid, partition: usize, key: BatchKey, offset: i64) {
+        let place = self.place(topic, partition);
+        let mark = self.sent_mark(topic, partition, key);
+        let Sent { first_mark, records, .. } = self.topic(topic).partitions[partition].sent[&key];
+        let keyed = &mut self.topic(topic).keyed[partition];
+        let answer = keyed.acknowledged(first_mark..first_mark + records as u64, offset);
+        answer.unwrap_or_else(|why| panic!("{place}: {key} was acknowledged at {offset}: {why}"));
+        if let Some(mark) = mark.filter(|mark| keyed.is_newest(*mark)) {
+            self.check_durable(mark, || format!("{place}: {key} was acknowledged at {offset}"));
+        }
+        self.counts.acknowledged += 1;
+        self.counts.acknowledged_keyed += 1;
+    }
+
+    fn read_keyed(&mut self, topic: Uuid, partition: usize, seen: &Seen<'_>) -> Vec<(i64, u64)> {
+        let place = self.place(topic, partition);
+        let base = seen.batch.base_offset();
+        let found = self.topic(topic).keyed[partition].read(&seen.batch);
+        self.counts.read += 1;
+        found.unwrap_or_else(|why| panic!("{place}: the batch at {base} was read: {why}"))
+    }
+
     /// An answer that says nothing of the place: a duplicate of a batch that the broker no longer remembers.
     pub fn acknowledged_somewhere(&mut self) {
         self.counts.duplicates += 1;
     }
 
-    pub fn read(&mut self, topic: Uuid, partition: usize, seen: &Seen<'_>, heard: Heard) {
+    /// A batch was read. Returns what a compacted topic's holds: the offset and the mark of each record.
+    pub fn read(&mut self, topic: Uuid, partition: usize, seen: &Seen<'_>, heard: Heard) -> Vec<(i64, u64)> {
         let place = self.place(topic, partition);
         let (base, key) = (seen.batch.base_offset().value(), BatchKey::of(&seen.batch));
         // Kafka may answer with a high watermark that it took before it read.
@@ -284,6 +351,9 @@ impl Ledger {
             seen.high_watermark
         );
         assert!(seen.batch.crc_is_valid(), "{place}: {key} at {base} is damaged");
+        if self.topic(topic).delete_retention.is_some() {
+            return self.read_keyed(topic, partition, seen);
+        }
         let promised = self.topic(topic).promise == Promise::Durable;
         let Some(sent) = self.topic(topic).partitions[partition].sent.get(&key) else {
             panic!("{place}: {key} at {base} was never sent there");
@@ -301,6 +371,7 @@ impl Ledger {
         }
         self.counts.read += 1;
         self.put(topic, partition, key, base, heard);
+        Vec::new()
     }
 
     fn sent_mark(&mut self, topic: Uuid, partition: usize, key: BatchKey) -> Option<u64> {
@@ -402,14 +473,16 @@ impl Ledger {
     /// A broker says that the log begins here.
     pub fn log_start_seen(&mut self, topic: Uuid, partition: usize, log_start: i64) {
         let place = self.place(topic, partition);
-        let topic = self.topic(topic);
-        let has_retention = topic.has_retention;
-        let partition = &topic.partitions[partition];
-        assert!(
-            log_start >= partition.log_start_least,
-            "{place}: the log start {log_start} is back below {}",
-            partition.log_start_least
-        );
+        let least = self.topic(topic).partitions[partition].log_start_least;
+        assert!(log_start >= least, "{place}: the log start {log_start} is back below {least}");
+        self.log_start_is_allowed(topic, partition, log_start);
+    }
+
+    /// It is not above all that anybody has asked to be deleted.
+    pub fn log_start_is_allowed(&mut self, topic: Uuid, partition: usize, log_start: i64) {
+        let place = self.place(topic, partition);
+        let has_retention = self.topic(topic).has_retention;
+        let partition = &self.topic(topic).partitions[partition];
         assert!(
             log_start <= partition.log_start_most || has_retention,
             "{place}: the log start {log_start} is above all that was asked for, {}",
@@ -430,7 +503,24 @@ impl Ledger {
 
     /// The end of what is known of a partition.
     pub fn known_end(&self, topic: Uuid, partition: usize) -> i64 {
-        self.topics[&topic].partitions[partition].held.last_key_value().map_or(0, |(_, held)| held.end)
+        let topic = &self.topics[&topic];
+        let end = topic.partitions[partition].held.last_key_value().map_or(0, |(_, held)| held.end);
+        end.max(topic.keyed[partition].known_end())
+    }
+
+    /// The first offset above this one at which something is known to be.
+    pub fn next_known(&self, topic: Uuid, partition: usize, above: i64) -> Option<i64> {
+        let topic = &self.topics[&topic];
+        let held = topic.partitions[partition].held.range(above + 1..).next().map(|(base, _)| *base);
+        held.or_else(|| topic.keyed[partition].next_known(above))
+    }
+
+    /// Where something is that must have survived whatever may happen to a power supply.
+    pub fn must_be_there(&self, topic: Uuid, partition: usize, log_start: i64) -> Vec<i64> {
+        let of_topic = &self.topics[&topic];
+        let held = of_topic.partitions[partition].held.range(log_start..);
+        let held = held.filter(|(base, held)| held.promised && !self.may_begin_above(topic, partition, **base));
+        held.map(|(base, _)| *base).chain(of_topic.keyed[partition].newest_values()).collect()
     }
 
     /// Judges a whole log, read from its start to its end by [`Ledger::read`].
@@ -438,6 +528,15 @@ impl Ledger {
         let place = self.place(topic, partition);
         let life = self.life();
         self.log_start_seen(topic, partition, found.log_start);
+        if let Some(retention) = self.topic(topic).delete_retention {
+            let horizon = Horizon { retention, now: found.now, wall_ahead: self.wall_ahead };
+            let end = self.known_end(topic, partition);
+            assert!(found.log_end >= end, "{place}: the log ends at {}, and went up to {end}", found.log_end);
+            let judged = self.topic(topic).keyed[partition].verify(&found.records, horizon);
+            judged.unwrap_or_else(|why| panic!("{place}: {why}: the log is {}..{}", found.log_start, found.log_end));
+            self.counts.verified += found.batches.len() as u64;
+            return;
+        }
         self.check_contiguous(&place, topic, partition, found);
         let there: BTreeMap<i64, BatchKey> = found.batches.iter().copied().collect();
         loop {

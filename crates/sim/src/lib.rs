@@ -4,6 +4,8 @@ pub mod admin;
 pub mod batches;
 pub mod broker;
 pub mod bugs;
+pub mod group;
+pub mod keyed;
 pub mod ledger;
 pub mod observed;
 pub mod producer;

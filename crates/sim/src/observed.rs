@@ -12,6 +12,8 @@ pub struct Observed {
     pub lane_files_recycled: u64,
     pub segments_made: u64,
     pub segments_removed: u64,
+    /// Segments that a compaction wrote, of `__consumer_offsets` too: their names have a generation.
+    pub segments_compacted: u64,
     pub syncs: u64,
     pub written: u64,
 }
@@ -60,7 +62,10 @@ impl State {
                     self.lane_file_now = path.to_owned();
                 }
             }
-            Call::CreateFile => observed.segments_made += u64::from(name.ends_with(".log")),
+            Call::CreateFile => {
+                observed.segments_made += u64::from(name.ends_with(".log"));
+                observed.segments_compacted += u64::from(name.ends_with(".log") && name.matches('.').count() == 2);
+            }
             Call::RemoveFile => observed.segments_removed += u64::from(name.ends_with(".log")),
             _ => {}
         }

@@ -1,6 +1,7 @@
 //! An idempotent producer with several requests in flight, as Kafka's clients are: whatever goes wrong, it sends the same
 //! batches again, in the same order, until each has an answer.
 use std::collections::{BTreeMap, VecDeque};
+use std::ops::Range;
 use std::time::Duration;
 
 use env::Env;
@@ -10,7 +11,7 @@ use protocol::produce_request::{PartitionProduceData, ProduceRequest, TopicProdu
 use protocol::produce_response::ProduceResponse;
 use protocol::{ErrorCode, Records, Uuid};
 
-use crate::batches::{Made, make};
+use crate::batches::{Made, make, make_keyed};
 use crate::ledger::{BatchKey, sequence_after};
 use crate::shared::{Phase, Shared};
 use crate::wire::{Wire, WireError};
@@ -31,6 +32,8 @@ pub struct Plan {
     pub pause_max: Duration,
     /// 12 names topics, 13 their ids.
     pub version: i16,
+    /// The keys that are its own in compacted topics.
+    pub keys: Range<u64>,
 }
 
 pub struct Producer {
@@ -105,6 +108,9 @@ impl Producer {
         }
         let mut next = Next::GoOn;
         while !self.is_done() {
+            if wire.in_flight() == 0 {
+                self.shared.quiet().await;
+            }
             match next {
                 Next::GoOn if wire.in_flight() < self.plan.depth && self.send(&mut wire).await? => {
                     if self.chance.happens(self.plan.pause_probability) {
@@ -164,6 +170,9 @@ impl Producer {
 
     /// Sends one request, if there is anything to send.
     async fn send(&mut self, wire: &mut Wire) -> Result<bool, WireError> {
+        if self.shared.is_quiet() {
+            return Ok(false); // What is in flight comes to its end.
+        }
         let mut request = ProduceRequest { acks: self.plan.acks, timeout_ms: 2_000, ..Default::default() };
         let mut parts = Vec::new();
         for (topic, partition) in self.choose() {
@@ -241,12 +250,17 @@ impl Producer {
                 sequence: stream.next_sequence,
             };
             let shared = &self.shared;
-            let made = make(&mut self.chance, key, self.env.clock.wall_ms(), || shared.next_mark());
+            let is_keyed = shared.ledger().topic(topic).delete_retention.is_some();
+            let (now_ms, marks) = (self.env.clock.wall_ms(), || shared.next_mark());
+            let made = match is_keyed {
+                true => make_keyed(&mut self.chance, key, now_ms, self.plan.keys.clone(), marks),
+                false => make(&mut self.chance, key, now_ms, marks),
+            };
             stream.next_sequence = sequence_after(key.sequence, made.records);
             if stream.next_sequence < key.sequence {
                 shared.met("producer: sequence wrapped");
             }
-            shared.ledger().sent(topic, partition, key, &made.view(), made.mark);
+            shared.ledger().sent(topic, partition, &made, self.shared.now());
             stream.pending.push_back(made);
         }
         let made = &stream.pending[stream.sent];

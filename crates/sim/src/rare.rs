@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use storage::{Rare, Reached};
 
 /// What the clients and the faults come through, besides the engine's own.
-pub const SCENES: [&str; 15] = [
+pub const SCENES: [&str; 18] = [
     "answer: duplicate sequence number",
     "answer: kafka storage error to a fetch",
     "answer: kafka storage error to a produce",
@@ -17,6 +17,9 @@ pub const SCENES: [&str; 15] = [
     "crash: inside a start, twice in a row",
     "crash: inside a start after a kill",
     "crash: while the disk was full",
+    "spoiled: a range is lost, and said so",
+    "spoiled: nothing was lost",
+    "spoiled: the start was refused",
     "start: a read failed, and it was refused",
     "start: a read failed, and it went well",
     "producer: began anew",

@@ -83,21 +83,22 @@ pub async fn list_offset(
 }
 
 /// Shows what was fetched from `offset` on to the ledger; returns the next offset. A last batch may be cut off.
-fn show(
+pub fn show(
     ledger: &mut Ledger,
     (topic, partition): (Uuid, usize),
     offset: i64,
     fetched: &Fetched,
     heard: crate::ledger::Heard,
-    mut each: impl FnMut(i64, BatchKey),
+    mut each: impl FnMut(i64, BatchKey, Vec<(i64, u64)>),
 ) -> i64 {
     let mut next = offset;
     for batch in Batches::new(&fetched.records) {
         let Ok(batch) = batch else { break };
         let last = batch.last_offset().value();
         assert!(last >= next, "{}: asked for {next}, got a batch that ends at {last}", ledger.place(topic, partition));
-        ledger.read(topic, partition, &Seen { batch, high_watermark: fetched.high_watermark }, heard);
-        each(batch.base_offset().value(), BatchKey::of(&batch));
+        let seen = Seen { batch, high_watermark: fetched.high_watermark };
+        let records = ledger.read(topic, partition, &seen, heard);
+        each(batch.base_offset().value(), BatchKey::of(&batch), records);
         next = last + 1;
     }
     next
@@ -124,6 +125,7 @@ impl Consumer {
         let life = self.shared.ledger().life();
         let mut offsets: BTreeMap<(Uuid, usize), i64> = BTreeMap::new();
         while self.shared.phase() != Phase::Over {
+            self.shared.quiet().await;
             let Some((topic, from)) = self.choose(&offsets) else {
                 self.env.clock.sleep_until(self.env.clock.now() + Duration::from_millis(5)).await;
                 continue;
@@ -170,7 +172,7 @@ impl Consumer {
             return 0;
         }
         match fetched.error {
-            ErrorCode::None => show(&mut ledger, place, asked, fetched, heard, |_, _| {}),
+            ErrorCode::None => show(&mut ledger, place, asked, fetched, heard, |_, _, _| {}),
             ErrorCode::OffsetOutOfRange => {
                 self.shared.met("answer: offset out of range");
                 let relaxed = ledger.topic(topic).was_relaxed;
@@ -198,7 +200,8 @@ pub async fn verify(wire: &mut Wire, ledger: &impl LedgerOf, place: (Uuid, usize
     let heard = crate::ledger::Heard { life: heard, at: ledger.now() };
     let log_start = settled(wire, ledger, &name, partition, EARLIEST).await?;
     let log_end = settled(wire, ledger, &name, partition, LATEST).await?;
-    let mut found = Found { log_start, log_end, batches: Vec::new() };
+    let now = ledger.now();
+    let mut found = Found { log_start, log_end, batches: Vec::new(), records: Vec::new(), now };
     let mut next = log_start;
     while next < log_end {
         let mut fetched = fetch(wire, topic, &[(partition, next)], 1 << 20, Duration::from_millis(100)).await?;
@@ -214,9 +217,12 @@ pub async fn verify(wire: &mut Wire, ledger: &impl LedgerOf, place: (Uuid, usize
             }
             error => panic!("{}: Fetch at {next} got {error}", ledger.with(|ledger| ledger.place(topic, partition))),
         }
-        let batches = &mut found.batches;
-        let after =
-            ledger.with(|ledger| show(ledger, place, next, &fetched, heard, |base, key| batches.push((base, key))));
+        let (batches, records) = (&mut found.batches, &mut found.records);
+        let each = |base, key, of_batch| {
+            batches.push((base, key));
+            records.extend::<Vec<(i64, u64)>>(of_batch);
+        };
+        let after = ledger.with(|ledger| show(ledger, place, next, &fetched, heard, each));
         assert!(
             after > next,
             "{}: nothing at {next}, below the end {log_end}",
@@ -224,6 +230,7 @@ pub async fn verify(wire: &mut Wire, ledger: &impl LedgerOf, place: (Uuid, usize
         );
         next = after;
     }
+    found.now = ledger.now();
     ledger.with(|ledger| ledger.verify(topic, partition, &found));
     Ok(())
 }

@@ -101,6 +101,8 @@ fn print_counts(passed: &[&(Summary, Report)]) {
     };
     row("acknowledged, durable", |(summary, _)| summary.counts.acknowledged);
     row("acknowledged, relaxed", |(summary, _)| summary.counts.acknowledged_relaxed);
+    row("acknowledged, compacted", |(summary, _)| summary.counts.acknowledged_keyed);
+    row("offsets committed", |(summary, _)| summary.counts.commits);
     row("lost as relaxed allows", |(summary, _)| summary.counts.lost_relaxed);
     row("batches read", |(summary, _)| summary.counts.read);
     row("batches judged at the end", |(summary, _)| summary.counts.verified);
@@ -108,13 +110,16 @@ fn print_counts(passed: &[&(Summary, Report)]) {
     row("power losses", |(summary, _)| summary.power_losses);
     row("clean stops", |(summary, _)| summary.clean_stops);
     row("syncs that failed", |(summary, _)| summary.sync_errors);
+    row("writes that failed", |(summary, _)| summary.write_errors);
     row("reads that failed", |(summary, _)| summary.read_errors);
     row("full disks", |(summary, _)| summary.full_disks);
     row("images judged", |(summary, _)| summary.images_judged);
+    row("damaged images judged", |(summary, _)| summary.spoiled);
     row("checkpoints", |(summary, _)| summary.observed.checkpoints);
     row("lane files recycled", |(summary, _)| summary.observed.lane_files_recycled);
     row("segments made", |(summary, _)| summary.observed.segments_made);
     row("segments removed", |(summary, _)| summary.observed.segments_removed);
+    row("segments compacted", |(summary, _)| summary.observed.segments_compacted);
     row("topics deleted and re-made", |(summary, _)| summary.topics_recreated);
     row("syncs", |(summary, _)| summary.observed.syncs);
     row("events", |(_, report)| report.events);

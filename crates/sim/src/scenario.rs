@@ -1,19 +1,22 @@
 //! One run: a broker, clients, faults, and at the end every log judged. All of it follows from the seed.
 mod faults;
+mod spoiled;
 
 use std::net::SocketAddr;
+use std::ops::Range;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use env::sim::{Chance, Disk, Machine, World};
 use env::{Env, Instant};
 use protocol::Uuid;
-use storage::{Rare, Settings};
+use storage::{CompactionSettings, Rare, Settings};
 
 use self::faults::{FAULTS, Fault};
 use crate::admin::{ACTS, Admin, TopicPlan};
 use crate::broker::{self, PORT, Process, Setup};
 use crate::bugs::Bug;
+use crate::group::{self, GROUPS, Group};
 use crate::ledger::{Counts, Deletion, Ledger, MARK_PREFIX, Promise};
 use crate::observed::Observer;
 use crate::producer::{Plan as ProducerPlan, Producer};
@@ -34,16 +37,22 @@ pub struct Plan {
 const IMAGES_PER_FAULT: u64 = 1;
 /// and, so often in all, right after a file of the lane was taken again.
 const IMAGES_AFTER_RECYCLING_MAX: u64 = 8;
+const SPOILED_IMAGES: u64 = 2;
 /// A relaxed topic may lose what it acknowledged in so much time before a power loss: the window, and what the disk and
 /// our looking at it may take.
 const RELAXED_WINDOW: Duration = Duration::from_millis(100);
 const RELAXED_SLACK: Duration = Duration::from_millis(400);
-/// A seed takes up to 600,000; one that takes so many goes round in circles.
-const EVENTS_MAX: u64 = 2_000_000;
+/// A seed takes up to 600,000, few more than a million; one that takes so many goes round in circles.
+const EVENTS_MAX: u64 = 4_000_000;
 /// Less of it, and produces are refused.
 const FREE_BYTES_MIN: u64 = 1 << 20;
 /// Nothing acknowledged for so long, with the broker up, is a broker that hangs.
 const STALL_MAX: Duration = Duration::from_secs(60);
+
+/// What a run simulates at least.
+pub const SIMULATED_MIN: Duration = Duration::from_secs(60);
+const REST_PROBABILITY: f64 = 0.4;
+const REST_MS: Range<u64> = 300..10_000;
 
 struct Run {
     world: World,
@@ -89,6 +98,9 @@ pub async fn run(world: World, plan: Plan) -> Summary {
     run.load(plan.acknowledged_min).await;
     run.settle().await;
     run.judge_all().await;
+    for _ in 0..SPOILED_IMAGES {
+        run.judge_spoiled().await;
+    }
     for fault in [Fault::CleanStop, Fault::PowerLoss] {
         run.strike(fault).await;
         run.start_again().await;
@@ -103,6 +115,7 @@ pub async fn run(world: World, plan: Plan) -> Summary {
     // Reads were wrong now and then, and nothing was lost for that.
     assert_eq!(reached.times(Rare::DamageFound), 0, "damage was found where nothing rots");
     let deleted = |ledger: &Ledger| ledger.topics.values().filter(|topic| topic.deletion == Deletion::Done).count();
+    summary.simulated = run.world.now() - Instant(0);
     summary.topics_recreated = deleted(&run.shared.ledger()) as u64;
     summary
 }
@@ -121,6 +134,11 @@ fn settings(chance: &mut Chance) -> Settings {
         piece_bytes: *chance.pick(&[8 << 10, 64 << 10]),
         piece_age: Duration::from_millis(chance.in_range(5..100)),
         relaxed_window: RELAXED_WINDOW,
+        compaction: CompactionSettings {
+            backoff: Duration::from_millis(chance.in_range(10..300)),
+            key_bytes_max: *chance.pick(&[1 << 10, 1 << 20]),
+            ..CompactionSettings::default()
+        },
         relaxed_window_bytes: 1 << 20,
         retention_check: Duration::from_millis(50),
         free_bytes_min: FREE_BYTES_MIN,
@@ -129,15 +147,33 @@ fn settings(chance: &mut Chance) -> Settings {
 }
 
 fn topics(chance: &mut Chance) -> Vec<TopicPlan> {
-    let mut segment = || ("segment.ms", chance.in_range(40..400).to_string());
-    let plan =
-        |name, partitions, promise, configs| TopicPlan { name, partitions, promise, has_retention: false, configs };
+    let mut segment_ms = chance.fork();
+    let mut segment = || ("segment.ms", segment_ms.in_range(40..400).to_string());
+    let plan = |name, partitions, promise, configs| TopicPlan {
+        name,
+        partitions,
+        promise,
+        has_retention: false,
+        delete_retention: None,
+        configs,
+    };
+    let delete_retention_ms = *chance.pick(&[1_000, 5_000, 3_600_000]);
+    let compacted = vec![
+        segment(),
+        ("cleanup.policy", "compact".to_owned()),
+        ("delete.retention.ms", delete_retention_ms.to_string()),
+        ("min.cleanable.dirty.ratio", (*chance.pick(&["0.01", "0.3", "0.5"])).to_owned()),
+    ];
     let relaxed = ("durability", "relaxed".to_owned());
     vec![
-        plan("orders", 3, Promise::Durable, vec![segment()]),
+        plan(group::TOPIC, group::PARTITIONS, Promise::Durable, vec![segment()]),
         plan("events", 2, Promise::Relaxed, vec![segment(), relaxed.clone()]),
         plan("switching", 1, Promise::Relaxed, vec![segment(), relaxed]),
         plan("reborn", 2, Promise::Durable, vec![segment()]),
+        TopicPlan {
+            delete_retention: Some(Duration::from_millis(delete_retention_ms)),
+            ..plan("latest", 2, Promise::Durable, compacted)
+        },
         TopicPlan {
             has_retention: true,
             ..plan("short", 2, Promise::Durable, vec![segment(), ("retention.ms", "300".to_owned())])
@@ -146,6 +182,7 @@ fn topics(chance: &mut Chance) -> Vec<TopicPlan> {
 }
 
 fn producers(chance: &mut Chance) -> Vec<ProducerPlan> {
+    let mut keys = 0..0;
     let mut plan = |topics: &[&str], version| ProducerPlan {
         topics: topics.iter().map(|topic| (*topic).to_owned()).collect(),
         acks: if chance.happens(0.25) { 1 } else { -1 },
@@ -153,11 +190,16 @@ fn producers(chance: &mut Chance) -> Vec<ProducerPlan> {
         pause_probability: *chance.pick(&[0.0, 0.05, 0.5]),
         pause_max: Duration::from_micros(chance.in_range(100..8_000)),
         version,
+        keys: {
+            keys = keys.end..keys.end + 1 + chance.in_range(0..40);
+            keys.clone()
+        },
     };
     vec![
         plan(&["orders", "short"], 12),
-        plan(&["orders"], 13),
+        plan(&["orders", "latest"], 13),
         plan(&["orders", "reborn", "short"], 13),
+        plan(&["latest"], 12),
         plan(&["events", "switching"], 12),
         plan(&["switching"], 13),
     ]
@@ -187,15 +229,27 @@ impl Run {
             let consumer = Consumer { env: env.clone(), shared: self.shared.clone(), chance: self.chance.fork() };
             env.spawn.task("consumer", Box::pin(consumer.run()));
         }
+        let hastening = self.admin().hasten_offsets();
+        self.world.env().spawn.task("admin", Box::pin(hastening));
+        for id in GROUPS {
+            let env = self.world.machine("group").env();
+            let (shared, chance) = (self.shared.clone(), self.chance.fork());
+            let group = Group { env: env.clone(), shared, chance, id };
+            env.spawn.task("group", Box::pin(group.run()));
+        }
         let disturbance = disturb(self.world.clone(), self.machine.clone(), self.shared.clone(), self.chance.fork());
         self.world.env().spawn.task("disturbance", Box::pin(disturbance));
         let mut faults = FAULTS.to_vec();
         let steps = (FAULTS.len() as u64 + 1) * (1 + IMAGES_PER_FAULT);
         for step in 1..=steps {
+            if step == steps {
+                self.rest_until(Instant(SIMULATED_MIN.as_nanos() as u64)).await;
+            }
             self.until_acknowledged(acknowledged_min * step / steps).await;
             if !step.is_multiple_of(1 + IMAGES_PER_FAULT) {
                 self.judge_image().await;
             } else if !faults.is_empty() {
+                self.rest_by_chance().await;
                 let fault = faults.swap_remove(self.chance.index(faults.len()));
                 self.strike(fault).await;
                 self.start_again().await;
@@ -207,6 +261,19 @@ impl Run {
                 }
             }
         }
+    }
+
+    /// Now and then the clients rest, so that time alone brings what it brings: seals, rolls, retention, expired tombstones.
+    /// The last rest is as long as it takes for the run to have seen enough of it.
+    async fn rest_by_chance(&mut self) {
+        if self.chance.happens(REST_PROBABILITY) {
+            let span = self.chance.in_range(REST_MS);
+            self.shared.rest(Duration::from_millis(span)).await;
+        }
+    }
+
+    async fn rest_until(&mut self, at: Instant) {
+        self.shared.rest(at - self.world.now()).await;
     }
 
     fn admin(&mut self) -> Admin {
@@ -236,7 +303,7 @@ impl Run {
                 self.judge_image().await;
             }
             recycled = recycled_now;
-            self.world.sleep(Duration::from_micros(200)).await;
+            self.world.sleep(Duration::from_micros(500)).await;
         }
     }
 
@@ -272,10 +339,11 @@ impl Run {
 
 /// Breaks connections now and then, so that clients send again what may have arrived.
 async fn disturb(world: World, broker: Machine, shared: Shared, mut chance: Chance) {
-    let pause_max_us = chance.in_range(3_000..100_000);
+    let pause_max_us = chance.in_range(8_000..100_000);
     while shared.phase() == Phase::Load {
         let pause = Duration::from_micros(chance.in_range(500..pause_max_us));
         world.sleep(pause).await;
+        shared.quiet().await;
         world.reset_connections(&broker);
     }
 }
@@ -288,7 +356,7 @@ async fn judge_disk(world: &World, image: Disk, setup: &Setup, ledger: Ledger) {
     world.discard(&machine);
 }
 
-/// Every log of every topic that must be there.
+/// Every log of every topic that must be there, and every group's offsets.
 async fn judge(env: &Env, address: SocketAddr, ledger: &impl LedgerOf) {
     let topics: Vec<(Uuid, usize)> = ledger.with(|ledger| {
         let there = ledger.topics.iter().filter(|(_, topic)| topic.deletion == Deletion::No);
@@ -299,6 +367,9 @@ async fn judge(env: &Env, address: SocketAddr, ledger: &impl LedgerOf) {
         for partition in 0..partitions {
             verify(&mut wire, ledger, (id, partition)).await.expect("a broker that answers");
         }
+    }
+    for id in GROUPS {
+        group::verify(&mut wire, ledger, id).await.expect("a broker that answers");
     }
 }
 

@@ -1,6 +1,7 @@
 //! What all clients of a run share: where the broker is, which topics there are, the ledger, and when to stop.
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use env::{Env, Instant};
 use protocol::Uuid;
@@ -20,6 +21,8 @@ pub struct Shared {
 
 struct State {
     phase: Phase,
+    /// Until then the clients rest.
+    quiet_until: Instant,
     next_mark: u64,
     clients_at_work: usize,
     met: Met,
@@ -37,7 +40,13 @@ pub enum Phase {
 
 impl Shared {
     pub fn new(env: Env, address: SocketAddr, ledger: Ledger) -> Self {
-        let state = State { phase: Phase::Load, next_mark: 0, clients_at_work: 0, met: Met::default() };
+        let state = State {
+            phase: Phase::Load,
+            quiet_until: Instant(0),
+            next_mark: 0,
+            clients_at_work: 0,
+            met: Met::default(),
+        };
         Self { env, address, ledger: Arc::new(Mutex::new(ledger)), state: Arc::new(Mutex::new(state)) }
     }
 
@@ -64,6 +73,25 @@ impl Shared {
 
     pub fn set_phase(&self, phase: Phase) {
         self.state().phase = phase;
+    }
+
+    /// All clients rest for this long, and then go on.
+    pub fn rest(&self, span: Duration) -> impl Future<Output = ()> + Send + use<> {
+        let until = self.now() + span;
+        self.state().quiet_until = until;
+        self.env.clock.sleep_until(until)
+    }
+
+    pub fn is_quiet(&self) -> bool {
+        self.state().quiet_until > self.now()
+    }
+
+    /// Ready when it is not quiet: a client asks before it goes on.
+    pub async fn quiet(&self) {
+        let until = self.state().quiet_until;
+        if until > self.now() {
+            self.env.clock.sleep_until(until).await;
+        }
     }
 
     pub fn next_mark(&self) -> u64 {

@@ -20,13 +20,15 @@ pub(super) enum Fault {
     CleanStop,
     /// A sync fails, and the kernel holds what it covered for written. Then the process is killed, or power fails.
     SyncError,
+    /// A write fails, and later the process ends.
+    WriteError,
     /// Some reads of segments fail, and then the process ends.
     ReadError,
     /// The disk is full, or nearly, for some time.
     DiskFull,
 }
 
-pub(super) const FAULTS: [Fault; 14] = [
+pub(super) const FAULTS: [Fault; 15] = [
     Fault::Kill,
     Fault::KillInCall,
     Fault::KillInCall,
@@ -39,6 +41,7 @@ pub(super) const FAULTS: [Fault; 14] = [
     Fault::CleanStop,
     Fault::SyncError,
     Fault::SyncError,
+    Fault::WriteError,
     Fault::ReadError,
     Fault::DiskFull,
 ];
@@ -105,6 +108,12 @@ impl Run {
                 self.machine.disk().inject(fault.after(self.chance.in_range(0..4)));
                 self.sleep_ms(1..150).await;
             }
+            Fault::WriteError => {
+                let part = *self.chance.pick(&[".log", ".log", "/lane/"]);
+                let fault = disk::Fault::input_output(Call::Write).on_path(part);
+                self.machine.disk().inject(fault.after(self.chance.in_range(0..6)));
+                self.sleep_ms(1..150).await;
+            }
             Fault::ReadError => {
                 let fault = disk::Fault::input_output(Call::Read).on_path(".log");
                 self.machine.disk().inject(fault.times(self.chance.in_range(1..6)));
@@ -132,7 +141,7 @@ impl Run {
         let lost_power = match fault {
             Fault::Kill | Fault::KillInCall | Fault::CleanStop => false,
             Fault::PowerLoss | Fault::PowerLossInCall => true,
-            Fault::SyncError | Fault::ReadError | Fault::DiskFull => {
+            Fault::SyncError | Fault::WriteError | Fault::ReadError | Fault::DiskFull => {
                 let lost_power = self.chance.happens(0.5);
                 if lost_power {
                     self.machine.power_loss()
@@ -147,6 +156,7 @@ impl Run {
             Fault::CleanStop => &mut self.summary.clean_stops,
             Fault::PowerLoss | Fault::PowerLossInCall => &mut self.summary.power_losses,
             Fault::SyncError => &mut self.summary.sync_errors,
+            Fault::WriteError => &mut self.summary.write_errors,
             Fault::ReadError => &mut self.summary.read_errors,
             Fault::DiskFull => &mut self.summary.full_disks,
         };
@@ -191,7 +201,9 @@ impl Run {
             self.world.sleep(pause).await;
             self.machine.boot();
             if self.chance.happens(0.2) {
-                self.machine.jump_wall_ms(self.chance.in_range(0..2_000) as i64 - 1_000);
+                let by_ms = self.chance.in_range(0..2_000) as i64 - 1_000;
+                self.machine.jump_wall_ms(by_ms);
+                self.shared.ledger().wall_jumps(by_ms);
             }
             match self.chance.in_range(0..100) {
                 0..10 => {

@@ -1,0 +1,221 @@
+//! What the clients know of one partition of a compacted topic, record by record: compaction may take any record of which
+//! a newer one of its key is there, and a tombstone once its time is over, and nothing else.
+//!
+//! A key belongs to one producer, which writes it in the order of the marks: the greatest mark is the newest.
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::time::Duration;
+
+use env::Instant;
+use record::{BatchView, Decompressor, Record, Records};
+
+use crate::ledger::MARK_PREFIX;
+
+/// A record as it was sent.
+#[derive(Clone, Debug)]
+pub struct Keyed {
+    pub mark: u64,
+    pub key: u64,
+    /// Of its value; none is a tombstone.
+    pub value_bytes: Option<usize>,
+}
+
+#[derive(Clone, Debug)]
+struct Sent {
+    key: u64,
+    value_bytes: Option<usize>,
+    at: Instant,
+    /// Once that is known. It never changes: the topic is a durable one.
+    offset: Option<i64>,
+}
+
+#[derive(Clone, Debug, Default)]
+pub struct KeyedPartition {
+    /// By mark.
+    sent: BTreeMap<u64, Sent>,
+    /// By offset, its mark.
+    known: BTreeMap<i64, u64>,
+    /// Of each key, the newest mark that was sent, and the newest of which the offset is known.
+    newest: BTreeMap<u64, Newest>,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Newest {
+    sent: u64,
+    known: Option<u64>,
+}
+
+/// What judges a partition besides its records.
+#[derive(Clone, Copy, Debug)]
+pub struct Horizon {
+    /// `delete.retention.ms`
+    pub retention: Duration,
+    pub now: Instant,
+    /// How far the wall clock of who removes it may have been ahead of that of who has given it its time.
+    pub wall_ahead: Duration,
+}
+
+impl KeyedPartition {
+    pub fn sent(&mut self, records: &[Keyed], at: Instant) {
+        for Keyed { mark, key, value_bytes } in records {
+            self.sent.insert(*mark, Sent { key: *key, value_bytes: *value_bytes, at, offset: None });
+            self.newest.entry(*key).or_default().sent = *mark;
+        }
+    }
+
+    /// A batch with these marks is at this offset.
+    pub fn acknowledged(&mut self, marks: Range<u64>, offset: i64) -> Result<(), String> {
+        marks.zip(offset..).try_for_each(|(mark, offset)| self.is_at(mark, offset))
+    }
+
+    /// All that a batch holds, as it was read; each with its mark.
+    pub fn read(&mut self, batch: &BatchView<'_>) -> Result<Vec<(i64, u64)>, String> {
+        let mut decompressor = Decompressor::new();
+        let body = decompressor.body(batch, 64 << 20).map_err(|error| error.to_string())?;
+        let mut found = Vec::new();
+        for record in Records::new(batch, body).map_err(|error| format!("{error:?}"))? {
+            let record = record.map_err(|error| format!("{error:?}"))?;
+            let offset = record.offset.value();
+            let mark = mark_of(&record).ok_or_else(|| format!("the record at {offset} has no mark"))?;
+            let sent = self.sent.get(&mark).ok_or_else(|| format!("the record at {offset} was never sent here"))?;
+            if record.key != Some(&sent.key.to_be_bytes()) || record.value.map(<[u8]>::len) != sent.value_bytes {
+                return Err(format!("the record at {offset} is not what was sent"));
+            }
+            self.is_at(mark, offset)?;
+            found.push((offset, mark));
+        }
+        Ok(found)
+    }
+
+    fn is_at(&mut self, mark: u64, offset: i64) -> Result<(), String> {
+        let sent = self.sent.get_mut(&mark).ok_or_else(|| format!("the mark {mark} was never sent"))?;
+        match sent.offset.replace(offset) {
+            Some(before) if before == offset => return Ok(()),
+            Some(before) => return Err(format!("the record {mark} is at {offset}, and at {before} too")),
+            None => {}
+        }
+        if let Some(other) = self.known.insert(offset, mark) {
+            return Err(format!("an offset means two things: {offset} is {mark}, and {other}"));
+        }
+        let newest = self.newest.get_mut(&sent.key).expect("its key was sent");
+        let before = newest.known.replace(newest.known.unwrap_or(0).max(mark)).filter(|known| *known > mark);
+        match before.and_then(|newer| self.sent[&newer].offset) {
+            Some(newer) if newer <= offset => {
+                Err(format!("the record {mark} at {offset} is behind a newer one at {newer}"))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Nothing newer of its key was ever sent: it must be there, and durable if it was acknowledged.
+    pub fn is_newest(&self, mark: u64) -> bool {
+        self.sent.get(&mark).is_some_and(|sent| self.newest[&sent.key].sent == mark)
+    }
+
+    pub fn known_end(&self) -> i64 {
+        self.known.last_key_value().map_or(0, |(offset, _)| offset + 1)
+    }
+
+    pub fn next_known(&self, above: i64) -> Option<i64> {
+        self.known.range(above + 1..).next().map(|(offset, _)| *offset)
+    }
+
+    /// Where the newest known record of each key is, but for tombstones.
+    pub fn newest_values(&self) -> impl Iterator<Item = i64> {
+        let newest = self.newest.values().filter_map(|newest| self.sent.get(&newest.known?));
+        newest.filter(|sent| sent.value_bytes.is_some()).filter_map(|sent| sent.offset)
+    }
+
+    /// Judges a whole log: `found` is what it holds, in its order, as [`KeyedPartition::read`] has it.
+    pub fn verify(&self, found: &[(i64, u64)], horizon: Horizon) -> Result<(), String> {
+        if let Some(pair) = found.windows(2).find(|pair| pair[1].0 <= pair[0].0) {
+            return Err(format!("a step back, from {} to {}", pair[0].0, pair[1].0));
+        }
+        let last: BTreeMap<u64, u64> = found.iter().map(|(_, mark)| (self.sent[mark].key, *mark)).collect();
+        for (key, newest) in &self.newest {
+            let Some(known) = newest.known else { continue };
+            let sent = &self.sent[&known];
+            let offset = sent.offset.expect("it is known");
+            let may_be_gone = sent.value_bytes.is_none() && horizon.has_passed(sent.at);
+            let what = if sent.value_bytes.is_some() { "value" } else { "tombstone" };
+            match last.get(key) {
+                Some(last) if *last == known => {}
+                None if may_be_gone => {}
+                Some(last) => {
+                    return Err(format!("key {key} ends with {last}, and the {what} {known} at {offset} is gone"));
+                }
+                None => return Err(format!("key {key} is gone, with the {what} {known} at {offset}")),
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Horizon {
+    fn has_passed(&self, at: Instant) -> bool {
+        at + self.retention <= self.now + self.wall_ahead
+    }
+}
+
+/// It ends the value, or is the header of a tombstone.
+fn mark_of(record: &Record<'_>) -> Option<u64> {
+    let header = || record.headers.iter().next().and_then(|(_, value)| value);
+    let (rest, number) = record.value.or_else(header)?.split_last_chunk()?;
+    rest.ends_with(&MARK_PREFIX).then(|| u64::from_be_bytes(*number))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HORIZON: Horizon =
+        Horizon { retention: Duration::from_secs(1), now: Instant(0), wall_ahead: Duration::from_millis(100) };
+
+    fn partition(records: &[(u64, u64, Option<usize>)]) -> KeyedPartition {
+        let mut partition = KeyedPartition::default();
+        let records: Vec<Keyed> =
+            records.iter().map(|&(mark, key, value_bytes)| Keyed { mark, key, value_bytes }).collect();
+        partition.sent(&records, Instant(0));
+        partition
+    }
+
+    #[test]
+    fn the_newest_known_record_of_each_key_must_be_there() {
+        let mut partition = partition(&[(1, 7, Some(9)), (2, 7, Some(9)), (3, 8, Some(9))]);
+        partition.acknowledged(1..3, 0).unwrap();
+        assert_eq!(partition.verify(&[(0, 1), (1, 2)], HORIZON), Ok(()));
+        assert_eq!(partition.verify(&[(1, 2)], HORIZON), Ok(()), "the older one may go");
+        assert_eq!(
+            partition.verify(&[(0, 1)], HORIZON),
+            Err("key 7 ends with 1, and the value 2 at 1 is gone".to_owned())
+        );
+        assert_eq!(partition.verify(&[], HORIZON), Err("key 7 is gone, with the value 2 at 1".to_owned()));
+        assert_eq!(partition.verify(&[(1, 2), (0, 1)], HORIZON), Err("a step back, from 1 to 0".to_owned()));
+    }
+
+    #[test]
+    fn a_tombstone_may_go_once_its_time_is_over_and_then_nothing_older_comes_back() {
+        let mut partition = partition(&[(1, 7, Some(9)), (2, 7, None)]);
+        partition.acknowledged(1..3, 0).unwrap();
+        assert_eq!(partition.verify(&[], HORIZON), Err("key 7 is gone, with the tombstone 2 at 1".to_owned()));
+        let later = Horizon { now: Instant(900_000_000), ..HORIZON };
+        assert_eq!(partition.verify(&[], later), Ok(()));
+        assert_eq!(
+            partition.verify(&[(0, 1)], later),
+            Err("key 7 ends with 1, and the tombstone 2 at 1 is gone".to_owned())
+        );
+    }
+
+    #[test]
+    fn an_offset_means_one_thing_and_a_key_is_in_order() {
+        let mut partition = partition(&[(1, 7, Some(9)), (2, 7, Some(9)), (3, 7, Some(9))]);
+        assert_eq!(partition.acknowledged(2..3, 5), Ok(()));
+        assert_eq!(partition.acknowledged(2..3, 5), Ok(()));
+        let mut other = partition.clone();
+        assert_eq!(other.acknowledged(2..3, 6), Err("the record 2 is at 6, and at 5 too".to_owned()));
+        let mut other = partition.clone();
+        assert_eq!(other.acknowledged(3..4, 5), Err("an offset means two things: 5 is 3, and 2".to_owned()));
+        let why = "the record 1 at 8 is behind a newer one at 5";
+        assert_eq!(partition.acknowledged(1..2, 8), Err(why.to_owned()));
+    }
+}
