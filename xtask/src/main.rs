@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 
 mod licences;
+mod long;
 mod schema;
 mod test;
 mod tidy;
@@ -12,6 +13,8 @@ const USAGE: &str = "\
 cargo xtask COMMAND
 
   test [--complete] [--only STEP,..]   everything: style, unit tests, simulation, real clients (README)
+  long [--only STEP,..] [--seeds COUNT] [--from SEED]
+                                       what takes longer than that: 1,000 seeds, every planted bug in 20
   schema JAR..                         rewrite crates/protocol/schema from Kafka's jars
   tidy                                 floors, banned names, file headers
   licences                             of all dependencies
@@ -22,6 +25,7 @@ fn main() -> ExitCode {
     let root = root();
     let outcome = match arguments.first().map(String::as_str) {
         Some("licences") => licences::run(&root),
+        Some("long") => long::run(&root, &arguments[1..]),
         Some("schema") => {
             schema::run(&arguments[1..]).map(|()| "schema: written".to_owned()).map_err(|error| format!("{error}\n"))
         }
