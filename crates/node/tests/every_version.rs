@@ -141,6 +141,7 @@ async fn ask_empty(wire: &mut Wire, key: ApiKey, version: i16, what: &str) {
         };
     }
     ask! {
+        AddRaftVoter add_raft_voter_request AddRaftVoterRequest;
         AlterClientQuotas alter_client_quotas_request AlterClientQuotasRequest;
         AlterConfigs alter_configs_request AlterConfigsRequest;
         AlterPartitionReassignments alter_partition_reassignments_request AlterPartitionReassignmentsRequest;
@@ -176,10 +177,13 @@ async fn ask_empty(wire: &mut Wire, key: ApiKey, version: i16, what: &str) {
         ListTransactions list_transactions_request ListTransactionsRequest;
         OffsetDelete offset_delete_request OffsetDeleteRequest;
         OffsetForLeaderEpoch offset_for_leader_epoch_request OffsetForLeaderEpochRequest;
+        RemoveRaftVoter remove_raft_voter_request RemoveRaftVoterRequest;
         RenewDelegationToken renew_delegation_token_request RenewDelegationTokenRequest;
         SaslAuthenticate sasl_authenticate_request SaslAuthenticateRequest;
         SaslHandshake sasl_handshake_request SaslHandshakeRequest;
         SyncGroup sync_group_request SyncGroupRequest;
+        UnregisterBroker unregister_broker_request UnregisterBrokerRequest;
+        UnregisterController unregister_controller_request UnregisterControllerRequest;
         UpdateFeatures update_features_request UpdateFeaturesRequest;
     }
 }
