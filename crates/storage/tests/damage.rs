@@ -84,6 +84,24 @@ fn any_file_that_is_cut_short_after_a_kill_is_survived_or_said() {
     cut_files(&Image::killed());
 }
 
+/// Where the checksum of a record fails, its kind may be what is damaged: nothing is concluded from it.
+#[test]
+fn any_flipped_bit_in_the_kind_of_a_record_is_survived_or_said() {
+    const KIND_AT: u64 = 512 + 8;
+    let image = Image::killed();
+    let mut tried = Tried::default();
+    for (path, content) in image.files().into_iter().filter(|(path, _)| path.starts_with("lane/lane-")) {
+        for at in (KIND_AT..content.len() as u64).step_by(4096).filter(|at| content[*at as usize] != 0) {
+            for bit in 0..8 {
+                let what = format!("{}: bit {bit} of byte {at} of {path}", image.name);
+                tried.count(&path, told(&what, || image.judge(|disk| damaged::flip(disk, &path, at, 1 << bit))));
+            }
+        }
+    }
+    println!("{}: {tried}", image.name);
+    tried.assert_marked();
+}
+
 #[test]
 fn any_file_that_is_gone_is_survived_or_said() {
     for image in [Image::stopped(), Image::killed()] {

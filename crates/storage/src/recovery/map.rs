@@ -291,9 +291,9 @@ impl LogMap {
                 ends.insert(self.log_id, end);
                 self.lost(record.group, from, end);
             }
-            // Its end is not known: a later record may tell it.
+            // Its end is not known: a later record may tell it. What it says of its kind may be the damage.
             _ => {
-                self.is_suspect |= matches!(kind, 2..=4) && self.durability == Durability::Flush;
+                self.is_suspect |= self.durability == Durability::Flush;
                 self.proven_group = self.proven_group.min(record.group);
                 self.is_touched = true;
             }
