@@ -19,7 +19,7 @@ use crate::log::state::Reach;
 use crate::producer_state::Snapshot;
 use crate::recovery::io_error;
 use crate::recovery::map::{LogMap, Maps, Source};
-use crate::segment::{FileKind, IndexSettings, Segment, Summary, Written, file_name, parse_file_name};
+use crate::segment::{BatchPlace, FileKind, IndexSettings, Segment, Summary, Written, file_name, parse_file_name};
 use crate::settings::Durability;
 
 /// One that the log's map knows, as far as it must be whole.
@@ -27,6 +27,38 @@ struct Known {
     base: Offset,
     generation: u32,
     written: Written,
+}
+
+/// Leaders of batches that follow on one another. No checksum covers them; but they are as the checkpoint says, and behind
+/// its end they never fall.
+struct Leaders<'a> {
+    epochs: Option<&'a LeaderEpochs>,
+    known_below: Offset,
+    newest: LeaderEpoch,
+    wrong: Option<(LeaderEpoch, LeaderEpoch, BatchPlace)>,
+}
+
+impl<'a> Leaders<'a> {
+    fn of(map: &'a LogMap) -> Self {
+        let entry = map.entry.as_ref();
+        let known_below = entry.map_or(Offset(0), |entry| map.cut.map_or(entry.end, |cut| cut.min(entry.end)));
+        Self { epochs: entry.map(|entry| &entry.epochs), known_below, newest: LeaderEpoch(0), wrong: None }
+    }
+
+    fn see(&mut self, place: &BatchPlace, epoch: LeaderEpoch) {
+        let known = self.epochs.filter(|_| place.base_offset < self.known_below);
+        let known = known.and_then(|epochs| epochs.epoch_for(place.base_offset));
+        if epoch < self.newest || known.is_some_and(|known| known != epoch) {
+            self.wrong = self.wrong.or(Some((known.unwrap_or(self.newest), epoch, *place)));
+        }
+        self.newest = self.newest.max(epoch);
+    }
+
+    /// What is wrong with which batch, or with one before it.
+    fn wrong(self) -> Option<(String, BatchPlace)> {
+        let (other, epoch, place) = self.wrong?;
+        Some((format!("a batch of leader epoch {epoch} where {other} led: one of the two is damaged"), place))
+    }
 }
 
 pub(super) struct Inspected<'a> {
@@ -202,17 +234,23 @@ impl Inspected<'_> {
             let segment = self.segment(at.place.segment, 0);
             let from = Written { position: at.place.position, offset: at.offset };
             let (mut next, mut position, mut batches) = (at.offset, at.place.position, 0);
+            let mut leaders = Leaders::of(self.map);
             let scanned = segment.scan_file(&*file, from, len, &mut |batch, place| {
                 if batch.base_offset() != next {
                     return ControlFlow::Break(());
                 }
                 (next, position) = (batch.next_offset(), place.end().position);
+                leaders.see(&place, batch.partition_leader_epoch());
                 batches += 1;
                 ControlFlow::Continue(())
             });
             scanned.map_err(|error| OpenError::Segment(error.to_string()))?;
             report.batches += batches;
             report.log_end = report.log_end.max(next);
+            if let Some((why, place)) = leaders.wrong() {
+                let finding = Finding::of(path.clone(), why, Remedy::Start).at(0..u64::from(place.position) + 1);
+                findings.push(finding.in_log(&self.map.name, at.place.segment..place.last_offset.next()));
+            }
             let has_next = next > at.place.segment && self.open(&self.path(next, 0, FileKind::Log))?.is_some();
             if !has_next {
                 if position < len {
@@ -259,17 +297,10 @@ impl Inspected<'_> {
         let damage: Vec<_> = damage.into_iter().map(|(damage, _)| damage).collect();
         if entry.is_none() {
             // Of what was appended since the checkpoint only the order of leaders is known.
-            let (mut before, mut fallen) = (LeaderEpoch::NONE, None);
-            segment.each_batch(&*file, written, &damage, &mut |place, epoch| {
-                if epoch < before && fallen.is_none() {
-                    fallen = Some((place.position, place.last_offset, epoch, before));
-                }
-                before = before.max(epoch);
-            });
-            if let Some((position, last, epoch, before)) = fallen {
-                let why =
-                    format!("a batch of leader epoch {epoch} comes behind one of {before}: one of them is damaged");
-                findings.push(found(&why, 0..position + 1, base..last.next()));
+            let mut leaders = Leaders::of(self.map);
+            segment.each_batch(&*file, written, &damage, &mut |place, epoch| leaders.see(place, epoch));
+            if let Some((why, place)) = leaders.wrong() {
+                findings.push(found(&why, 0..place.position + 1, base..place.last_offset.next()));
             }
         }
         indexes::verify(self, &segment, &*file, written, &damage, findings)
