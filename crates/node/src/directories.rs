@@ -177,7 +177,7 @@ fn refused(error: &OpenError) -> StartError {
     let remedy = match error {
         OpenError::Locked { .. } => "; stop that one, or give this one a directory of its own with log.dirs",
         OpenError::Meta(MetaError::Foreign { .. }) => "; start with the same, or with another log.dirs",
-        OpenError::Io { .. } => "; see log.dirs",
+        OpenError::Io { .. } | OpenError::Meta(MetaError::Io { .. }) => "; see log.dirs",
         _ => "",
     };
     StartError(format!("{error}{remedy}"))

@@ -277,7 +277,8 @@ fn secrets_are_in_no_message() {
 /// A key that neither the rooms nor the topics' configurations read must not claim an effect.
 #[test]
 fn keys_are_served_only_if_something_reads_them() {
-    let readers = concat!(include_str!("typed.rs"), include_str!("listeners.rs"));
+    let readers =
+        concat!(include_str!("typed.rs"), include_str!("listeners.rs"), include_str!("../connection_limits.rs"));
     let of_topics = metadata::configs::KEYS.iter().flat_map(|key| key.synonyms).map(|synonym| synonym.name);
     let of_topics: Vec<&str> = of_topics.collect();
     for key in all_keys() {
