@@ -77,22 +77,22 @@ fn brokers_are_configured() {
     let info = parsed("cluster info -o json");
     let id = info["brokers"][0]["id"].to_string();
     // Of no other test's interest, as they run side by side.
-    let get = format!("config get broker {id} log.cleaner.backoff.ms -o json");
+    let get = format!("config get broker {id} log.index.interval.bytes -o json");
     let until = |value: &Value, origin: &str| until(&get, value, origin);
     let before = parsed(&get)[0].clone();
-    ok(&format!("config set broker {id} log.cleaner.backoff.ms=16001"));
+    ok(&format!("config set broker {id} log.index.interval.bytes=16001"));
     until(&json!("16001"), "DYNAMIC_BROKER_CONFIG");
-    ok("config set broker default log.cleaner.backoff.ms=16002");
+    ok("config set broker default log.index.interval.bytes=16002");
     let of_all = || parsed("config get broker default -o json").to_string();
     let deadline = Instant::now() + Duration::from_secs(30);
     while !of_all().contains(r#""value":"16002""#) {
         assert!(Instant::now() < deadline, "what is set for all is shown");
     }
     until(&json!("16001"), "DYNAMIC_BROKER_CONFIG"); // One broker's own is stronger.
-    let unset = parsed(&format!("config unset broker {id} log.cleaner.backoff.ms -o json"));
+    let unset = parsed(&format!("config unset broker {id} log.index.interval.bytes -o json"));
     assert_eq!((&unset[0]["old"], &unset[0]["new"]), (&json!("16001"), &json!("16002")));
     until(&json!("16002"), "DYNAMIC_DEFAULT_BROKER_CONFIG");
-    ok("config unset broker default log.cleaner.backoff.ms");
+    ok("config unset broker default log.index.interval.bytes");
     until(&before["value"], before["origin"].as_str().unwrap());
 
     let nobody = ran("config get broker 12345");
