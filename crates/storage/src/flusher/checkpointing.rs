@@ -268,7 +268,9 @@ impl Flusher {
             let Some(log) = log.upgrade().filter(|log| log.log_id() == key.0) else { continue };
             let written = log.state().written;
             self.covered.push(Covered { log, segment: key.1, written });
-            self.shared.sync_soon(Owner::Flusher, Sync::Segment(segment));
+            if !self.shared.settings.has(Mutant::CheckpointBeforeSegmentSync) {
+                self.shared.sync_soon(Owner::Flusher, Sync::Segment(segment));
+            }
         }
     }
 
