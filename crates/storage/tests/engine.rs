@@ -334,6 +334,23 @@ fn a_full_disk_refuses_produces_and_takes_them_again_when_there_is_room() {
 }
 
 #[test]
+fn who_found_the_relaxed_window_full_is_told_when_it_is_synced() {
+    let rig = Rig::new(Settings { relaxed_window_bytes: 4 << 10, ..settings() });
+    let log = rig.create_with("a", LogConfig { durability: Durability::Relaxed, ..LogConfig::default() });
+    rig.run();
+    for tag in 0..3 {
+        append(&log, &batch(tag, 1, 2000)).unwrap();
+    }
+    assert!(!rig.dir.admits(1));
+    let mut room = std::pin::pin!(rig.dir.room().notified());
+    room.as_mut().enable();
+    rig.run_for(Duration::from_secs(2));
+    assert!(rig.dir.admits(1));
+    let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+    assert!(room.poll(&mut context).is_ready(), "there is room, and nobody is told");
+}
+
+#[test]
 fn a_stop_with_many_tails_leaves_them_in_the_lane() {
     let settings = Settings { lane_file_bytes: 1 << 20, lane_bytes_max: 16 << 20, ..settings() };
     let rig = Rig::new(settings.clone());

@@ -3,7 +3,6 @@
 use std::collections::VecDeque;
 use std::io::ErrorKind;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use record::{BatchView, Offset};
@@ -305,7 +304,7 @@ impl Flusher {
             let mut state = log.state();
             let end = state.log_end;
             let unsynced = std::mem::take(&mut state.unsynced_bytes);
-            self.shared.relaxed_bytes.fetch_sub(unsynced, Ordering::Relaxed);
+            self.shared.relaxed_window_shrinks(unsynced);
             state.tail.cut(Offset(i64::MIN), &self.shared.budget);
             state.durable_end = state.durable_end.min(end);
         }

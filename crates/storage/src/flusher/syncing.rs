@@ -152,7 +152,7 @@ impl Flusher {
             let unsynced = std::mem::take(&mut state.unsynced_bytes);
             // What is appended from here on opens a window of its own.
             state.is_window_open = false;
-            self.shared.relaxed_bytes.fetch_sub(unsynced, Ordering::Relaxed);
+            self.shared.relaxed_window_shrinks(unsynced);
             if std::mem::take(&mut state.made_names) {
                 self.dirty_directories.insert(log.directory());
                 self.dirty_directories.insert(self.shared.path.clone());
