@@ -5,7 +5,7 @@ use protocol::api_versions_request::ApiVersionsRequestView;
 use protocol::api_versions_response::{ApiVersion, ApiVersionsResponse, FinalizedFeatureKey, SupportedFeatureKey};
 use protocol::{ApiKey, ErrorCode};
 
-use super::{Answer, Call, SERVED, Served};
+use super::{Answer, Call, SERVED, Served, served};
 use crate::broker::Broker;
 use crate::features::{FEATURES, Feature};
 
@@ -31,7 +31,7 @@ fn respond(broker: &Broker, version: i16, request: &ApiVersionsRequestView<'_>) 
 
 /// The answer to a version that is not served: in the form of version 0, naming only ApiVersions itself (KIP-511).
 pub fn unsupported_version(call: &Call) -> Answer {
-    let served = SERVED.iter().filter(|served| served.key == ApiKey::ApiVersions);
+    let served = served(ApiKey::ApiVersions).into_iter();
     let response = ApiVersionsResponse {
         error_code: ErrorCode::UnsupportedVersion.code(),
         api_keys: served.map(advertised).collect(),

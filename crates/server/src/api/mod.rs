@@ -126,6 +126,15 @@ static PLACES: LazyLock<[u8; 256]> = LazyLock::new(|| {
     places
 });
 
+fn place_of(key: i16) -> usize {
+    let place = usize::try_from(key).ok().and_then(|key| PLACES.get(key));
+    place.map_or(SERVED.len(), |place| (*place).into())
+}
+
+fn served(key: ApiKey) -> Option<&'static Served> {
+    SERVED.get(place_of(key.code()))
+}
+
 /// One request of a client, its header read.
 pub struct Call {
     pub broker: Arc<Broker>,
@@ -317,10 +326,7 @@ impl Service for Api {
     }
 
     fn kind(&self, frame: &[u8]) -> usize {
-        match frame {
-            [0, key, ..] => PLACES[usize::from(*key)].into(),
-            _ => SERVED.len(),
-        }
+        frame.first_chunk().map_or(SERVED.len(), |key| place_of(i16::from_be_bytes(*key)))
     }
 
     fn is_held(&self, is_held: bool) {
@@ -338,7 +344,7 @@ impl Service for Api {
             Err(error) => return closed(error.to_string()),
         };
         let RequestFrame { api_key, api_version: version, correlation_id, body, .. } = parsed;
-        let Some(served) = SERVED.iter().find(|served| served.key == api_key) else {
+        let Some(served) = served(api_key) else {
             return closed(format!("{api_key:?} is not served"));
         };
         let answered_at = parsed.answered_at(&served.versions);
