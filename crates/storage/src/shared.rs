@@ -225,14 +225,6 @@ impl Shared {
         self.health.load(Ordering::Acquire) == OFFLINE
     }
 
-    /// So much of relaxed logs is about to be synced, or is gone. Whoever found the window full looks again.
-    pub fn relaxed_window_shrinks(&self, bytes: u64) {
-        let before = self.relaxed_bytes.fetch_sub(bytes, Ordering::Relaxed);
-        if before >= self.settings.relaxed_window_bytes {
-            self.budget.room.notify_waiters();
-        }
-    }
-
     /// The file system has no room for more than what was already let in.
     pub fn is_full(&self) -> bool {
         self.is_full.load(Ordering::Relaxed)

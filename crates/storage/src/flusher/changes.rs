@@ -303,8 +303,7 @@ impl Flusher {
         {
             let mut state = log.state();
             let end = state.log_end;
-            let unsynced = std::mem::take(&mut state.unsynced_bytes);
-            self.shared.relaxed_window_shrinks(unsynced);
+            log.take_unsynced(&mut state);
             state.tail.cut(Offset(i64::MIN), &self.shared.budget);
             state.durable_end = state.durable_end.min(end);
         }

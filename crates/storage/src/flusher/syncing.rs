@@ -149,10 +149,9 @@ impl Flusher {
     fn begin_sync(&mut self, log: &Arc<Log>) -> Stage {
         let end = {
             let mut state = log.state();
-            let unsynced = std::mem::take(&mut state.unsynced_bytes);
             // What is appended from here on opens a window of its own.
             state.is_window_open = false;
-            self.shared.relaxed_window_shrinks(unsynced);
+            log.take_unsynced(&mut state);
             if std::mem::take(&mut state.made_names) {
                 self.dirty_directories.insert(log.directory());
                 self.dirty_directories.insert(self.shared.path.clone());

@@ -61,4 +61,13 @@ impl Log {
             self.shared.wake_flusher();
         }
     }
+
+    /// It is about to be synced, or is gone. Whoever found the window full looks again.
+    pub(crate) fn take_unsynced(&self, state: &mut State) {
+        let unsynced = std::mem::take(&mut state.unsynced_bytes);
+        let before = self.shared.relaxed_bytes.fetch_sub(unsynced, Ordering::Relaxed);
+        if before >= self.shared.settings.relaxed_window_bytes {
+            self.shared.budget.room.notify_waiters();
+        }
+    }
 }
