@@ -244,10 +244,11 @@ impl Partition {
             leader.configure(in_sync_min, replicas);
             return;
         }
-        let epoch_start = self.location.load().log.ends().log_end;
+        let log = self.log();
+        let epoch_start = log.ends().log_end;
         // At once, before any append: who asks where this epoch began must hear it (KIP-101).
-        self.location.load().log.assign_epoch(epoch, epoch_start);
-        let learned = self.location.load().log.high_watermark_learned();
+        log.assign_epoch(epoch, epoch_start);
+        let learned = log.high_watermark_learned();
         let mut leader = Leader::new(epoch, epoch_start, self.safe_end(), learned);
         leader.configure(in_sync_min, replicas);
         let high_watermark = leader.high_watermark();
