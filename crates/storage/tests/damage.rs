@@ -36,15 +36,20 @@ fn flip_bits(image: &Image) {
         let bits = content.len() as u64 * 8;
         for bit in (0..bits).filter(|bit| image.means_something(&path, &content, bit / 8)) {
             if is_whole() || chance.index(BITS_SAMPLED as usize) == 0 {
-                let (at, mask) = (bit / 8, 1 << (bit % 8));
-                let what = format!("{}: bit {} of byte {at} of {path}", image.name, bit % 8);
-                tried.count(&path, told(&what, || image.judge(|disk| damaged::flip(disk, &path, at, mask))));
+                flip_bit(image, &mut tried, &path, bit);
             }
         }
     }
     println!("{}: {tried}", image.name);
     tried.assert_started(&["meta.properties"]);
     tried.assert_marked();
+}
+
+/// `bit` is counted from the file's start.
+fn flip_bit(image: &Image, tried: &mut Tried, path: &str, bit: u64) {
+    let (at, bit) = (bit / 8, bit % 8);
+    let what = format!("{}: bit {bit} of byte {at} of {path}", image.name);
+    tried.count(path, told(&what, || image.judge(|disk| damaged::flip(disk, path, at, 1 << bit))));
 }
 
 fn cut_files(image: &Image) {
@@ -92,7 +97,7 @@ fn any_flipped_bit_in_the_kind_of_a_record_is_survived_or_said() {
     let mut tried = Tried::default();
     for (path, content) in image.files().into_iter().filter(|(path, _)| path.starts_with("lane/lane-")) {
         let kinds = (KIND_AT..content.len() as u64).step_by(4096).filter(|at| content[*at as usize] != 0);
-        flip_each_bit(&image, &mut tried, &path, kinds);
+        kinds.flat_map(|at| at * 8..at * 8 + 8).for_each(|bit| flip_bit(&image, &mut tried, &path, bit));
     }
     println!("{}: {tried}", image.name);
     tried.assert_marked();
@@ -104,19 +109,10 @@ fn any_flipped_bit_in_the_first_leader_epoch_of_a_log_is_survived_or_said() {
     let image = Image::killed();
     let mut tried = Tried::default();
     for (path, _) in image.files().into_iter().filter(|(path, content)| path.ends_with(".log") && content.len() > 16) {
-        flip_each_bit(&image, &mut tried, &path, 12..16);
+        (12 * 8..16 * 8).for_each(|bit| flip_bit(&image, &mut tried, &path, bit));
     }
     println!("{}: {tried}", image.name);
     tried.assert_marked();
-}
-
-fn flip_each_bit(image: &Image, tried: &mut Tried, path: &str, places: impl Iterator<Item = u64>) {
-    for at in places {
-        for bit in 0..8 {
-            let what = format!("{}: bit {bit} of byte {at} of {path}", image.name);
-            tried.count(path, told(&what, || image.judge(|disk| damaged::flip(disk, path, at, 1 << bit))));
-        }
-    }
 }
 
 #[test]
