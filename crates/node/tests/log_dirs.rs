@@ -1,14 +1,15 @@
 //! A node with several log directories: where partitions go, and what becomes of them when one directory fails, at the
 //! start or while the node runs. Each answer was seen from Kafka 4.4 in the same situation.
 #[allow(dead_code, reason = "each test uses its part")]
+mod home;
+#[allow(dead_code, reason = "each test uses its part")]
 mod wire;
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
 use std::time::Duration;
 
 use env::sim::disk::{Call, Fault};
-use env::sim::{Machine, Settings, World};
+use home::{Home, story, story_of_seed};
 use node::config::Config;
 use node::{Node, StartError};
 use protocol::alter_replica_log_dirs_request::{
@@ -30,51 +31,21 @@ use record::{BatchBuilder, Batches, Compression, Timestamp};
 use wire::Wire;
 
 const TOPIC: &str = "flights";
-const MEMORY_BYTES: u64 = 1 << 30;
-
-fn story<F: Future<Output = ()> + Send + 'static>(test: impl FnOnce(Home) -> F + Send + 'static) {
-    story_of_seed(11, test);
-}
-
-fn story_of_seed<F: Future<Output = ()> + Send + 'static>(seed: u64, test: impl FnOnce(Home) -> F + Send + 'static) {
-    env::sim::simulate(Settings::seed(seed), |world: World| async move {
-        let machine = world.machine("broker");
-        test(Home { client: world.machine("client"), machine, world }).await;
-    });
-}
-
-struct Home {
-    world: World,
-    machine: Machine,
-    client: Machine,
-}
 
 impl Home {
     async fn try_start(&self, log_dirs: &[&str]) -> Result<Node, StartError> {
-        let env = if self.machine.is_up() { self.machine.env() } else { self.machine.boot() };
         let mut config = Config::for_tests_at("/a", "0.0.0.0", 9092);
         config.log_dirs = log_dirs.iter().map(Into::into).collect();
-        Node::start(env, &config, MEMORY_BYTES).await
+        self.start_with(&config).await
     }
 
     async fn start(&self) -> (Node, Wire) {
         let node = self.try_start(&["/a", "/b"]).await.expect("it starts");
-        let address = SocketAddr::new(self.machine.ip(), 9092);
-        (node, Wire::new(self.client.env().net.connect(address).await.expect("it listens")))
+        (node, self.connect().await)
     }
 
     async fn refused(&self, log_dirs: &[&str]) -> String {
         self.try_start(log_dirs).await.map(drop).expect_err("it does not start").to_string()
-    }
-
-    async fn without_power(&self, node: Node) {
-        self.machine.power_loss();
-        self.machine.down().await;
-        drop(node);
-    }
-
-    async fn sleep(&self, seconds: u64) {
-        self.world.sleep(Duration::from_secs(seconds)).await;
     }
 }
 
@@ -218,7 +189,7 @@ fn new_partitions_go_where_the_fewest_are_or_where_they_were_wanted() {
         for index in 0..4 {
             assert_eq!(produce(&mut wire, index, "value").await, Ok(0));
         }
-        home.sleep(1).await;
+        home.sleep(Duration::from_secs(1)).await;
         home.without_power(node).await;
         let (node, mut wire) = home.start().await;
         assert_eq!(indexes(&mut wire, "/b").await, [0, 3], "each is found where it was");
@@ -238,7 +209,7 @@ async fn spread(home: &Home) -> (Node, Wire, Vec<i32>, Vec<i32>) {
     for index in 0..4 {
         assert_eq!(produce(&mut wire, index, "value").await, Ok(0));
     }
-    home.sleep(1).await; // The controller has been told where they are.
+    home.sleep(Duration::from_secs(1)).await; // The controller has been told where they are.
     let (here, there) = (indexes(&mut wire, "/a").await, indexes(&mut wire, "/b").await);
     assert_eq!((here.len(), there.len()), (2, 2));
     (node, wire, here, there)
@@ -275,7 +246,7 @@ fn a_directory_that_fails_takes_its_own_partitions_with_it_and_no_others() {
         let (node, mut wire, here, there) = spread(&home).await;
         home.machine.disk().inject(Fault::input_output(Call::SyncData).on_path("/b/lane/"));
         assert_eq!(produce(&mut wire, there[0], "lost").await, Err(ErrorCode::KafkaStorageError));
-        home.sleep(1).await;
+        home.sleep(Duration::from_secs(1)).await;
         assert_offline(&mut wire, &there, &here).await;
         for &index in &there {
             assert_eq!(produce(&mut wire, index, "lost").await, Err(ErrorCode::KafkaStorageError));
@@ -327,7 +298,7 @@ fn a_directory_that_cannot_be_opened_is_offline_and_its_partitions_are_not_made_
         home.machine.down().await;
         home.machine.disk().inject(Fault::input_output(Call::Read).on_path("/b/").times(1000));
         let (node, mut wire) = home.start().await;
-        home.sleep(1).await;
+        home.sleep(Duration::from_secs(1)).await;
         assert_offline(&mut wire, &there, &here).await;
         for &index in &there {
             // Nobody has this replica, as far as the broker knows; so says Kafka's, too.
@@ -365,7 +336,7 @@ fn a_partition_whose_place_the_controller_never_heard_of_is_not_made_anew_while_
             home.without_power(node).await;
             home.machine.disk().inject(Fault::input_output(Call::Read).on_path("/b/").times(1000));
             let (node, mut wire) = home.start().await;
-            home.sleep(2).await;
+            home.sleep(Duration::from_secs(2)).await;
             for index in acknowledged {
                 match fetch(&mut wire, index).await {
                     Ok(read) => assert_eq!(read, [0], "an empty log has taken its place"),
@@ -374,7 +345,7 @@ fn a_partition_whose_place_the_controller_never_heard_of_is_not_made_anew_while_
             }
             home.without_power(node).await;
             let (node, mut wire) = home.start().await;
-            home.sleep(2).await;
+            home.sleep(Duration::from_secs(2)).await;
             assert_offline(&mut wire, &[], &[0, 1, 2, 3]).await;
             for index in 0..4 {
                 assert_eq!(fetch(&mut wire, index).await, Ok(vec![0]), "seed {seed}");
@@ -393,7 +364,7 @@ fn the_node_cannot_go_on_without_the_directory_of_the_metadata_log_nor_without_a
             let index = if second.is_some() { there[0] } else { here[0] };
             assert_eq!(produce(&mut wire, index, "lost").await, Err(ErrorCode::KafkaStorageError));
             if let Some(second) = second {
-                home.sleep(1).await;
+                home.sleep(Duration::from_secs(1)).await;
                 home.machine.disk().inject(Fault::input_output(Call::SyncData).on_path(second));
                 assert_eq!(produce(&mut wire, here[0], "lost").await, Err(ErrorCode::KafkaStorageError));
             }
@@ -512,7 +483,7 @@ fn a_replica_may_move_before_the_controller_has_heard_where_it_is() {
             assert_eq!(move_to(&mut wire, "/b", TOPIC, 0).await, ErrorCode::None);
             assert_eq!(produce(&mut wire, 0, "value").await, Ok(0));
             moved(&home, &mut wire, 0, "/b").await;
-            home.sleep(seed % 3).await;
+            home.sleep(Duration::from_secs(seed % 3)).await;
             home.without_power(node).await;
             let (node, mut wire) = home.start().await;
             assert_eq!(whereabouts(&mut wire, 0).await, (vec!["/b".to_owned()], vec![]));
@@ -537,7 +508,7 @@ fn a_power_loss_at_any_moment_of_a_move_leaves_one_log_with_everything_that_was_
                 assert_eq!(produce(&mut wire, 0, &"v".repeat(500)).await, Ok(end));
                 end += 1;
             }
-            home.sleep(1).await;
+            home.sleep(Duration::from_secs(1)).await;
             // Somewhere in what the disk has to do for it.
             home.machine.power_loss_in(1 + seed % 12);
             let client = async {
@@ -560,7 +531,7 @@ fn a_power_loss_at_any_moment_of_a_move_leaves_one_log_with_everything_that_was_
             }
             drop(node);
             let (node, mut wire) = home.start().await;
-            home.sleep(1).await;
+            home.sleep(Duration::from_secs(1)).await;
             let (current, future) = whereabouts(&mut wire, 0).await;
             assert_eq!((current.len(), future.len()), (1, 0), "seed {seed}: exactly one");
             let left = fetch(&mut wire, 0).await.expect("readable");
@@ -595,7 +566,7 @@ fn a_move_ends_when_the_present_directory_is_named_or_the_other_one_fails() {
         for offset in 0..10 {
             assert_eq!(produce(&mut wire, 0, &"v".repeat(900_000)).await, Ok(offset));
         }
-        home.sleep(2).await;
+        home.sleep(Duration::from_secs(2)).await;
         assert_eq!(move_to(&mut wire, "/b", TOPIC, 0).await, ErrorCode::None);
         let underway = whereabouts(&mut wire, 0).await;
         assert_eq!(move_to(&mut wire, "/a", TOPIC, 0).await, ErrorCode::None);
@@ -605,7 +576,7 @@ fn a_move_ends_when_the_present_directory_is_named_or_the_other_one_fails() {
 
         home.machine.disk().inject(Fault::input_output(Call::SyncData).on_path("/b/lane/"));
         assert_eq!(move_to(&mut wire, "/b", TOPIC, 0).await, ErrorCode::None);
-        home.sleep(1).await;
+        home.sleep(Duration::from_secs(1)).await;
         assert_eq!(described(&mut wire).await["/b"], Err(ErrorCode::KafkaStorageError));
         assert_eq!(whereabouts(&mut wire, 0).await, (vec!["/a".to_owned()], vec![]));
         assert_eq!(produce(&mut wire, 0, "value").await, Ok(11), "it goes on where it is");

@@ -2,13 +2,14 @@
 //! The engine's own tests go through every crash (storage/tests/enumeration.rs) and every flipped bit (damage.rs), `sim`
 //! through long lives; here each row is one small story that can be read.
 #[allow(dead_code, reason = "each test uses its part")]
+mod home;
+#[allow(dead_code, reason = "each test uses its part")]
 mod wire;
 
-use std::net::SocketAddr;
 use std::time::Duration;
 
 use env::sim::disk::{Call, Fault};
-use env::sim::{Machine, Settings, World};
+use home::{Home, story};
 use node::Node;
 use node::config::Config;
 use protocol::create_topics_request::{CreatableTopic, CreatableTopicConfig, CreateTopicsRequest};
@@ -22,35 +23,13 @@ use wire::Wire;
 
 const FLUSH: &str = "flush";
 const RELAXED: &str = "relaxed";
-const MEMORY_BYTES: u64 = 1 << 30;
 /// What lies in the tails is in the segments after that, and what a relaxed topic has is synced.
 const SETTLED: Duration = Duration::from_secs(5);
 const ACKS_ALL: i16 = -1;
 
-fn story<F: Future<Output = ()> + Send + 'static>(test: impl FnOnce(Home) -> F + Send + 'static) {
-    env::sim::simulate(Settings::seed(11), |world: World| async move {
-        let machine = world.machine("broker");
-        test(Home { client: world.machine("client"), machine, world }).await;
-    });
-}
-
-/// Where a broker lives, through its ends.
-struct Home {
-    world: World,
-    machine: Machine,
-    client: Machine,
-}
-
 impl Home {
     async fn start(&self) -> Node {
-        let env = if self.machine.is_up() { self.machine.env() } else { self.machine.boot() };
-        let config = Config::for_tests_at("/data", "0.0.0.0", 9092);
-        Node::start(env, &config, MEMORY_BYTES).await.expect("it starts")
-    }
-
-    async fn connect(&self) -> Wire {
-        let address = SocketAddr::new(self.machine.ip(), 9092);
-        Wire::new(self.client.env().net.connect(address).await.expect("it listens"))
+        self.start_with(&Config::for_tests_at("/data", "0.0.0.0", 9092)).await.expect("it starts")
     }
 
     /// With one topic of each durability.
@@ -63,25 +42,13 @@ impl Home {
         (node, wire)
     }
 
-    async fn killed(&self, node: Node) {
-        self.machine.kill();
-        self.machine.down().await;
-        drop(node);
-    }
-
-    async fn without_power(&self, node: Node) {
-        self.machine.power_loss();
-        self.machine.down().await;
-        drop(node);
-    }
-
     async fn again(&self) -> (Node, Wire) {
         let node = self.start().await;
         (node, self.connect().await)
     }
 
     async fn settle(&self) {
-        self.world.sleep(SETTLED).await;
+        self.sleep(SETTLED).await;
     }
 }
 
