@@ -163,6 +163,47 @@ fn a_missing_file_stops_the_start() {
 }
 
 #[test]
+fn a_file_that_was_cut_stops_the_start_or_has_lost_nothing() {
+    use env::{Disk as _, OpenOptions};
+    let whole = Disk::new(1);
+    history(&whole);
+    let disk = whole.kill();
+    let mut node = Node::open(&disk, 3).unwrap();
+    for entry in ["small", &"large ".repeat(900)] {
+        node.propose(entry);
+        node.settle();
+    }
+    let expected = node.texts();
+    let killed = disk.fork();
+    let _at_rest = node.log.close();
+    node.settle();
+    let stopped = disk.kill();
+    for (disk, how) in [(killed, "killed"), (stopped, "stopped")] {
+        let directory = std::path::Path::new(DIRECTORY);
+        let (mut refused, mut whole) = (0, 0);
+        for entry in disk.read_dir(directory).unwrap() {
+            let path = directory.join(&entry.name);
+            let len = disk.visible(&path).unwrap().len() as u64;
+            let blocks = (0..len).step_by(4096).flat_map(|at| [at, at + 1, at + 60, at + 600, at + 4095]);
+            for length in blocks.filter(|length| *length < len) {
+                let damaged = disk.fork();
+                damaged.open(&path, OpenOptions::WRITE).unwrap().set_len(length).unwrap();
+                match Node::open(&damaged, 4) {
+                    Err(OpenError::Damaged { .. }) => refused += 1,
+                    Ok(node) => {
+                        assert_eq!(node.texts(), expected, "{how}, {} cut to {length} of {len}", entry.name);
+                        whole += 1;
+                    }
+                    Err(other) => panic!("{how}, {} cut to {length}: {other}", entry.name),
+                }
+            }
+        }
+        println!("{how}: {refused} cuts refused, {whole} harmless");
+        assert!(refused > 20 && whole > 5, "{refused}, {whole}");
+    }
+}
+
+#[test]
 fn rot_in_the_sealed_last_group_is_damage() {
     let disk = Disk::new(1);
     let mut node = Node::open(&disk, 1).unwrap();

@@ -9,6 +9,8 @@ use bytes::Bytes;
 use crate::metadata_log::{Entry, LogId, Payload};
 
 pub const BLOCK: u64 = env::buffer::BLOCK as u64;
+/// A file grows by zeros, in steps of this, before its groups need them.
+pub const SPARE_BYTES: u64 = 4 * BLOCK;
 pub const VERSION: u16 = 1;
 /// What one group may hold; one entry always fits.
 pub const GROUP_BYTES_MAX: usize = 2 * crate::ENTRY_BYTES_MAX;
@@ -20,9 +22,11 @@ const FILE_HEADER_BYTES: usize = 60;
 pub const GROUP_HEADER_BYTES: usize = 60;
 const VOTE_BYTES: usize = 26;
 const ENTRY_HEADER_BYTES: usize = 13;
+/// No log comes this far: what says so is not ours, and numbers may be counted on from.
+const NUMBER_MAX: u64 = 1 << 62;
 
 /// The first block of a log file.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub struct FileHeader {
     /// Of the file: 1, 2, 3 ...
     pub number: u64,
@@ -32,6 +36,9 @@ pub struct FileHeader {
     pub previous_group: u64,
     pub previous_chain: u32,
     pub previous: LogId,
+    /// Behind its last group, torn or whole, the file always has a synced block of zeros: one that has none was cut. Files
+    /// of the first builds do not say so.
+    pub has_spare: bool,
 }
 
 /// What a group says of itself.
@@ -67,7 +74,7 @@ impl FileHeader {
         let mut bytes = Vec::with_capacity(BLOCK as usize);
         bytes.extend(FILE_MAGIC);
         bytes.extend(VERSION.to_be_bytes());
-        bytes.extend([0; 2]);
+        bytes.extend(u16::from(self.has_spare).to_be_bytes());
         bytes.extend(self.number.to_be_bytes());
         bytes.extend(self.run.to_be_bytes());
         bytes.extend(self.previous_group.to_be_bytes());
@@ -83,14 +90,16 @@ impl FileHeader {
     pub fn decode(block: &[u8]) -> Result<FileHeader, Invalid> {
         let mut reader = Fields::checked(block, FILE_HEADER_BYTES, &FILE_MAGIC)?;
         reader.version()?;
-        reader.skip(2);
-        Ok(FileHeader {
+        let header = FileHeader {
+            has_spare: reader.u16() & 1 != 0,
             number: reader.u64(),
             run: reader.u64(),
             previous_group: reader.u64(),
             previous_chain: reader.u32(),
             previous: LogId { term: reader.u64(), index: reader.u64() },
-        })
+        };
+        let numbers = [header.number, header.previous_group, header.previous.term, header.previous.index];
+        if numbers.iter().all(|number| *number < NUMBER_MAX) { Ok(header) } else { Err(Invalid::NotThis) }
     }
 }
 
@@ -199,6 +208,9 @@ impl GroupHeader {
         for index in (self.first_index..).take(self.entries as usize) {
             let mut reader = Fields { bytes: body.get(at..at + ENTRY_HEADER_BYTES)? };
             let (term, kind, len) = (reader.u64(), reader.u8(), reader.u32() as usize);
+            if term >= NUMBER_MAX {
+                return None;
+            }
             at += ENTRY_HEADER_BYTES;
             body.get(at..at.checked_add(len)?)?;
             let payload = match kind {
@@ -234,7 +246,8 @@ impl Vote {
     pub fn decode(bytes: &[u8]) -> Result<Vote, Invalid> {
         let mut reader = Fields::checked(bytes, VOTE_BYTES, &VOTE_MAGIC)?;
         reader.version()?;
-        Ok(Vote { term: reader.u64(), voted_for: reader.u32() as i32 })
+        let vote = Vote { term: reader.u64(), voted_for: reader.u32() as i32 };
+        if vote.term < NUMBER_MAX { Ok(vote) } else { Err(Invalid::NotThis) }
     }
 }
 
@@ -265,10 +278,6 @@ impl<'a> Fields<'a> {
         let (first, rest) = self.bytes.split_first_chunk().expect("the length was checked for all fields");
         self.bytes = rest;
         *first
-    }
-
-    pub fn skip(&mut self, bytes: usize) {
-        self.bytes = &self.bytes[bytes..];
     }
 
     pub fn u8(&mut self) -> u8 {
@@ -336,6 +345,7 @@ mod tests {
             previous_group: 3,
             previous_chain: 4,
             previous: LogId { term: 5, index: 6 },
+            has_spare: true,
         };
         assert_eq!(FileHeader::decode(&header.encode()), Ok(header));
         let vote = Vote { term: 9, voted_for: -1 };

@@ -6,11 +6,18 @@ use std::sync::Arc;
 
 use env::{Disk, File, OpenOptions};
 
-use super::format::{FileHeader, GroupBuilder, Place};
+use super::format::{BLOCK, FileHeader, GroupBuilder, Place, SPARE_BYTES};
 use super::recover::End;
 
 pub fn header_after(end: &End, number: u64, run: u64) -> FileHeader {
-    FileHeader { number, run, previous_group: end.group, previous_chain: end.chain, previous: end.last }
+    FileHeader {
+        number,
+        run,
+        previous_group: end.group,
+        previous_chain: end.chain,
+        previous: end.last,
+        has_spare: true,
+    }
 }
 
 /// The group that says that the next file exists.
@@ -26,10 +33,15 @@ pub fn last_group(end: &End, run: u64) -> Vec<u8> {
     GroupBuilder::default().finish(place).0
 }
 
+/// How long a new file is.
+pub const NEW_FILE_BYTES: u64 = BLOCK + SPARE_BYTES;
+
 /// The name is the caller's to make durable.
 pub fn make_file(disk: &dyn Disk, path: &Path, header: &FileHeader) -> io::Result<Arc<dyn File>> {
     let file = disk.open(path, OpenOptions::CREATE_NEW)?;
-    file.write_all_at(&[IoSlice::new(&header.encode())], 0)?;
+    let mut bytes = header.encode();
+    bytes.resize(NEW_FILE_BYTES as usize, 0);
+    file.write_all_at(&[IoSlice::new(&bytes)], 0)?;
     file.sync_data()?;
     Ok(file)
 }

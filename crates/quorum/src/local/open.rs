@@ -9,7 +9,7 @@ use env::{Disk, Env, OpenOptions};
 use tokio::sync::mpsc;
 
 use super::format::{BLOCK, FileHeader, Vote};
-use super::log_file::{header_after, last_group, make_file, remove_if_there};
+use super::log_file::{NEW_FILE_BYTES, header_after, last_group, make_file, remove_if_there};
 use super::recover::{End, LogFile, OpenError, Recovered, VOTE, file_name, recover};
 use super::worker::{CommitWorker, Head};
 use super::{LocalLog, Queue, Queued, Settings, Shared};
@@ -80,8 +80,10 @@ impl Start<'_> {
         // After the file: a vote without any file would mean that the log is lost.
         let vote = Vote { term, voted_for: settings.node_id.value() };
         env::disk::replace_file(self.disk, &self.directory.join(VOTE), &vote.encode())?;
-        let head = Head { file, end: End { position: BLOCK, ..end.clone() }, run: self.run };
-        files.push(LogFile { number, last_index: end.last.index, bytes: BLOCK });
+        let end = End { position: BLOCK, ..end.clone() };
+        let last_index = end.last.index;
+        let head = Head { file, end, run: self.run, file_bytes: NEW_FILE_BYTES };
+        files.push(LogFile { number, last_index, bytes: BLOCK });
         Ok((head, files))
     }
 
@@ -101,7 +103,10 @@ impl Start<'_> {
             file.write_all_at(&[IoSlice::new(bytes)], *at)?;
         }
         if end.is_torn {
-            file.set_len(end.position)?;
+            // In this order: what is cut behind a group that is still there to be seen would look like a damaged file.
+            file.write_all_at(&[IoSlice::new(&[0; BLOCK as usize])], end.position)?;
+            file.sync_data()?;
+            file.set_len(end.position + BLOCK)?;
         }
         file.sync_data()?;
         self.disk.sync_dir(self.directory)

@@ -15,6 +15,8 @@ use crate::metadata_log::{Entry, LogId, Snapshot};
 
 pub const VOTE: &str = "vote";
 pub const TEMPORARY: &str = ".tmp";
+/// At once, where all of a file is looked at.
+const READ_BYTES: u64 = 1 << 16;
 
 /// Why the log cannot be opened. The text is what an operator reads.
 #[derive(Debug)]
@@ -207,9 +209,26 @@ impl OpenFile {
             Ok(header) if header.number == number => Ok(Some(OpenFile { path, file, bytes, header })),
             Ok(header) => Err(damaged(&path, format!("its header is that of file {}", header.number))),
             Err(Invalid::Newer(version)) => Err(OpenError::Newer { path, version }),
-            Err(Invalid::NotThis) if is_last && bytes <= BLOCK => Ok(None),
-            Err(Invalid::NotThis) => Err(damaged(&path, "its header does not check".into())),
+            Err(Invalid::NotThis) => {
+                let blank = OpenFile { path, file, bytes, header: FileHeader::default() };
+                match is_last && blank.is_zero_from(BLOCK)? {
+                    true => Ok(None),
+                    false => Err(damaged(&blank.path, "its header does not check".into())),
+                }
+            }
         }
+    }
+
+    /// Nothing was ever written from here on.
+    fn is_zero_from(&self, mut at: u64) -> Result<bool, OpenError> {
+        while at < self.bytes {
+            let bytes = self.read(at, READ_BYTES)?;
+            if bytes.is_empty() || bytes.iter().any(|byte| *byte != 0) {
+                return Ok(false);
+            }
+            at += bytes.len() as u64;
+        }
+        Ok(true)
     }
 
     fn read(&self, at: u64, bytes: u64) -> Result<Bytes, OpenError> {
@@ -284,8 +303,8 @@ impl Walk {
                     let what = format!("the group at byte {at} does not check, though later ones do");
                     return Err(damaged(&file.path, what));
                 }
-                self.end.is_torn = true;
-                return Ok(());
+                self.end.is_torn = !file.is_zero_from(at)?;
+                break;
             };
             if header.is_last_of_file {
                 if !has_next {
@@ -302,7 +321,23 @@ impl Walk {
             }
             self.entries.extend(entries);
         }
-        Ok(())
+        if has_next { Ok(()) } else { self.check_length(file) }
+    }
+
+    /// Of the last file: what ends it too early was acknowledged, or it could not be seen.
+    fn check_length(&self, file: &OpenFile) -> Result<(), OpenError> {
+        if !file.header.has_spare {
+            return Ok(());
+        }
+        let at = self.end.position;
+        let torn_bytes = file.header_at(at)?.map_or(0, |header| header.total_bytes());
+        if file.bytes >= at.saturating_add(torn_bytes).saturating_add(BLOCK) {
+            return Ok(());
+        }
+        Err(damaged(
+            &file.path,
+            format!("it has {} bytes and was longer: acknowledged entries may be cut off", file.bytes),
+        ))
     }
 
     fn next_group(&self, file: &OpenFile, at: u64) -> Result<Option<(GroupHeader, Bytes, Vec<Entry>)>, OpenError> {

@@ -8,8 +8,8 @@ use std::sync::Arc;
 use env::{Env, File, Instant, Next, Worker};
 use tokio::sync::{mpsc, oneshot};
 
-use super::format::{BLOCK, GroupBuilder, Place};
-use super::log_file::{header_after, last_group, make_file, remove_if_there};
+use super::format::{BLOCK, GroupBuilder, Place, SPARE_BYTES};
+use super::log_file::{NEW_FILE_BYTES, header_after, last_group, make_file, remove_if_there};
 use super::recover::{End, LogFile, TEMPORARY, file_name};
 use super::{Settings, Shared, snapshot};
 use crate::metadata_log::{Entry, Event, LogId, Pieces};
@@ -19,6 +19,8 @@ pub struct Head {
     pub file: Arc<dyn File>,
     pub end: End,
     pub run: u64,
+    /// How much the file has, groups and zeros, all of it synced.
+    pub file_bytes: u64,
 }
 
 pub struct CommitWorker {
@@ -41,6 +43,8 @@ enum Phase {
     Rest,
     /// Also while the disk is full.
     Write(Group),
+    /// The file has been made longer for this group.
+    SyncSpare(Group),
     Sync(Group),
 }
 
@@ -116,6 +120,7 @@ impl CommitWorker {
         match std::mem::replace(&mut self.phase, Phase::Rest) {
             Phase::Rest => self.rest(),
             Phase::Write(group) => self.write(group),
+            Phase::SyncSpare(group) => self.sync_spare(group),
             Phase::Sync(group) => self.sync(group),
         }
     }
@@ -190,10 +195,23 @@ impl CommitWorker {
         Group { bytes, chain, entries }
     }
 
+    /// What the file must have before the group is written: with a block of zeros behind it, a cut is seen.
+    fn needed_bytes(&self, group: &Group) -> u64 {
+        self.head.end.position + group.bytes.len() as u64 + BLOCK
+    }
+
     fn write(&mut self, group: Group) -> io::Result<Next> {
-        match self.head.file.write_all_at(&[IoSlice::new(&group.bytes)], self.head.end.position) {
+        let (file, needed) = (&self.head.file, self.needed_bytes(&group));
+        let is_ready = needed <= self.head.file_bytes;
+        let written = if is_ready {
+            file.write_all_at(&[IoSlice::new(&group.bytes)], self.head.end.position)
+        } else {
+            let zeroes = needed.next_multiple_of(SPARE_BYTES) - self.head.file_bytes;
+            file.write_all_at(&[IoSlice::new(&vec![0; zeroes as usize])], self.head.file_bytes)
+        };
+        match written {
             Ok(()) => {
-                self.phase = Phase::Sync(group);
+                self.phase = if is_ready { Phase::Sync(group) } else { Phase::SyncSpare(group) };
                 Ok(Next::Again)
             }
             // Nothing of it counts until its sync, and the same bytes go to the same place: proposers wait.
@@ -204,6 +222,13 @@ impl CommitWorker {
             }
             Err(error) => Err(error),
         }
+    }
+
+    fn sync_spare(&mut self, group: Group) -> io::Result<Next> {
+        self.head.file.sync_data()?;
+        self.head.file_bytes = self.needed_bytes(&group).next_multiple_of(SPARE_BYTES);
+        self.phase = Phase::Write(group);
+        Ok(Next::Again)
     }
 
     fn sync(&mut self, group: Group) -> io::Result<Next> {
@@ -361,6 +386,7 @@ impl CommitWorker {
         let position = end.position;
         let old = std::mem::replace(&mut self.head.file, file);
         self.head.run = run;
+        self.head.file_bytes = NEW_FILE_BYTES;
         self.head.end.position = BLOCK;
         self.seal_at = None; // The new file's header proves the old file's last group.
         self.files.push(LogFile { number, last_index: self.head.end.last.index, bytes: BLOCK });
