@@ -10,7 +10,7 @@ use record::Offset;
 use crate::direct::DirectPiece;
 use crate::flusher::Job;
 use crate::journal::record::{Body, SegmentPlace};
-use crate::journal::{GroupBuilder, GroupKind, Lane};
+use crate::journal::{BLOCK, GroupBuilder, GroupKind, Lane, Room};
 use crate::log::state::{Control, Gate, Reach, State, Then};
 use crate::log::{Log, LogListener};
 use crate::rare::Rare;
@@ -42,6 +42,10 @@ pub(crate) enum Stage {
     },
     /// The group is complete and has no place yet.
     Place {
+        kind: GroupKind,
+    },
+    /// The same, while a group before it says in which file that is.
+    SyncNextFile {
         kind: GroupKind,
     },
     Write {
@@ -149,15 +153,45 @@ impl Committer {
     /// Finds the group its place. Without one, commits wait for a checkpoint or a new file.
     fn place(&mut self) -> Next {
         let Stage::Place { kind } = self.stage else { unreachable!("only a complete group is placed") };
-        let bytes = (self.builder.size_bytes() as u64).next_multiple_of(crate::journal::BLOCK as u64);
-        let placed = self.lane.make_room(&mut self.shared.lane.lock(), bytes);
-        if !placed {
-            self.shared.settings.reached(Rare::LaneFull);
-            self.shared.wake_flusher();
-            return Next::Idle;
+        let bytes = (self.builder.size_bytes() as u64).next_multiple_of(BLOCK as u64);
+        let room = self.lane.make_room(&mut self.shared.lane.lock(), bytes);
+        match room {
+            Room::Here => {
+                self.stage = Stage::Write { kind };
+                self.write()
+            }
+            Room::OnceSaid => self.write_next_file(kind),
+            Room::Nowhere => {
+                self.shared.settings.reached(Rare::LaneFull);
+                self.shared.wake_flusher();
+                Next::Idle
+            }
         }
-        self.stage = Stage::Write { kind };
-        self.write()
+    }
+
+    fn write_next_file(&mut self, kind: GroupKind) -> Next {
+        let mut builder = GroupBuilder::new(self.lane.run, BLOCK);
+        let (header, place) = self.lane.next_header(GroupKind::Seal);
+        let header = builder.header(header, place);
+        let (bytes, crc) = builder.finish(header);
+        count(&self.shared.counters.lane_bytes, bytes.len() as u64);
+        if let Err(error) = self.lane.write(bytes, crc) {
+            self.shared.go_offline("a write to the lane failed", &error);
+            return Next::Stop;
+        }
+        self.stage = Stage::SyncNextFile { kind };
+        Next::Again
+    }
+
+    fn sync_next_file(&mut self) -> Next {
+        let Stage::SyncNextFile { kind } = self.stage else { unreachable!("only in its stage") };
+        if let Err(error) = self.lane.file().sync_data() {
+            self.shared.go_offline("a sync of the lane failed", &error);
+            return Next::Stop;
+        }
+        self.lane.durable_group = self.lane.next_number() - 1;
+        self.stage = Stage::Place { kind };
+        Next::Again
     }
 
     fn write(&mut self) -> Next {
@@ -253,7 +287,7 @@ impl Committer {
             lane.published = self.lane.point();
             // What goes straight to segments is read again at a start, if only to be checked.
             lane.written_bytes += self.direct.iter().map(|piece| u64::from(piece.size_bytes) / 4).sum::<u64>();
-            lane.written_bytes += (self.builder.size_bytes() as u64).next_multiple_of(crate::journal::BLOCK as u64);
+            lane.written_bytes += (self.builder.size_bytes() as u64).next_multiple_of(BLOCK as u64);
             ready |= lane.written_bytes >= lane.checkpoint_at_bytes;
         }
         if ready {
@@ -275,6 +309,7 @@ impl Worker for Committer {
             Stage::WriteDirect { .. } => self.write_direct(),
             Stage::SyncDirect => self.sync_direct(),
             Stage::Place { .. } => self.place(),
+            Stage::SyncNextFile { .. } => self.sync_next_file(),
             Stage::Write { .. } => self.write(),
             Stage::Sync => self.sync(),
         }

@@ -11,10 +11,11 @@ use std::path::Path;
 use std::time::Duration;
 
 use damaged::{Image, Outcome, Tried};
-use env::sim::Chance;
-use env::{Disk, OpenOptions};
-use rig::{append, batch};
-use storage::{AppendError, ReadError};
+use env::sim::{Chance, Disk};
+use env::{Disk as _, OpenOptions};
+use record::Batches;
+use rig::{Rig, append, batch};
+use storage::{AppendError, ReadError, Settings};
 
 /// Of so many bits one is flipped, and of so many lengths one is tried, where nobody asks for more.
 const BITS_SAMPLED: u64 = 190;
@@ -126,6 +127,46 @@ fn any_file_that_is_gone_is_survived_or_said() {
         println!("{}: {tried}", image.name);
         tried.assert_started(&["meta.properties"]);
         tried.assert_marked();
+    }
+}
+
+/// That it was there no name of another file tells. Once it is made while there is room in the one before, and once only when
+/// that is full, since no second one is allowed and a group needs it.
+#[test]
+fn the_last_file_of_the_lane_is_missed() {
+    for (lane_bytes_max, value_bytes) in [(64 << 10, 5000), (32 << 10, 40_000)] {
+        let settings = Settings { lane_bytes_max, direct_bytes: usize::MAX, ..damaged::settings() };
+        let rig = Rig::on(Disk::new(1), settings.clone()).unwrap();
+        rig.create("a");
+        let mut batches = 0;
+        let is_in_second = |disk: &Disk| {
+            let content = disk.visible(format!("{}/lane/lane-00001", rig::ROOT));
+            content.is_some_and(|content| content.starts_with(b"OTTLAGRP"))
+        };
+        while !is_in_second(&rig.disk) {
+            append(&rig.log("a"), &batch(batches, 1, if batches == 0 { 100 } else { value_bytes })).unwrap();
+            rig.run();
+            batches += 1;
+            assert!(batches < 10, "{lane_bytes_max}: the second file is never used");
+        }
+        let disk = rig.disk.kill().durable_image();
+        let rig = Rig::on(disk.fork().kill(), settings.clone()).unwrap();
+        assert_eq!(Batches::new(&rig::contents(&rig.log("a"))).count() as u64, batches);
+        rig.world.end();
+
+        damaged::remove(&disk, "lane/lane-00001");
+        let report = damaged::verify(&disk);
+        assert!(report.findings.iter().any(|finding| finding.is_damage()), "{lane_bytes_max}: {report:?}");
+        let rig = Rig::on(disk, settings.clone()).unwrap();
+        let appended = append(&rig.log("a"), &batch(99, 1, 10));
+        assert!(matches!(appended, Err(AppendError::Suspect { .. })), "{lane_bytes_max}: {appended:?}");
+        rig.run_for(Duration::from_secs(2));
+        rig.dir.checkpoint();
+        rig.run_for(Duration::from_millis(20));
+        rig.world.end();
+        let rig = Rig::on(rig.disk.kill(), settings).unwrap();
+        assert!(append(&rig.log("a"), &batch(99, 1, 10)).is_err(), "not by starting again");
+        rig.world.end();
     }
 }
 

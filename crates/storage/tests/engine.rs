@@ -317,7 +317,7 @@ fn a_full_disk_refuses_produces_and_takes_them_again_when_there_is_room() {
     append(&log, &batch(1, 1, 1000)).unwrap();
     rig.run_for(Duration::from_secs(2));
     rig.disk.set_free_bytes(32 << 10);
-    for tag in 0..40 {
+    for tag in 0..30 {
         append(&log, &batch(tag, 1, 2000)).unwrap(); // Let in before anybody has noticed.
     }
     rig.run_for(Duration::from_secs(5));

@@ -178,7 +178,7 @@ fn walk(
         let why = format!("the file was cut: {} bytes instead of {file_bytes}", slot.size_bytes);
         report.findings.push(Finding::of(slot_path(&lane, slot.number), why, Remedy::Start));
     }
-    if walker.may_be_cut(&walked.end, file_bytes, Settings::default().group_bytes_max as u64) {
+    if walker.may_be_cut(&walked, file_bytes, Settings::default().group_bytes_max as u64) {
         let why = "the lane ends where a file was cut: the newest groups may be lost";
         report.findings.push(Finding::of(slot_path(&lane, walked.end.place.slot), why, Remedy::AcceptLoss));
     }

@@ -34,6 +34,7 @@ pub(super) fn lane(file: &dyn File, slot: u32, out: &mut dyn FnMut(Line) -> bool
             .text("run", format!("{:016x}", header.run))
             .number("durableGroup", header.durable_group)
             .number("records", header.records)
+            .text("goesOn", header.goes_on)
             .text("previous", format!("{:08x}", header.previous_crc))
             .text("crc", format!("{crc:08x}"));
         if !out(line) {

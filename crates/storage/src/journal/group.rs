@@ -1,5 +1,7 @@
 //! The head of a group: one sector with a checksum of its own. It says which run of the process wrote the group, which
 //! group came before, how much belongs to it, and which group was the newest known to be durable.
+use std::fmt;
+
 use super::BLOCK;
 
 /// What a disk writes whole or not at all.
@@ -39,6 +41,46 @@ pub(crate) struct GroupHeader {
     /// Every sync of this group, and of all before it, had returned when this header was made.
     pub durable_group: u64,
     pub place: Place,
+    pub goes_on: GoesOn,
+}
+
+/// Where the next group is.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub(crate) enum GoesOn {
+    /// A build that did not say: behind this one, or at the beginning of any other file.
+    #[default]
+    Unsaid,
+    Here,
+    /// In this file, which was there: the last group of a file says so.
+    In(u32),
+}
+
+impl fmt::Display for GoesOn {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            GoesOn::Unsaid => f.write_str("unsaid"),
+            GoesOn::Here => f.write_str("here"),
+            GoesOn::In(slot) => write!(f, "lane-{slot:05}"),
+        }
+    }
+}
+
+impl GoesOn {
+    fn encode(self) -> u32 {
+        match self {
+            GoesOn::Unsaid => 0,
+            GoesOn::Here => 1,
+            GoesOn::In(slot) => slot + 2,
+        }
+    }
+
+    fn decode(code: u32) -> GoesOn {
+        match code {
+            0 => GoesOn::Unsaid,
+            1 => GoesOn::Here,
+            slot => GoesOn::In(slot - 2),
+        }
+    }
 }
 
 impl GroupHeader {
@@ -57,6 +99,7 @@ impl GroupHeader {
         sector[48..56].copy_from_slice(&self.place.at.to_be_bytes());
         sector[56..60].copy_from_slice(&self.place.slot.to_be_bytes());
         sector[60..64].copy_from_slice(&self.previous_crc.to_be_bytes());
+        sector[64..68].copy_from_slice(&self.goes_on.encode().to_be_bytes());
         let crc = crc32c::crc32c(&sector[..CRC_AT]);
         sector[CRC_AT..].copy_from_slice(&crc.to_be_bytes());
         crc
@@ -87,6 +130,7 @@ impl GroupHeader {
             previous_crc: u32_at(sector, 60),
             durable_group: u64_at(sector, 40),
             place: Place { slot: u32_at(sector, 56), at: u64_at(sector, 48) },
+            goes_on: GoesOn::decode(u32_at(sector, 64)),
         };
         (header.size_bytes >= SECTOR as u64).then_some((header, crc))
     }
@@ -124,6 +168,7 @@ mod tests {
             previous_crc: 0xdead_beef,
             durable_group: 76,
             place: Place { slot: 5, at: 8192 },
+            goes_on: GoesOn::In(9),
         };
         let mut sector = [0; SECTOR];
         let crc = header.encode(&mut sector);

@@ -7,7 +7,8 @@ use std::sync::Arc;
 
 use env::File;
 
-use super::group::{GroupHeader, GroupKind, Place};
+use super::BLOCK;
+use super::group::{GoesOn, GroupHeader, GroupKind, Place};
 
 /// The place between two groups: where a walk may begin, and what it must find there.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -100,6 +101,9 @@ pub(crate) fn parse_slot(name: &str) -> Option<u32> {
     (digits.len() == 5).then(|| digits.parse().ok())?
 }
 
+/// At the end of a file, for the group that says where the lane goes on.
+pub(crate) const KEPT_BYTES: u64 = BLOCK as u64;
+
 pub(crate) struct Lane {
     pub run: u64,
     slot: Slot,
@@ -108,34 +112,63 @@ pub(crate) struct Lane {
     number: u64,
     previous_crc: u32,
     pub durable_group: u64,
+    /// The newest group has said that the next one is in that file, or the next one is to say so.
+    next_slot: Option<u32>,
+}
+
+/// What there is for a group.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Room {
+    Here,
+    /// In the next file, once a group at the end of this one has said so.
+    OnceSaid,
+    Nowhere,
 }
 
 impl Lane {
     /// Goes on at `point`, in the file that is used now.
-    pub fn new(run: u64, slot: Slot, point: LanePoint, durable_group: u64) -> Self {
+    pub fn new(run: u64, slot: Slot, point: LanePoint, next_slot: Option<u32>) -> Self {
         let at = if slot.number == point.place.slot { point.place.at } else { 0 };
-        Self { run, slot, at, number: point.number, previous_crc: point.previous_crc, durable_group }
+        let LanePoint { number, previous_crc, .. } = point;
+        Self { run, slot, at, number, previous_crc, durable_group: number - 1, next_slot }
     }
 
     pub fn next_number(&self) -> u64 {
         self.number
     }
 
-    /// Whether a group of this size finds a place; takes a free file if the one in use is full.
-    pub fn make_room(&mut self, space: &mut LaneSpace, bytes: u64) -> bool {
+    /// Where a group of this size finds a place. If the next file is lost, with the newest groups in it, a start must miss
+    /// it: so a durable group has to name it first.
+    pub fn make_room(&mut self, space: &mut LaneSpace, bytes: u64) -> Room {
+        let bytes = bytes + KEPT_BYTES;
+        if let Some(next) = self.next_slot.take()
+            && let Some(index) = space.free.iter().position(|slot| slot.number == next)
+        {
+            self.move_to(space, index);
+        }
         if self.at + bytes <= self.slot.size_bytes {
-            return true;
+            space.wanted_bytes = None;
+            return Room::Here;
         }
         let Some(index) = space.free.iter().position(|slot| slot.size_bytes >= bytes) else {
             space.wanted_bytes = Some(bytes);
-            return false;
+            return Room::Nowhere;
         };
-        let slot = space.free.remove(index).expect("just found");
-        space.used.push_back((slot.clone(), self.number));
+        if self.at + KEPT_BYTES <= self.slot.size_bytes {
+            self.next_slot = Some(space.free[index].number);
+            return Room::OnceSaid;
+        }
+        // A build that did not keep the last block has filled this file: nothing can be said.
+        self.move_to(space, index);
         space.wanted_bytes = None;
+        Room::Here
+    }
+
+    fn move_to(&mut self, space: &mut LaneSpace, index: usize) {
+        let slot = space.free.remove(index).expect("it was just found");
+        space.used.push_back((slot.clone(), self.number));
         self.slot = slot;
         self.at = 0;
-        true
     }
 
     /// What the builder completes with size and run.
@@ -150,6 +183,7 @@ impl Lane {
             previous_crc: self.previous_crc,
             durable_group: self.durable_group,
             place,
+            goes_on: self.next_slot.map_or(GoesOn::Here, GoesOn::In),
         };
         (header, place)
     }

@@ -9,8 +9,8 @@ mod salvage;
 pub(crate) mod walk;
 
 pub(crate) use builder::GroupBuilder;
-pub(crate) use group::{GroupKind, Place};
-pub(crate) use lane::{Lane, LanePoint, LaneSpace};
+pub(crate) use group::{GoesOn, GroupKind, Place};
+pub(crate) use lane::{Lane, LanePoint, LaneSpace, Room};
 
 /// What the lane is written in: a group begins on a fresh block.
 pub(crate) const BLOCK: usize = env::buffer::BLOCK;

@@ -8,7 +8,7 @@ use ::record::{Offset, TopicId, TopicPartition};
 use env::AlignedBuffer;
 
 use super::BLOCK;
-use super::group::{GroupHeader, GroupKind, Place, SECTOR};
+use super::group::{GoesOn, GroupHeader, GroupKind, Place, SECTOR};
 use super::lane::{LanePoint, Slot};
 use super::record::{Body, DATA_BYTES, HEAD_BYTES, Record, SegmentPlace};
 use crate::segment::Summary;
@@ -49,6 +49,7 @@ pub(crate) struct WalkedGroup {
     pub size_bytes: u64,
     /// Behind it.
     pub point: LanePoint,
+    pub goes_on: GoesOn,
     /// How many records there are up to here.
     pub records_end: usize,
 }
@@ -137,12 +138,18 @@ impl Walked {
             place: header.place,
             size_bytes: header.size_bytes,
             point: self.end,
+            goes_on: header.goes_on,
             records_end: self.records.len(),
         });
     }
 
     fn lose(&mut self, header: &GroupHeader, is_unattributed: bool) {
         self.damage.push(LaneDamage { group: header.number, place: header.place, is_unattributed });
+    }
+
+    /// As the last group says.
+    pub fn goes_on(&self) -> GoesOn {
+        self.groups.last().map_or(GoesOn::Unsaid, |group| group.goes_on)
     }
 
     /// Ends the lane before the group at `kept`. Returns the records that are not believed.
@@ -211,9 +218,16 @@ impl<'a> Walker<'a> {
 
     /// The walk has come to an end that may be none: a file that was whole once is too short or gone, and the next group
     /// could have been in what it lacks. A group goes to another file only if its own has no room for it.
-    pub fn may_be_cut(&self, end: &LanePoint, file_bytes: u64, group_bytes: u64) -> bool {
-        let has_room = |slot: &Slot| slot.size_bytes.saturating_sub(end.place.at) >= group_bytes;
+    pub fn may_be_cut(&self, walked: &Walked, file_bytes: u64, group_bytes: u64) -> bool {
+        let end = &walked.end;
         let is_short = |slot: &&Slot| slot.size_bytes < file_bytes / BLOCK as u64 * BLOCK as u64;
+        let is_whole = |number: u32| self.slot(number).is_some_and(|slot| !is_short(&slot));
+        match walked.goes_on() {
+            GoesOn::Here => return !is_whole(end.place.slot),
+            GoesOn::In(next) => return !is_whole(next),
+            GoesOn::Unsaid => {}
+        }
+        let has_room = |slot: &Slot| slot.size_bytes.saturating_sub(end.place.at) >= group_bytes;
         let whole = || self.slots.iter().filter(|slot| !is_short(slot)).map(|slot| slot.number);
         if whole().max().is_some_and(|highest| highest as usize >= self.slots.len())
             && !self.slot(end.place.slot).is_some_and(has_room)
@@ -253,7 +267,8 @@ impl<'a> Walker<'a> {
         if blocks_bytes > 0 {
             let (number, place, records_end) = (end.number, end.place, walked.records.len());
             let size_bytes = blocks_bytes;
-            walked.groups.push(WalkedGroup { number, place, size_bytes, point: end, records_end });
+            let goes_on = GoesOn::Unsaid;
+            walked.groups.push(WalkedGroup { number, place, size_bytes, point: end, goes_on, records_end });
         }
         // As if the one before it had been read.
         walked.end =

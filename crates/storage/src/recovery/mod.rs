@@ -54,7 +54,7 @@ pub(crate) fn recover(shared: &Arc<Shared>) -> Result<Recovered, OpenError> {
     let keeps_torn = shared.settings.has(Mutant::ReplayDiscardedGroup);
     let mut walked = walker.walk(header.lane_start, header.durable_group, keeps_torn)?;
     let file_bytes = header.lane_file_bytes.min(shared.settings.lane_file_bytes);
-    if walker.may_be_cut(&walked.end, file_bytes, shared.settings.group_bytes_max as u64) {
+    if walker.may_be_cut(&walked, file_bytes, shared.settings.group_bytes_max as u64) {
         let (group, place) = (walked.end.number, walked.end.place);
         walked.damage.push(LaneDamage { group, place, is_unattributed: true });
     }

@@ -10,7 +10,7 @@ use super::pieces::directory_of;
 use super::{OpenError, io_error, sync_dir};
 use crate::journal::lane::{Slot, new_slot_path, parse_slot, slot_path};
 use crate::journal::walk::{Walked, WalkedBody, Walker};
-use crate::journal::{BLOCK, GroupBuilder, GroupKind, Lane, LaneSpace};
+use crate::journal::{BLOCK, GoesOn, GroupBuilder, GroupKind, Lane, LaneSpace, Room};
 use crate::layout;
 use crate::rare::Rare;
 use crate::segment::{FileKind, file_name};
@@ -89,14 +89,21 @@ pub(super) fn open_run(
         space.used.push_back((slot, walked.end.number));
     }
     let current = space.used.back().expect("just seen to").0.clone();
-    let mut lane = Lane::new(run, current, walked.end, walked.end.number - 1);
-    if !lane.make_room(&mut space, BLOCK as u64) {
+    let next = match walked.goes_on() {
+        GoesOn::In(next) => Some(next),
+        GoesOn::Here | GoesOn::Unsaid => None,
+    };
+    let mut lane = Lane::new(run, current, walked.end, next);
+    let mut room = lane.make_room(&mut space, BLOCK as u64);
+    if room == Room::Nowhere {
         // All files are full of what is needed: the opening group gets one of its own.
         shared.settings.reached(Rare::LaneFileForOpening);
         let slot = extra_slot(disk, &directory, shared.settings.lane_file_bytes, &mut space)?;
         space.free.push_back(slot);
-        assert!(lane.make_room(&mut space, BLOCK as u64), "a new file has room");
+        room = lane.make_room(&mut space, BLOCK as u64);
     }
+    // In the block that was kept the opening group itself says where the next one is.
+    assert!(room != Room::Nowhere, "a new file has room");
     let mut builder = GroupBuilder::new(run, BLOCK);
     let (header, place) = lane.next_header(GroupKind::Opening);
     let header = builder.header(header, place);

@@ -38,7 +38,7 @@ pub enum Outcome {
 #[derive(Default)]
 pub struct Tried(BTreeMap<(String, Outcome), u64>);
 
-fn settings() -> Settings {
+pub fn settings() -> Settings {
     Settings {
         lane_file_bytes: 32 << 10,
         lane_bytes_max: 512 << 10,
