@@ -44,6 +44,15 @@ impl Home {
         (node, self.connect().await)
     }
 
+    /// A life of which nobody expects anything, but that it ends.
+    async fn lives(&self) {
+        let node = self.try_start(&["/a", "/b"]).await;
+        self.world.sleep(Duration::from_secs(2)).await;
+        self.machine.power_loss();
+        self.machine.down().await;
+        drop(node);
+    }
+
     async fn refused(&self, log_dirs: &[&str]) -> String {
         self.try_start(log_dirs).await.map(drop).expect_err("it does not start").to_string()
     }
@@ -427,6 +436,15 @@ async fn whereabouts(wire: &mut Wire, index: i32) -> (Vec<String>, Vec<String>) 
     (current, future)
 }
 
+/// The directory has a copy of the partition of which a start would know that it is one.
+fn is_marked(home: &Home, directory: &str) -> bool {
+    use env::Disk;
+    let disk = home.machine.disk();
+    let logs = disk.read_dir(directory.as_ref()).expect("it is there");
+    let mut logs = logs.iter().filter(|entry| entry.name.starts_with(&format!("{TOPIC}-0.")));
+    logs.any(|log| disk.visible(format!("{directory}/{}/copy", log.name)).is_some())
+}
+
 async fn moved(home: &Home, wire: &mut Wire, index: i32, to: &str) {
     for _ in 0..1000 {
         if whereabouts(wire, index).await == (vec![to.to_owned()], vec![]) {
@@ -494,10 +512,43 @@ fn a_replica_may_move_before_the_controller_has_heard_where_it_is() {
 }
 
 #[test]
-fn a_power_loss_at_any_moment_of_a_move_leaves_one_log_with_everything_that_was_acknowledged() {
-    let (mut before, mut after) = (0, 0);
+fn a_power_loss_before_the_controller_has_heard_where_a_moving_replica_is_leaves_it_served() {
+    let mut both = 0;
+    for seed in 0..30 {
+        let seen = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
+        let found = seen.clone();
+        story_of_seed(seed, move |home| async move {
+            let (node, mut wire) = home.start().await;
+            move_to(&mut wire, "/a", TOPIC, 0).await;
+            create(&mut wire, TOPIC, 1).await;
+            assert_eq!(produce(&mut wire, 0, "value").await, Ok(0));
+            assert_eq!(move_to(&mut wire, "/b", TOPIC, 0).await, ErrorCode::None);
+            // Long enough for the lane to have the copy, and mostly not for the controller.
+            home.sleep(Duration::from_micros(100 * (seed % 30))).await;
+            home.without_power(node).await;
+            let (node, mut wire) = home.start().await;
+            assert_eq!(fetch(&mut wire, 0).await, Ok(vec![0]), "seed {seed}");
+            assert_eq!(produce(&mut wire, 0, "value").await, Ok(1), "seed {seed}");
+            home.sleep(Duration::from_secs(2)).await;
+            let (current, future) = whereabouts(&mut wire, 0).await;
+            assert_eq!((current.len(), future.len()), (1, 0), "seed {seed}: exactly one");
+            let to = if current[0] == "/a" { "/b" } else { "/a" };
+            assert_eq!(move_to(&mut wire, to, TOPIC, 0).await, ErrorCode::None, "nothing is in its way");
+            moved(&home, &mut wire, 0, to).await;
+            assert_eq!(fetch(&mut wire, 0).await, Ok(vec![0, 1]), "seed {seed}");
+            found.store(current[0] == "/a", std::sync::atomic::Ordering::Relaxed);
+            node.stop().await;
+        });
+        both += usize::from(seen.load(std::sync::atomic::Ordering::Relaxed));
+    }
+    assert!(both > 0, "every move was done before the power went");
+}
+
+#[test]
+fn a_move_that_power_losses_cut_short_goes_on_by_itself_with_everything_that_was_acknowledged() {
+    let (mut before, mut after, mut resumed) = (0, 0, 0);
     for seed in 0..48 {
-        let at = std::sync::Arc::new(std::sync::Mutex::new(String::new()));
+        let at = std::sync::Arc::new(std::sync::Mutex::new((String::new(), false)));
         let found = at.clone();
         story_of_seed(seed, move |home| async move {
             let (node, mut wire) = home.start().await;
@@ -510,7 +561,7 @@ fn a_power_loss_at_any_moment_of_a_move_leaves_one_log_with_everything_that_was_
             }
             home.sleep(Duration::from_secs(1)).await;
             // Somewhere in what the disk has to do for it.
-            home.machine.power_loss_in(1 + seed % 12);
+            home.machine.power_loss_in(1 + seed % 32);
             let client = async {
                 let _ = wire.ask(&move_request("/b", TOPIC, 0), 2).await;
                 while let Some(response) = wire.ask(&produce_request(0, "more"), 9).await {
@@ -530,7 +581,20 @@ fn a_power_loss_at_any_moment_of_a_move_leaves_one_log_with_everything_that_was_
                 () = client => {}
             }
             drop(node);
+            let was_marked = is_marked(&home, "/b");
+            if seed % 3 == 0 {
+                // Once more, somewhere in the start or in what the move has left to do.
+                home.machine.power_loss_in(1 + seed % 40);
+                tokio::select! {
+                    biased;
+                    () = home.lives() => {}
+                    () = home.machine.down() => {}
+                }
+            }
             let (node, mut wire) = home.start().await;
+            if was_marked {
+                moved(&home, &mut wire, 0, "/b").await;
+            }
             home.sleep(Duration::from_secs(1)).await;
             let (current, future) = whereabouts(&mut wire, 0).await;
             assert_eq!((current.len(), future.len()), (1, 0), "seed {seed}: exactly one");
@@ -546,14 +610,17 @@ fn a_power_loss_at_any_moment_of_a_move_leaves_one_log_with_everything_that_was_
             moved(&home, &mut wire, 0, to).await;
             assert_eq!(fetch(&mut wire, 0).await, Ok((0..=end).collect()));
             node.stop().await;
-            *found.lock().unwrap() = current[0].clone();
+            *found.lock().unwrap() = (current[0].clone(), was_marked);
         });
-        match &**at.lock().unwrap() {
+        let (current, was_marked) = &*at.lock().unwrap();
+        resumed += usize::from(*was_marked);
+        match &**current {
             "/a" => before += 1,
             _ => after += 1,
         }
     }
-    assert!(before > 5 && after > 5, "both ends were seen: {before} before, {after} after");
+    println!("{before} stayed, {after} moved, {resumed} of them went on by themselves");
+    assert!(before > 3 && after > resumed && resumed > 5);
 }
 
 #[test]

@@ -1,8 +1,10 @@
 //! A replica on its way to another log directory (AlterReplicaLogDirs): copied while it is served, as Kafka's
 //! `ReplicaAlterLogDirsThread` does; at the end, with appends paused for a moment, one record of the metadata log makes the
-//! copy the replica. Before that record the copy is nothing, from it on what was left behind is: a crash finds exactly one.
+//! copy the replica. Before that record the copy is nothing, from it on what was left behind is: a crash finds exactly one,
+//! and what was a copy is begun anew by the next start, as Kafka goes on with its `-future` logs.
 use std::pin::pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use env::Clock;
 use parking_lot::Mutex;
@@ -13,6 +15,8 @@ use tokio::sync::Notify;
 
 use crate::partition::{Location, Partition};
 
+/// Between two looks for whether the lane has a copy's creation.
+const RECORDED_PAUSE: Duration = Duration::from_millis(1);
 /// One read of the source.
 const COPY_BYTES_MAX: usize = 1 << 20;
 
@@ -23,6 +27,8 @@ pub(crate) struct FutureLog {
     arrival: Arc<Arrival>,
     /// How often compaction had changed the source when the copy began: a copy of two versions may lack a tombstone.
     replacements: u64,
+    /// A start would know that it is a copy, and the source none.
+    is_marked: bool,
     /// The controller is being told: there is no way back.
     is_committing: bool,
 }
@@ -110,6 +116,23 @@ impl Partition {
         Ok(true)
     }
 
+    /// Goes on with a copy that a start has found, or begins anew where that cannot be. Whether there is something to be
+    /// filled.
+    pub(crate) fn resume_move(&self, found: Location) -> Result<bool, MoveError> {
+        let mut future = self.future.lock();
+        let source = self.log();
+        let arrival = Arc::new(Arrival::default());
+        if future.is_none() && found.directory.adopt_copy(&found.log, &source, arrival.clone()) {
+            let replacements = source.begin_copy();
+            let location = Arc::new(found);
+            *future = Some(FutureLog { location, arrival, replacements, is_marked: true, is_committing: false });
+            return Ok(true);
+        }
+        drop(future);
+        drop(found.directory.delete_log(&found.log));
+        self.move_to(&found.directory, false)
+    }
+
     fn begin_copy(&self, wanted: &LogDir) -> Result<FutureLog, CreateError> {
         let source = self.log();
         let replacements = source.begin_copy();
@@ -122,7 +145,7 @@ impl Partition {
             }
         };
         let location = Arc::new(Location { directory: wanted.clone(), log });
-        Ok(FutureLog { location, arrival, replacements, is_committing: false })
+        Ok(FutureLog { location, arrival, replacements, is_marked: false, is_committing: false })
     }
 
     /// The copy goes, and the source is as before.
@@ -156,14 +179,27 @@ impl Partition {
     async fn fill(self: &Arc<Self>, clock: &dyn Clock) -> Result<Uuid, Ended> {
         let offline = || Ended::Failed("a log directory is offline".to_owned());
         loop {
-            let (copy, arrival, replacements) = {
+            let (copy, arrival, replacements, is_marked) = {
                 let future = self.future.lock();
                 let future = future.as_ref().ok_or(Ended::Cancelled)?;
-                (future.location.clone(), future.arrival.clone(), future.replacements)
+                (future.location.clone(), future.arrival.clone(), future.replacements, future.is_marked)
             };
             let source = self.location();
             if source.directory.is_offline() || copy.directory.is_offline() {
                 return Err(offline());
+            }
+            if !copy.log.is_recorded() {
+                // A mark of a log that no start finds would be in vain.
+                clock.sleep_until(clock.now() + RECORDED_PAUSE).await;
+                continue;
+            }
+            if !is_marked {
+                // Both before the copy can become the replica: what that leaves behind must be no copy.
+                for marked in [source.directory.unmark_copy(&source.log), copy.directory.mark_copy(&copy.log)] {
+                    marked.await.map_err(|_| offline())?.map_err(|_| offline())?;
+                }
+                self.with_copy(&copy, |future| future.is_marked = true)?;
+                continue;
             }
             let (ends, end) = (source.log.ends(), copy.log.ends().log_end);
             if end < ends.log_start || source.log.replacements() != replacements {
@@ -175,7 +211,8 @@ impl Partition {
                 continue;
             }
             if !self.is_paused() {
-                self.pause();
+                // Whoever ends the move takes the copy away first and then lets appends go on.
+                self.with_copy(&copy, |_| self.pause())?;
                 continue;
             }
             if copy.log.ends().log_start < ends.log_start {
@@ -191,11 +228,16 @@ impl Partition {
                 }
                 continue;
             }
-            let mut future = self.future.lock();
-            let future = future.as_mut().filter(|future| Arc::ptr_eq(&future.location, &copy));
-            future.ok_or(Ended::Cancelled)?.is_committing = true;
+            self.with_copy(&copy, |future| future.is_committing = true)?;
             return Ok(Uuid(copy.directory.id().0));
         }
+    }
+
+    /// If it still is the copy of this partition.
+    fn with_copy(&self, copy: &Arc<Location>, change: impl FnOnce(&mut FutureLog)) -> Result<(), Ended> {
+        let mut future = self.future.lock();
+        let future = future.as_mut().filter(|future| Arc::ptr_eq(&future.location, copy));
+        future.map(change).ok_or(Ended::Cancelled)
     }
 
     /// What was copied is no beginning of what is there now.
@@ -247,6 +289,8 @@ impl Partition {
         }
         let copy = future.take().expect("it was just looked at");
         drop(future);
+        // Not awaited: what the metadata names is the replica, whatever it says of itself, and the next move looks again.
+        drop(copy.location.directory.unmark_copy(&copy.location.log));
         let before = self.switch(copy.location);
         tracing::info!(partition = %self.name(), to = %self.directory().path().display(), "the replica has moved");
         if !self.is_offline() {

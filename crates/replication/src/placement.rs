@@ -66,20 +66,28 @@ impl Placement {
                 None => Place::New(directory),
             };
         }
-        let mut found = self
+        let found = self
             .directories
             .online()
             .filter_map(|directory| directory.log(topic_id, name.partition).map(|log| (directory.clone(), log)));
-        if let Some((directory, log)) = found.next() {
-            if let Some((other, _)) = found.next() {
-                tracing::error!(
-                    partition = %name,
-                    "Duplicate log directories found: {}, {}. Recover the broker by taking one of the two away.",
-                    directory.path().display(),
-                    other.path().display()
-                );
-                return Place::Nowhere;
-            }
+        let mut found: Vec<_> = found.collect();
+        // A move that was asked for before the controller had heard of the first place: nothing is copied before that.
+        found.sort_by_key(|(_, log)| std::cmp::Reverse(log.ends().log_end));
+        while found.len() > 1
+            && let Some((directory, copy)) = found.pop_if(|(_, log)| holds_nothing(log))
+        {
+            drop(directory.delete_log(&copy));
+        }
+        if let [(directory, _), (other, _), ..] = &found[..] {
+            tracing::error!(
+                partition = %name,
+                "Duplicate log directories found: {}, {}. Recover the broker by taking one of the two away.",
+                directory.path().display(),
+                other.path().display()
+            );
+            return Place::Nowhere;
+        }
+        if let Some((directory, log)) = found.pop() {
             self.tell(replica, Uuid(directory.id().0));
             return Place::Here(directory, log);
         }
@@ -142,4 +150,10 @@ impl Placement {
         }
         self.assigned.notify_one();
     }
+}
+
+/// And never has.
+fn holds_nothing(log: &Log) -> bool {
+    let ends = log.ends();
+    ends.log_start == ends.log_end && log.faulty_ranges().is_empty()
 }

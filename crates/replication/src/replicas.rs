@@ -7,14 +7,14 @@ use std::time::Duration;
 
 use metadata::configs::{BrokerConfigs, TopicConfig};
 use metadata::{Image, Resource, Topic, Update};
-use parking_lot::RwLock;
+use parking_lot::{Mutex, RwLock};
 use record::{BrokerId, TopicId, TopicPartition};
 use rustc_hash::FxHashMap;
 use storage::{CreateError, Log, LogConfig, LogDir, LogDirs};
 
 use crate::config;
 use crate::moving::{MoveError, Moves};
-use crate::partition::Partition;
+use crate::partition::{Location, Partition};
 use crate::placement::{Missing, Place, Placement};
 use crate::traffic::{TrafficByTopic, TrafficSums};
 use crate::validating::Turns;
@@ -29,10 +29,18 @@ pub struct Replicas {
     turns: Arc<Turns>,
     traffic: TrafficByTopic,
     moves: Moves,
+    /// Copies of moves that the end of the process before has cut short.
+    cut_short: Mutex<Vec<Location>>,
     /// Until the image of a start was seen: a log that is not there yet should be.
     expects_logs: AtomicBool,
     #[cfg(feature = "mutants")]
     pub watermark_over_received: bool,
+}
+
+/// Why a log of a start is no replica.
+enum Stray {
+    NoTopic,
+    Elsewhere,
 }
 
 /// The partitions of one topic that are here.
@@ -55,6 +63,7 @@ impl Replicas {
             turns: Arc::default(),
             traffic: TrafficByTopic::default(),
             moves: Moves::default(),
+            cut_short: Mutex::default(),
             expects_logs: AtomicBool::new(true),
             #[cfg(feature = "mutants")]
             watermark_over_received: false,
@@ -103,11 +112,20 @@ impl Replicas {
     }
 
     /// The first image after a start: logs of topics that were deleted while the node was down, or in whose deletion it
-    /// died, go now; and of a log that was being moved between directories, the one that the metadata does not name.
+    /// died, go now; and of a log that was being moved between directories, the one that the metadata does not name. Where
+    /// that was the copy, the move goes on once the partition is there.
     pub fn delete_strays(&self, image: &Image) {
         for directory in self.directories().online() {
             for log in directory.logs() {
-                let Some(reason) = self.why_stray(image, directory, &log) else { continue };
+                let Some(stray) = self.why_stray(image, directory, &log) else { continue };
+                let reason = match stray {
+                    Stray::NoTopic => "its topic is gone",
+                    Stray::Elsewhere if directory.is_copy(&log) => {
+                        self.cut_short.lock().push(Location { directory: directory.clone(), log });
+                        continue;
+                    }
+                    Stray::Elsewhere => "its replica is in another log directory",
+                };
                 tracing::info!(partition = %log.name(), topic_id = %log.topic_id(), "deleted: {reason}");
                 // Not awaited: whoever asks again finds it gone, and after a crash this comes again.
                 drop(directory.delete_log(&log));
@@ -115,16 +133,34 @@ impl Replicas {
         }
     }
 
-    fn why_stray(&self, image: &Image, directory: &LogDir, log: &Log) -> Option<&'static str> {
+    fn why_stray(&self, image: &Image, directory: &LogDir, log: &Log) -> Option<Stray> {
         let topic = image.topics.by_id(log.topic_id());
         let partition = topic.and_then(|topic| topic.partitions.find(log.name().partition));
         let Some(assigned) = partition.and_then(|partition| partition.directory_of(self.node_id)) else {
-            return Some("its topic is gone");
+            return Some(Stray::NoTopic);
         };
         // While the other one is offline, nothing is certain enough to delete anything.
         let other = self.directories().by_id(TopicId(assigned.0)).filter(|other| other.id() != directory.id())?;
         let is_there = !other.is_offline() && other.log(log.topic_id(), log.name().partition).is_some();
-        is_there.then_some("its replica is in another log directory")
+        is_there.then_some(Stray::Elsewhere)
+    }
+
+    fn resume_moves(&self, image: &Image) {
+        for copy in std::mem::take(&mut *self.cut_short.lock()) {
+            let topic = image.topics.by_id(copy.log.topic_id());
+            let partition = topic.and_then(|topic| self.partition(&topic.name, copy.log.name().partition));
+            let Some(partition) = partition else {
+                drop(copy.directory.delete_log(&copy.log));
+                continue;
+            };
+            tracing::info!(partition = %partition.name(), to = %copy.directory.path().display(), "the move goes on");
+            match partition.resume_move(copy) {
+                Ok(_) => self.moves.push(&partition),
+                Err(error) => {
+                    tracing::warn!(partition = %partition.name(), ?error, "the replica stays in its log directory");
+                }
+            }
+        }
     }
 
     /// AlterReplicaLogDirs: begins to move a replica to another directory, or ends a move by naming where it is.
@@ -149,6 +185,7 @@ impl Replicas {
             self.apply_partition(&update.image, topic, index);
         }
         self.expects_logs.store(false, Ordering::Relaxed);
+        self.resume_moves(&update.image);
         for resource in &update.delta.configs {
             match resource {
                 Resource::Topic(name) => self.configure_topic(&update.image, name),

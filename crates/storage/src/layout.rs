@@ -7,6 +7,8 @@ pub(crate) const CHECKPOINTS: [&str; 2] = ["checkpoint-0", "checkpoint-1"];
 /// Made by people: logs that may have lost their ends go on where they are known to end.
 pub(crate) const ACCEPT_LOSS: &str = "accept-loss";
 pub(crate) const LANE: &str = "lane";
+/// In a log's directory: it is being filled from another log directory, and is no replica yet.
+pub(crate) const COPY: &str = "copy";
 /// What nothing accounts for is moved here, and never used again.
 pub(crate) const SET_ASIDE: &str = "set-aside";
 

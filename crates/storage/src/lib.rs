@@ -7,6 +7,7 @@ mod checkpoint;
 mod committer;
 mod compaction;
 mod compactor;
+mod copies;
 mod direct;
 mod flusher;
 pub mod inspect;

@@ -127,6 +127,10 @@ impl LogDir {
         &self.inner.shared.path
     }
 
+    pub(crate) fn shared(&self) -> &Arc<Shared> {
+        &self.inner.shared
+    }
+
     /// Without those that are being deleted.
     pub fn logs(&self) -> Vec<Arc<Log>> {
         self.inner.registry.logs()

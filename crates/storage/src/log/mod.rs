@@ -101,6 +101,11 @@ impl Log {
         self.state().listener = Some(listener);
     }
 
+    /// The lane has its creation: a start finds it.
+    pub fn is_recorded(&self) -> bool {
+        self.state().lsn > 0
+    }
+
     pub fn ends(&self) -> Ends {
         self.state().ends()
     }
