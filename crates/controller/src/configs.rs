@@ -132,9 +132,12 @@ fn changed_list(
     operation: Operation,
     given: &str,
 ) -> Result<String, ApiError> {
+    let unknown = || ApiError::new(ErrorCode::InvalidConfig, format!("Unknown config name: {name}"));
     let is_list = match resource {
         Resource::Topic(_) => key(name).is_some_and(|key| key.kind == Kind::List),
-        Resource::Broker(_) | Resource::BrokerDefault => machine.options.broker_keys.is_list(name),
+        Resource::Broker(_) | Resource::BrokerDefault => {
+            machine.options.broker_keys.is_list(name).ok_or_else(unknown)?
+        }
         // Some of them are lists, and Kafka does not know it (`KafkaConfigSchema`).
         Resource::ClientMetrics(_) | Resource::Group(_) => false,
     };

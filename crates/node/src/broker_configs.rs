@@ -1,7 +1,9 @@
 //! This broker's configuration as admin clients see it: DescribeConfigs of a broker, and which of its keys may be altered
 //! while it runs. Rules of Kafka's `ConfigHelper.createBrokerConfigEntry` and `DynamicBrokerConfig`.
+use std::collections::BTreeSet;
+
 use metadata::configs::BrokerKeys;
-use metadata::{Image, Resource};
+use metadata::{Image, Overrides, Resource};
 use protocol::ErrorCode;
 use protocol::describe_configs_response::{
     DescribeConfigsResourceResult, DescribeConfigsResult, DescribeConfigsSynonym,
@@ -9,12 +11,14 @@ use protocol::describe_configs_response::{
 use record::BrokerId;
 use server::broker::{BrokerConfigs, ConfigQuery};
 
-use crate::config::{Config, Key, Kind, Setting, Settings, Source, UpdateMode, key};
+use crate::config::{Config, Key, Kind, Setting, Settings, Source, UpdateMode, key, of_listener};
 use crate::dynamic_configs;
 
 pub(crate) struct NodeConfigs {
     node_id: BrokerId,
     settings: Settings,
+    /// In lower case.
+    listeners: Vec<String>,
 }
 
 /// Kafka's `ConfigEntry.ConfigSource`.
@@ -33,7 +37,12 @@ const FAMILIES: &[&[&str]] = &[
 
 impl NodeConfigs {
     pub fn new(config: &Config) -> Self {
-        Self { node_id: BrokerId(config.node_id), settings: config.settings.clone() }
+        let listeners = config.listeners.iter().map(|listener| listener.name.to_lowercase()).collect();
+        Self { node_id: BrokerId(config.node_id), settings: config.settings.clone(), listeners }
+    }
+
+    pub fn has_listener(&self, lower_case: &str) -> bool {
+        self.listeners.iter().any(|known| known == lower_case)
     }
 
     fn entry(&self, image: &Image, setting: &Setting<'_>, query: &ConfigQuery<'_>) -> DescribeConfigsResourceResult {
@@ -58,6 +67,55 @@ impl NodeConfigs {
     /// The value that counts at present.
     pub fn value(&self, image: &Image, name: &str) -> Option<String> {
         self.synonyms(image, key(name)?).into_iter().next()?.value
+    }
+
+    /// Names of what is set for single listeners.
+    fn set_of_listeners<'a>(&'a self, image: &'a Image) -> BTreeSet<&'a str> {
+        let dynamic = [Resource::Broker(self.node_id), Resource::BrokerDefault];
+        let set = dynamic.iter().filter_map(|resource| image.configs.of(resource)).flat_map(Overrides::iter);
+        let set = set.map(|(name, _)| name).filter(|name| of_listener(name).is_some());
+        set.chain(self.settings.of_listeners().map(|(name, ..)| name)).collect()
+    }
+
+    /// Its own values come before those of the key.
+    fn entry_of_listener(
+        &self,
+        image: &Image,
+        name: &str,
+        query: &ConfigQuery<'_>,
+    ) -> Option<DescribeConfigsResourceResult> {
+        let base = key(of_listener(name)?.1)?;
+        let of = |resource: Resource| image.configs.value(&resource, name);
+        let own = [
+            (of(Resource::Broker(self.node_id)), DYNAMIC_BROKER),
+            (of(Resource::BrokerDefault), DYNAMIC_DEFAULT_BROKER),
+            (self.settings.of_listener(name), STATIC_BROKER),
+        ];
+        let shown = |value: &str| (!base.is_sensitive()).then(|| value.to_owned());
+        let own = own.into_iter().filter_map(|(value, source)| {
+            Some(DescribeConfigsSynonym { name: name.to_owned(), value: shown(value?), source, ..Default::default() })
+        });
+        let synonyms: Vec<DescribeConfigsSynonym> = own.chain(self.synonyms(image, base)).collect();
+        let first = synonyms.first()?;
+        Some(DescribeConfigsResourceResult {
+            name: name.to_owned(),
+            value: first.value.clone(),
+            read_only: true, // Kafka looks for this name among those that may be altered, and finds it not.
+            config_source: first.source,
+            is_sensitive: base.is_sensitive(),
+            synonyms: if query.include_synonyms { synonyms } else { vec![] },
+            config_type: base.kind.code(),
+            documentation: None,
+            ..Default::default()
+        })
+    }
+
+    /// The value that counts for one listener: its own, or that of all.
+    pub fn value_of_listener(&self, image: &Image, listener: &str, name: &str) -> Option<String> {
+        let own = format!("listener.name.{}.{name}", listener.to_lowercase());
+        let dynamic = [Resource::Broker(self.node_id), Resource::BrokerDefault];
+        let set = dynamic.iter().find_map(|resource| image.configs.value(resource, &own));
+        set.or_else(|| self.settings.of_listener(&own)).map(str::to_owned).or_else(|| self.value(image, name))
     }
 
     /// All values that the key has, or would have without the one before, the strongest first.
@@ -103,36 +161,41 @@ impl BrokerConfigs for NodeConfigs {
             "" => {
                 let set = image.configs.of(&Resource::BrokerDefault);
                 let set = set.into_iter().flat_map(|set| set.iter()).filter(|(name, _)| wanted(name));
-                set.filter_map(|(name, value)| Some(default_entry(key(name)?, value, query))).collect()
+                set.filter_map(|(name, value)| default_entry(name, value, query)).collect()
             }
             _ => {
                 let is_shown = |setting: &Setting<'_>| !setting.key.internal || *setting.source != Source::Default;
                 let shown = self.settings.iter().filter(|setting| wanted(setting.key.name) && is_shown(setting));
-                shown.map(|setting| self.entry(image, &setting, query)).collect()
+                let entries = shown.map(|setting| self.entry(image, &setting, query));
+                let of_listeners = self.set_of_listeners(image).into_iter().filter(|name| wanted(name));
+                entries.chain(of_listeners.filter_map(|name| self.entry_of_listener(image, name, query))).collect()
             }
         };
         DescribeConfigsResult { error_message: Some(String::new()), configs, ..Default::default() }
     }
 }
 
-fn default_entry(key: &Key, value: &str, query: &ConfigQuery<'_>) -> DescribeConfigsResourceResult {
+fn default_entry(name: &str, value: &str, query: &ConfigQuery<'_>) -> Option<DescribeConfigsResourceResult> {
+    let of_listener = of_listener(name).and_then(|(_, base)| key(base));
+    let key = key(name).or(of_listener)?;
     let value = (!key.is_sensitive()).then(|| value.to_owned());
     let synonym = DescribeConfigsSynonym {
-        name: key.name.to_owned(),
+        name: name.to_owned(),
         value: value.clone(),
         source: DYNAMIC_DEFAULT_BROKER,
         ..Default::default()
     };
-    DescribeConfigsResourceResult {
-        name: key.name.to_owned(),
+    Some(DescribeConfigsResourceResult {
+        name: name.to_owned(),
         value,
+        read_only: of_listener.is_some(),
         config_source: DYNAMIC_DEFAULT_BROKER,
         is_sensitive: key.is_sensitive(),
         synonyms: if query.include_synonyms { vec![synonym] } else { vec![] },
         config_type: key.kind.code(),
-        documentation: query.include_documentation.then(|| key.documentation.to_owned()),
+        documentation: (query.include_documentation && of_listener.is_none()).then(|| key.documentation.to_owned()),
         ..Default::default()
-    }
+    })
 }
 
 impl BrokerKeys for NodeConfigs {
@@ -150,7 +213,7 @@ impl BrokerKeys for NodeConfigs {
         self.settings.find(name)?.key.default.map(str::to_owned)
     }
 
-    fn is_list(&self, name: &str) -> bool {
-        key(name).is_some_and(|key| key.kind == Kind::List)
+    fn is_list(&self, name: &str) -> Option<bool> {
+        key(name).map(|key| key.kind == Kind::List)
     }
 }

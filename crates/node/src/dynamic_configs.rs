@@ -6,7 +6,7 @@ use metadata::Image;
 use protocol::ErrorCode;
 
 use crate::broker_configs::NodeConfigs;
-use crate::config::{Effect, Key, Kind, Rule, UpdateMode, key};
+use crate::config::{Effect, Key, Kind, Rule, UpdateMode, key, of_listener, served_of_listener};
 use crate::connection_limits::overrides;
 
 pub type Refused = (ErrorCode, String);
@@ -45,6 +45,8 @@ const PER_LISTENER: [&str; 10] = [
     "ssl.truststore.password",
     "ssl.truststore.type",
 ];
+/// Of the configs of one listener those that may be set for all brokers.
+const ALSO_FOR_ALL: [&str; 3] = ["max.connection.creation.rate", "max.connections", "num.network.threads"];
 /// What must be positive, although its range begins with 0.
 const POSITIVE: [&str; 2] = ["max.connection.creation.rate", "max.connections"];
 const DEDUPE_BUFFER_BYTES_MIN: i64 = 1024 * 1024;
@@ -58,6 +60,9 @@ pub fn check(
     cluster_wide: bool,
 ) -> Result<(), Refused> {
     let invalid = |text: String| Err((ErrorCode::InvalidRequest, text));
+    if of_listener(name).is_some() {
+        return check_of_listener(configs, name, value, cluster_wide).or_else(&invalid);
+    }
     let Some(key) = key(name) else { return Ok(()) }; // Kafka keeps what it does not know, for plugins.
     if key.update_mode == UpdateMode::ReadOnly {
         return invalid(format!("Cannot update these configs dynamically: [{name}]"));
@@ -88,6 +93,35 @@ pub fn check(
         }
         _ => Ok(()),
     }
+}
+
+/// Of one listener. What it has no use for is kept all the same, as Kafka keeps it for listeners to come.
+fn check_of_listener(configs: &NodeConfigs, name: &str, value: Option<&str>, cluster_wide: bool) -> Result<(), String> {
+    let Some((listener, base)) = of_listener(name) else { return Ok(()) };
+    let key = key(base);
+    let is_dynamic = key.is_some_and(|key| key.update_mode != UpdateMode::ReadOnly);
+    if let (Some(key), Some(value), true) = (key, value, is_dynamic) {
+        parse(key, value)?;
+    }
+    if cluster_wide && !ALSO_FOR_ALL.contains(&base) {
+        return Err(format!(
+            "Cannot update these configs at default cluster level, broker id must be specified: [{name}]"
+        ));
+    }
+    let (Some(key), Some(value), true) = (key, value, configs.has_listener(listener)) else { return Ok(()) };
+    parse(key, value).map_err(|error| invalid_dynamic(&error))?;
+    let is_none = || value.trim().parse().is_ok_and(|number: i64| number <= 0);
+    match served_of_listener(name).is_some() && is_none() {
+        true => Err(invalid_dynamic(&format!("Invalid {base} {}", value.trim()))),
+        false => Ok(()),
+    }
+}
+
+/// How Kafka passes on what a reconfigurable said.
+fn invalid_dynamic(text: &str) -> String {
+    format!(
+        "Invalid value org.apache.kafka.common.config.ConfigException: {text} for configuration Invalid dynamic configuration"
+    )
 }
 
 /// `ConfigDef.parseType`, and the validators. No suffixes here: what is stored is read by Kafka's rules.
@@ -170,11 +204,7 @@ fn check_together(configs: &NodeConfigs, image: &Image, name: &str, value: &str)
     let present = |name: &str| configs.value(image, name).unwrap_or_default();
     let present_number = |name: &str| present(name).parse::<i64>().unwrap_or_default();
     let required = |holds: bool, rule: String| if holds { Ok(()) } else { Err(format!("requirement failed: {rule}")) };
-    let dynamic = |text: String| {
-        format!(
-            "Invalid value org.apache.kafka.common.config.ConfigException: {text} for configuration Invalid dynamic configuration"
-        )
-    };
+    let dynamic = |text: String| invalid_dynamic(&text);
     match name {
         "log.retention.ms" | "log.retention.minutes" | "log.retention.hours" => {
             required(number() != 0, format!("{name} must be unlimited (-1) or, greater than or equal to 1"))

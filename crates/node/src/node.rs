@@ -6,21 +6,24 @@ use std::time::Duration;
 
 use controller::{Handle, Options, Registration};
 use env::{Env, Listener};
+use metadata::Resource;
 use protocol::Uuid;
 use record::BrokerId;
 use replication::Replicas;
+use server::admission::{ConnectionCounts, ListenerCounts};
 use server::api::{Api, Peer, SERVED};
 use server::broker::{Broker, Settings};
 use server::connection::Limits;
 use server::features::FEATURES;
 use server::fetch_session::FetchSessions;
 use server::groups::Groups;
-use server::listener::{ConnectionCounts, ListenerCounts, accept};
+use server::listener::{Door, accept};
 use server::loggers::Loggers;
 use server::memory::FrameMemory;
 use server::producer_ids::ProducerIds;
 use server::quotas::{Quotas, Windows};
 use server::request_times::RequestTimes;
+use server::telemetry::Telemetry;
 use storage::LogDirs;
 use tokio::sync::Semaphore;
 
@@ -109,7 +112,8 @@ impl Node {
         let replicas = Arc::new(replicas);
         let groups = Groups::new(env.clone(), replicas.clone(), engine::group_config(config));
         let configs = Arc::new(NodeConfigs::new(config));
-        let connection_limits = CurrentLimits::new(env.clone(), configs.clone());
+        let telemetry = Arc::new(Telemetry::new(config.network.telemetry_bytes_max));
+        let connection_limits = CurrentLimits::new(env.clone(), configs.clone(), config);
 
         let (log, committed) = quorum::LocalLog::open(&env, &metadata.log(), quorum::Settings::new(node_id))
             .map_err(|error| StartError(error.to_string()))?;
@@ -125,7 +129,7 @@ impl Node {
         let mut first = true;
         let on_update = {
             let (replicas, groups) = (replicas.clone(), groups.clone());
-            let connection_limits = connection_limits.clone();
+            let (connection_limits, telemetry) = (connection_limits.clone(), telemetry.clone());
             move |update: &metadata::Update| {
                 if std::mem::take(&mut first) {
                     replicas.delete_strays(&update.image);
@@ -133,6 +137,9 @@ impl Node {
                 replicas.apply(update);
                 groups.apply(update);
                 connection_limits.refresh(&update.image);
+                if update.delta.configs.iter().any(|resource| matches!(resource, Resource::ClientMetrics(_))) {
+                    telemetry.subscriptions_changed();
+                }
             }
         };
         let controller = controller::start(&env, Arc::new(log), committed, options, Box::new(on_update));
@@ -174,6 +181,7 @@ impl Node {
             fetch_sessions: FetchSessions::new(config.fetch.session_slots),
             loggers: Loggers::default(),
             quotas: quotas(&config.quotas),
+            telemetry,
             request_times: RequestTimes::new(SERVED.len()),
             producer_ids: ProducerIds::new(controller.clone()),
             settings: Settings {
@@ -183,7 +191,7 @@ impl Node {
             },
             configs,
         });
-        let counts = Arc::new(ConnectionCounts::default());
+        let counts = ConnectionCounts::new(windows(&config.quotas));
         let limits = Limits {
             frame_bytes_max: config.network.request_bytes_max,
             idle_max: config.network.connections_max_idle.unwrap_or(Duration::MAX),
@@ -204,7 +212,10 @@ impl Node {
         let http = status::serve(&env, config, source).await?;
         connection_limits.refresh(&broker.image());
         for ((name, listener), (_, of_listener)) in listeners.into_iter().zip(listener_counts) {
-            serve(&env, name, listener, &broker, (&counts, of_listener), &connection_limits, &limits);
+            let connection_limits = connection_limits.clone();
+            let present = Box::new(move || connection_limits.now());
+            let door = Door { name: name.into(), counts: counts.clone(), of_listener, limits: present };
+            serve(&env, listener, door, &broker, &limits);
         }
         Ok(Node { env, directories, metadata, failure, controller, broker, counts, closing, addresses, http })
     }
@@ -251,29 +262,21 @@ impl Node {
     }
 }
 
-fn quotas(config: &QuotaConfig) -> Quotas {
-    let windows = Windows { count: config.windows, length: config.window };
-    Quotas::new(windows, Windows { count: config.mutation_windows, length: config.mutation_window })
+fn windows(config: &QuotaConfig) -> Windows {
+    Windows { count: config.windows, length: config.window }
 }
 
-fn serve(
-    env: &Env,
-    name: String,
-    listener: Box<dyn Listener>,
-    broker: &Arc<Broker>,
-    (counts, of_listener): (&Arc<ConnectionCounts>, Arc<ListenerCounts>),
-    connection_limits: &Arc<CurrentLimits>,
-    limits: &Limits,
-) {
-    let (broker, name): (Arc<Broker>, Arc<str>) = (broker.clone(), name.into());
+fn quotas(config: &QuotaConfig) -> Quotas {
+    Quotas::new(windows(config), Windows { count: config.mutation_windows, length: config.mutation_window })
+}
+
+fn serve(env: &Env, listener: Box<dyn Listener>, door: Door, broker: &Arc<Broker>, limits: &Limits) {
+    let (broker, name) = (broker.clone(), door.name.clone());
     let service = move |connection: &env::Connection| Api {
         broker: broker.clone(),
-        peer: Arc::new(Peer { address: connection.peer, listener: name.clone() }),
+        peer: Arc::new(Peer::new(connection.peer, name.clone())),
     };
-    let connection_limits = connection_limits.clone();
-    let allowed = move || connection_limits.now();
-    let accepting = accept(listener, env.clone(), counts.clone(), of_listener, allowed, limits.clone(), service);
-    env.spawn.task("listener", Box::pin(accepting));
+    env.spawn.task("listener", Box::pin(accept(listener, env.clone(), door, limits.clone(), service)));
 }
 
 fn random_id(env: &Env) -> [u8; 16] {

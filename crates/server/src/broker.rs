@@ -17,6 +17,7 @@ use crate::loggers::Loggers;
 use crate::producer_ids::ProducerIds;
 use crate::quotas::{Client, Quotas};
 use crate::request_times::RequestTimes;
+use crate::telemetry::Telemetry;
 
 pub struct Broker {
     pub env: Env,
@@ -29,6 +30,7 @@ pub struct Broker {
     pub fetch_sessions: FetchSessions,
     pub producer_ids: ProducerIds,
     pub quotas: Quotas,
+    pub telemetry: Arc<Telemetry>,
     /// By the place of the API in [`crate::api::SERVED`].
     pub request_times: RequestTimes,
     pub settings: Settings,

@@ -18,10 +18,6 @@ use crate::reply::{Outgoing, Reply};
 pub trait Service: Send + Sync + 'static {
     /// Whether this request may begin while earlier ones like it still wait.
     fn may_run_ahead(&self, frame: &[u8]) -> bool;
-    /// For how long a new connection is held back, and then closed: its address makes too many.
-    fn held_back(&self) -> BoxFuture<Duration> {
-        Box::pin(std::future::ready(Duration::ZERO))
-    }
     /// Begins a request. No other one of this connection begins before this has given its outcome.
     fn begin(&self, frame: Frame) -> BoxFuture<Outcome>;
     /// What kind of request this is, for [`Service::served`].

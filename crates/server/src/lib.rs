@@ -1,5 +1,6 @@
 //! Kafka's protocol over sockets: listeners, connections, one file per API. Knows nothing of files or journals; what a
 //! partition, a group or the controller decides, it asks them.
+pub mod admission;
 pub mod api;
 pub mod broker;
 pub mod connection;
@@ -14,3 +15,4 @@ pub mod producer_ids;
 pub mod quotas;
 pub mod reply;
 pub mod request_times;
+pub mod telemetry;

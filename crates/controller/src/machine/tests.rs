@@ -9,8 +9,8 @@ impl BrokerKeys for AnyBrokerKey {
         Ok(())
     }
 
-    fn is_list(&self, _: &str) -> bool {
-        false
+    fn is_list(&self, _: &str) -> Option<bool> {
+        Some(false)
     }
 
     fn default(&self, _: &str) -> Option<String> {

@@ -36,8 +36,8 @@ pub trait BrokerKeys: Send + Sync {
         value: Option<&str>,
         cluster_wide: bool,
     ) -> Result<(), (ErrorCode, String)>;
-    /// Elements can be added to it and taken away.
-    fn is_list(&self, name: &str) -> bool;
+    /// Whether elements can be added to it and taken away; nothing for what is no key.
+    fn is_list(&self, name: &str) -> Option<bool>;
     fn default(&self, name: &str) -> Option<String>;
 }
 
@@ -50,8 +50,8 @@ impl BrokerKeys for NoBrokerKeys {
         Err((ErrorCode::InvalidRequest, format!("Cannot update these configs dynamically: [{name}]")))
     }
 
-    fn is_list(&self, _: &str) -> bool {
-        false
+    fn is_list(&self, _: &str) -> Option<bool> {
+        None
     }
 
     fn default(&self, _: &str) -> Option<String> {

@@ -1,5 +1,6 @@
-//! The configs of a subscription to clients' metrics (KIP-714): kept and described. The table and the messages are Kafka
-//! 4.4's (`ClientMetricsConfigs`); without a receiver of metrics no client is ever asked for them.
+//! The configs of a subscription to clients' metrics (KIP-714), and which clients it is for. The table and the messages are
+//! Kafka 4.4's (`ClientMetricsConfigs`).
+use std::collections::{BTreeMap, BTreeSet};
 
 use protocol::ErrorCode;
 use protocol::describe_configs_response::{DescribeConfigsResourceResult, DescribeConfigsSynonym};
@@ -8,7 +9,8 @@ use super::Asked;
 use super::broker::Source;
 use super::describe::is_asked;
 use super::keys::Kind;
-use crate::{Overrides, is_pattern};
+use crate::pattern::matches_whole;
+use crate::{Configs, Overrides, Resource, is_pattern};
 
 /// `CLIENT_METRICS_CONFIG`
 const OF_SUBSCRIPTION: i8 = 7;
@@ -34,6 +36,8 @@ const MATCHED: [&str; 6] = [
     "client_source_port",
 ];
 
+const ALL: &str = "*";
+const INTERVAL_MS_DEFAULT: i32 = 300_000;
 const INTERVAL_MS_MIN: i32 = 100;
 const INTERVAL_MS_MAX: i32 = 3_600_000;
 
@@ -75,6 +79,38 @@ fn is_match(element: &str) -> bool {
     element.split_once('=').is_some_and(|(name, pattern)| {
         MATCHED.contains(&name.trim()) && !pattern.is_empty() && !pattern.contains('=') && is_pattern(pattern.trim())
     })
+}
+
+/// What one client is asked for.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Subscribed {
+    /// What the names of metrics begin with; `*` are all.
+    pub metrics: BTreeSet<String>,
+    pub interval_ms: i32,
+}
+
+/// All subscriptions that are for a client, by what is known of it (`ClientMetricsManager.createClientInstance`).
+pub fn subscribed(configs: &Configs, client: &BTreeMap<&str, String>) -> Subscribed {
+    let own = configs.iter().filter(|(resource, _)| matches!(resource, Resource::ClientMetrics(_)));
+    let matching = own.map(|(_, subscription)| subscription).filter(|subscription| is_for(subscription, client));
+    let mut subscribed = Subscribed { metrics: BTreeSet::new(), interval_ms: INTERVAL_MS_DEFAULT };
+    for subscription in matching {
+        subscribed.metrics.extend(elements(subscription.value(METRICS)).map(str::to_owned));
+        let interval = subscription.value(INTERVAL).and_then(|text| text.trim().parse().ok());
+        subscribed.interval_ms = subscribed.interval_ms.min(interval.unwrap_or(INTERVAL_MS_DEFAULT));
+    }
+    if subscribed.metrics.contains(ALL) {
+        subscribed.metrics = BTreeSet::from([ALL.to_owned()]);
+    }
+    subscribed
+}
+
+fn is_for(subscription: &Overrides, client: &BTreeMap<&str, String>) -> bool {
+    let patterns: BTreeMap<&str, &str> = elements(subscription.value(MATCH))
+        .filter_map(|element| element.split_once('='))
+        .map(|(name, pattern)| (name.trim(), pattern.trim()))
+        .collect();
+    patterns.iter().all(|(name, pattern)| client.get(name).is_some_and(|known| matches_whole(pattern, known)))
 }
 
 /// The configs of a subscription by name.

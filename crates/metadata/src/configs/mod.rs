@@ -12,7 +12,7 @@ mod rules;
 mod topic;
 
 pub use broker::{BrokerConfigs, BrokerKeys, Layers, NoBrokerKeys};
-pub use client_metrics::{check_client_metrics, describe_client_metrics};
+pub use client_metrics::{Subscribed, check_client_metrics, describe_client_metrics, subscribed};
 pub use describe::{Asked, create_topic_configs, describe_topic, describe_topic_result};
 pub use group::{check_group, describe_group};
 pub use keys::{KEYS, Key, Kind, Rule, Synonym, Unit, key};

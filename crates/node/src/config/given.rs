@@ -102,11 +102,18 @@ impl Given {
 
     fn take(&mut self, name: &str, text: &str, source: Source, sources: &Sources<'_>, settings: &mut Settings) {
         let place = settings.place(&source);
-        let Some(key) = keys::key(name) else { return self.unknown(name, text, &place, sources.strict) };
+        let of_listener = keys::served_of_listener(name);
+        let Some(key) = keys::key(name).or(of_listener) else {
+            return self.unknown(name, text, &place, sources.strict);
+        };
         match key.parse(text) {
+            Ok(value) if of_listener.is_some() => settings.set_of_listener(name, value, source),
             Ok(value) => settings.set(key.name, value, source),
             Err(wrong) => self.problems.push(Problem {
-                subject: format!("{} ({place})", written(key, Some(text))),
+                subject: match of_listener {
+                    Some(_) => format!("{name}={text} ({place})"),
+                    None => format!("{} ({place})", written(key, Some(text))),
+                },
                 rule: wrong.rule,
                 remedy: match key.default {
                     Some(default) if !default.is_empty() => {

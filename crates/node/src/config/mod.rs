@@ -17,7 +17,7 @@ mod value;
 mod tests;
 
 pub use key::{Effect, Importance, Key, Kind, Rule, Unit, UpdateMode};
-pub use keys::{all as all_keys, key};
+pub use keys::{all as all_keys, key, of_listener, served_of_listener};
 pub use listeners::{Endpoint, Listener, SecurityProtocol};
 pub use page::configuration_page;
 pub use problem::{ConfigErrors, Problem};

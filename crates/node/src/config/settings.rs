@@ -1,4 +1,6 @@
 //! What every key is set to, and by whom: the raw side of the configuration, which DescribeConfigs shows.
+use std::collections::BTreeMap;
+
 use super::key::{Key, Kind};
 use super::keys;
 
@@ -29,19 +31,35 @@ pub struct Setting<'a> {
 pub struct Settings {
     // Beside `keys::all()`. What nobody set is `None` and means the default.
     given: Vec<Option<(String, Source)>>,
+    /// `listener.name.LISTENER.KEY`, by the whole name.
+    of_listeners: BTreeMap<String, (String, Source)>,
     file: String,
 }
 
 impl Settings {
     /// `file` is how the file is called, if there is one.
     pub(super) fn defaults(file: &str) -> Settings {
-        Settings { given: vec![None; keys::all().len()], file: file.to_owned() }
+        Settings { given: vec![None; keys::all().len()], of_listeners: BTreeMap::new(), file: file.to_owned() }
     }
 
     /// Sets a canonical value. The caller goes from the weakest source to the strongest.
     pub(super) fn set(&mut self, name: &str, value: String, source: Source) {
         let index = keys::position(name).unwrap_or_else(|| panic!("{name} is no key"));
         self.given[index] = Some((value, source));
+    }
+
+    /// The same for a key of one listener.
+    pub(super) fn set_of_listener(&mut self, name: &str, value: String, source: Source) {
+        self.of_listeners.insert(name.to_owned(), (value, source));
+    }
+
+    /// What is set for single listeners, by the whole name.
+    pub fn of_listeners(&self) -> impl Iterator<Item = (&str, &str, &Source)> {
+        self.of_listeners.iter().map(|(name, (value, source))| (name.as_str(), value.as_str(), source))
+    }
+
+    pub fn of_listener(&self, name: &str) -> Option<&str> {
+        self.of_listeners.get(name).map(|(value, _)| value.as_str())
     }
 
     /// All keys by name, Kafka's internal ones too.

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::Sources;
+use super::keys;
 use super::listeners::{Endpoint, Listener, Listeners};
 use super::problem::Problem;
 use super::profile::Profile;
@@ -65,6 +66,8 @@ pub struct NetworkConfig {
     pub send_buffer_bytes: Option<usize>,
     /// Of all requests in memory; `None` leaves it to `memory_bytes`.
     pub requests_bytes_max: Option<u64>,
+    /// Of the metrics that a client pushes at a time.
+    pub telemetry_bytes_max: usize,
 }
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -143,6 +146,7 @@ pub(super) fn config(sources: &Sources<'_>, settings: Settings) -> Result<Config
     };
     let Listeners { listeners, advertised, inter_broker, mut notes } = listeners;
     notes.extend(cautions(&settings));
+    notes.extend(strange_listeners(&settings, &listeners));
 
     let set = &settings;
     let number = |name| set.number(name);
@@ -170,6 +174,7 @@ pub(super) fn config(sources: &Sources<'_>, settings: Settings) -> Result<Config
             request_bytes_max: size("socket.request.max.bytes"),
             send_buffer_bytes: buffer("socket.send.buffer.bytes"),
             requests_bytes_max: limited("queued.max.request.bytes"),
+            telemetry_bytes_max: size("telemetry.max.bytes"),
         },
         topics: TopicDefaults {
             auto_create: set.boolean("auto.create.topics.enable"),
@@ -226,6 +231,18 @@ pub(super) fn config(sources: &Sources<'_>, settings: Settings) -> Result<Config
         settings,
         notes,
     })
+}
+
+/// Limits of listeners that there are not.
+fn strange_listeners(settings: &Settings, listeners: &[Listener]) -> Vec<String> {
+    let is_there = |name: &str| {
+        let listener = keys::of_listener(name).map(|(listener, _)| listener);
+        listeners.iter().any(|known| Some(known.name.to_lowercase().as_str()) == listener)
+    };
+    let strange = settings.of_listeners().filter(|(name, ..)| !is_there(name));
+    strange
+        .map(|(name, _, source)| format!("{}: {name} has no effect: there is no such listener", settings.place(source)))
+        .collect()
 }
 
 /// `node.id` counts; the old name where only that was written.

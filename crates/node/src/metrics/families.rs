@@ -273,10 +273,9 @@ const REQUESTS: &[Family] = &[
         Counter,
         "ottla_throttles_total",
         &["quota"],
-        "How often a client was told to be silent: connection, controller_mutation, fetch, produce, request",
+        "How often a client was held back: connection (of an address), connection_creation, controller_mutation, fetch, produce, request",
     ),
-    own(Counter, "ottla_throttle_seconds_total", &["quota"], "For how long clients were told to be silent")
-        .in_unit("seconds"),
+    own(Counter, "ottla_throttle_seconds_total", &["quota"], "For how long clients were held back").in_unit("seconds"),
     own(Gauge, "ottla_request_memory_bytes", &[], "Requests in memory that are larger than 16 KiB").in_unit("bytes"),
     strimzi(
         Gauge,

@@ -4,7 +4,7 @@ use std::time::Duration;
 use admin::text::Gone;
 use protocol::ApiKey;
 use server::api::SERVED;
-use server::quotas::{KINDS, Kind};
+use server::quotas::{KINDS, Kind, Throttled};
 use server::request_times::{ApiDistributions, PARTS, Part};
 use tally::Distribution;
 
@@ -119,16 +119,15 @@ async fn write_connections(report: &mut Report, source: &Source) -> Result<(), G
             samples.add(&[("listener", listener)], counts.refused.value());
         })
         .await?;
-    let throttled = |kind: Kind| source.broker.quotas.throttled(kind);
+    let throttled = throttled(source);
     report
-        .rows("ottla_throttles_total", &KINDS, |samples, kind| {
-            samples.add(&[("quota", quota(*kind))], throttled(*kind).times.value());
+        .rows("ottla_throttles_total", &throttled, |samples, (quota, times, _)| {
+            samples.add(&[("quota", quota)], *times)
         })
         .await?;
     report
-        .rows("ottla_throttle_seconds_total", &KINDS, |samples, kind| {
-            let silence = Duration::from_nanos(throttled(*kind).nanos.value());
-            samples.add(&[("quota", quota(*kind))], silence.as_secs_f64());
+        .rows("ottla_throttle_seconds_total", &throttled, |samples, (quota, _, silence)| {
+            samples.add(&[("quota", quota)], silence.as_secs_f64());
         })
         .await?;
     report.one("ottla_request_memory_bytes", source.frame_memory.bytes()).await?;
@@ -136,9 +135,22 @@ async fn write_connections(report: &mut Report, source: &Source) -> Result<(), G
     report.one("kafka_server_fetchsessioncache_numincrementalfetchsessions", sessions).await
 }
 
+/// By quota: how often, and for how long in all.
+fn throttled(source: &Source) -> Vec<(&'static str, u64, Duration)> {
+    let sum = |quota, all: &[&Throttled]| {
+        let nanos = all.iter().map(|throttled| throttled.nanos.value()).sum();
+        (quota, all.iter().map(|throttled| throttled.times.value()).sum(), Duration::from_nanos(nanos))
+    };
+    let listeners = || source.listeners.iter().map(|(_, counts)| counts);
+    let of_addresses: Vec<&Throttled> = listeners().map(|counts| &counts.throttled).collect();
+    let of_listeners: Vec<&Throttled> = listeners().map(|counts| &counts.delayed).collect();
+    let of_connections = [sum("connection", &of_addresses), sum("connection_creation", &of_listeners)];
+    let of_clients = KINDS.iter().map(|kind| sum(quota(*kind), &[source.broker.quotas.throttled(*kind)]));
+    of_connections.into_iter().chain(of_clients).collect()
+}
+
 fn quota(kind: Kind) -> &'static str {
     match kind {
-        Kind::Connection => "connection",
         Kind::ControllerMutation => "controller_mutation",
         Kind::Fetch => "fetch",
         Kind::Produce => "produce",

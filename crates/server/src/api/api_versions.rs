@@ -15,18 +15,27 @@ const PRODUCE_ADVERTISED_MIN: i16 = 0;
 
 pub async fn handle(call: Call) -> Answer {
     let request: ApiVersionsRequestView<'_> = call.request()?;
+    if let Some((name, version)) = software(call.version, &request) {
+        // Of several the first counts; clients ask once for a connection.
+        let _ = call.peer.software.set(Box::new((name.to_owned(), version.to_owned())));
+    }
     call.reply(&respond(&call.broker, call.version, &request))
 }
 
 fn respond(broker: &Broker, version: i16, request: &ApiVersionsRequestView<'_>) -> ApiVersionsResponse {
-    let names = [request.client_software_name, request.client_software_version];
-    if version >= 3 && !names.into_iter().all(is_software_name) {
+    if version >= 3 && software(version, request).is_none() {
         return ApiVersionsResponse { error_code: ErrorCode::InvalidRequest.code(), ..Default::default() };
     }
     match misrouted(broker, request) {
         Some(error) => ApiVersionsResponse { error_code: error.code(), ..Default::default() },
         None => all(broker, version),
     }
+}
+
+/// What the client is called, if it says so and may be called so.
+fn software<'r>(version: i16, request: &ApiVersionsRequestView<'r>) -> Option<(&'r str, &'r str)> {
+    let names = [request.client_software_name, request.client_software_version];
+    (version >= 3 && names.into_iter().all(is_software_name)).then_some(names.into())
 }
 
 /// The answer to a version that is not served: in the form of version 0, naming only ApiVersions itself (KIP-511).
@@ -57,7 +66,7 @@ fn all(broker: &Broker, version: i16) -> ApiVersionsResponse {
         ..Default::default()
     });
     ApiVersionsResponse {
-        api_keys: SERVED.iter().map(advertised).collect(),
+        api_keys: SERVED.iter().filter(|served| served.is_advertised).map(advertised).collect(),
         supported_features: supported.collect(),
         // Kafka's epoch of the finalised features is where the metadata log stands.
         finalized_features_epoch: image.position.index as i64,

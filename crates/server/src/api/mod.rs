@@ -2,7 +2,7 @@
 //! what it cannot read or does not serve ends the connection, as in Kafka (`RequestContext`, `SocketServer`).
 use std::net::SocketAddr;
 use std::ops::RangeInclusive;
-use std::sync::{Arc, LazyLock};
+use std::sync::{Arc, LazyLock, OnceLock};
 use std::time::Duration;
 
 use env::BoxFuture;
@@ -13,6 +13,7 @@ use crate::connection::{Handled, Outcome, Service, Times};
 use crate::frame::Frame;
 use crate::quotas::{Client, Flow, Meter, Metered};
 use crate::reply::{Piece, Reply};
+use crate::telemetry::Teller;
 
 mod api_versions;
 mod authorized_operations;
@@ -40,6 +41,7 @@ mod offsets;
 mod partitions;
 mod produce;
 mod scram;
+mod telemetry;
 mod topics;
 mod transactions;
 mod update_features;
@@ -49,13 +51,20 @@ mod without_security;
 pub struct Served {
     pub key: ApiKey,
     pub versions: RangeInclusive<i16>,
+    /// Whether ApiVersions names it.
+    pub is_advertised: bool,
     begin: fn(Call) -> BoxFuture<Outcome>,
 }
 
 /// A line of the table: an API, its versions, whether it is done when its handler ends, and the handler.
 macro_rules! served {
     ($($key:ident $least:literal..=$most:literal => $how:ident $handler:path,)*) => {
-        &[$(Served { key: ApiKey::$key, versions: $least..=$most, begin: |call| $how($handler(call)) },)*]
+        &[$(Served {
+            key: ApiKey::$key,
+            versions: $least..=$most,
+            is_advertised: !matches!(ApiKey::$key, ApiKey::GetTelemetrySubscriptions | ApiKey::PushTelemetry),
+            begin: |call| $how($handler(call)),
+        },)*]
     };
 }
 
@@ -110,6 +119,8 @@ pub static SERVED: &[Served] = served![
     UnregisterBroker 0..=0 => done cluster_members::unregister_broker,
     DescribeTransactions 0..=0 => done transactions::describe,
     ListTransactions 0..=2 => done transactions::list,
+    GetTelemetrySubscriptions 0..=0 => done telemetry::subscriptions,
+    PushTelemetry 0..=0 => done telemetry::push,
     ListConfigResources 0..=1 => done config_resources::handle,
     DescribeTopicPartitions 0..=0 => done describe_topic_partitions::handle,
     AddRaftVoter 0..=1 => done cluster_members::add_voter,
@@ -179,6 +190,20 @@ impl Measured {
 pub struct Peer {
     pub address: SocketAddr,
     pub listener: Arc<str>,
+    /// Name and version, once it has said them in its ApiVersions.
+    software: OnceLock<Box<(String, String)>>,
+    teller: Teller,
+}
+
+impl Peer {
+    pub fn new(address: SocketAddr, listener: Arc<str>) -> Self {
+        Self { address, listener, software: OnceLock::new(), teller: Teller::default() }
+    }
+
+    /// As Kafka calls a client that has not said it.
+    fn software(&self) -> (&str, &str) {
+        self.software.get().map_or(("unknown", "unknown"), |software| (&software.0, &software.1))
+    }
 }
 
 /// The body of a request cannot be read: the connection ends.
@@ -309,20 +334,15 @@ pub struct Api {
     pub peer: Arc<Peer>,
 }
 
+impl Drop for Api {
+    fn drop(&mut self) {
+        self.broker.telemetry.forget(&self.peer.teller);
+    }
+}
+
 impl Service for Api {
     fn may_run_ahead(&self, frame: &[u8]) -> bool {
         frame.starts_with(&ApiKey::Produce.code().to_be_bytes())
-    }
-
-    fn held_back(&self) -> BoxFuture<Duration> {
-        let image = self.broker.image();
-        match image.quotas.is_empty() {
-            true => Box::pin(std::future::ready(Duration::ZERO)),
-            false => {
-                let (broker, ip) = (self.broker.clone(), self.peer.address.ip().to_canonical());
-                Box::pin(async move { broker.quotas.record_connection(&broker.env, &image.quotas, ip).await })
-            }
-        }
     }
 
     fn kind(&self, frame: &[u8]) -> usize {

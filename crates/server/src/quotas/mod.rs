@@ -1,22 +1,22 @@
 //! Enforces client quotas (`ClientQuotaManager`, `ClientRequestQuotaManager`, `ControllerMutationQuotaManager`): says for how
 //! long a client is to be silent that has used more than it may. What it may is in the image of the cluster; whoever
 //! answers the client tells it, and its connection keeps the silence.
-use std::net::IpAddr;
 use std::time::Duration;
 
-use env::{Env, Instant};
+use env::Instant;
 use metadata::{Limit, Part, QuotaEntity};
 use parking_lot::Mutex;
 use rustc_hash::FxHashMap;
 use tally::Counter;
 
-mod address;
+pub(crate) mod counted;
 mod meter;
 mod rate;
 
 pub use meter::{Meter, Metered};
+pub(crate) use rate::Rate;
+use rate::TokenBucket;
 pub use rate::Windows;
-use rate::{Rate, TokenBucket};
 
 /// Bytes that a quota counts.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -82,7 +82,6 @@ pub struct Quotas {
     fetched: Counted<Rate>,
     produced: Counted<Rate>,
     requests: Counted<Rate>,
-    connections: Counted<Rate>,
     mutations: Counted<(TokenBucket, Limit)>,
     throttled: [Throttled; KINDS.len()],
 }
@@ -90,14 +89,13 @@ pub struct Quotas {
 /// What a quota is of.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Kind {
-    Connection,
     ControllerMutation,
     Fetch,
     Produce,
     Request,
 }
 
-pub const KINDS: [Kind; 5] = [Kind::Connection, Kind::ControllerMutation, Kind::Fetch, Kind::Produce, Kind::Request];
+pub const KINDS: [Kind; 4] = [Kind::ControllerMutation, Kind::Fetch, Kind::Produce, Kind::Request];
 
 /// How often somebody was told to be silent, and for how long in all.
 #[derive(Default)]
@@ -107,7 +105,7 @@ pub struct Throttled {
 }
 
 impl Throttled {
-    fn record(&self, silence: Duration) {
+    pub(crate) fn record(&self, silence: Duration) {
         if !silence.is_zero() {
             self.times.add(1);
             self.nanos.add(silence.as_nanos() as u64);
@@ -118,14 +116,11 @@ impl Throttled {
 /// What each has used.
 type Counted<T> = Mutex<FxHashMap<Shared, T>>;
 
-/// So many are counted one by one; when there are more at a time, the others together may use what one may.
-const COUNTED_MAX: usize = 65_536;
-
 impl Quotas {
     pub fn new(windows: Windows, mutation_windows: Windows) -> Self {
-        let [fetched, produced, requests, connections] = Default::default();
+        let [fetched, produced, requests] = Default::default();
         let (mutations, throttled) = Default::default();
-        Self { windows, mutation_windows, fetched, produced, requests, connections, mutations, throttled }
+        Self { windows, mutation_windows, fetched, produced, requests, mutations, throttled }
     }
 
     /// Of the broker's life.
@@ -197,7 +192,8 @@ impl Quotas {
         let windows = self.mutation_windows;
         let mut counted = self.mutations.lock();
         let is_full = |(bucket, limit): &mut (TokenBucket, Limit)| bucket.is_full(limit.value(), now);
-        let (bucket, known_limit) = entry(&mut counted, shared_by, is_full, || (TokenBucket::default(), limit));
+        let (bucket, known_limit) =
+            counted::entry(&mut counted, shared_by, Shared::default(), is_full, || (TokenBucket::default(), limit));
         *known_limit = limit;
         let overdrawn = bucket.throttle(limit.value(), now, windows);
         if is_strict && !overdrawn.is_zero() {
@@ -212,19 +208,6 @@ impl Quotas {
                 (true, self.told(Kind::ControllerMutation, silence))
             }
         }
-    }
-
-    /// Counts a connection from an address; says for how long it is held back before it is closed, if it is one too many.
-    pub async fn record_connection(&self, env: &Env, quotas: &metadata::Quotas, ip: IpAddr) -> Duration {
-        let Some(limit) = address::limit(env, quotas, ip).await else { return Duration::ZERO };
-        let shared_by = Shared { user: None, client_id: Some(ip.to_string()) };
-        let now = env.clock.now();
-        let quota = |shared_by| Quota { limit, shared_by };
-        let silence = self.record_rate(&self.connections, quota(shared_by.clone()), 1.0, now);
-        if !silence.is_zero() {
-            self.record_rate(&self.connections, quota(shared_by), -1.0, now); // It does not come to be.
-        }
-        self.told(Kind::Connection, silence)
     }
 
     fn told(&self, kind: Kind, silence: Duration) -> Duration {
@@ -242,25 +225,10 @@ impl Quotas {
     fn record_rate(&self, counted: &Counted<Rate>, quota: Quota, used: f64, now: Instant) -> Duration {
         let mut counted = counted.lock();
         let is_forgotten = |rate: &mut Rate| rate.is_forgotten(now, self.windows);
-        let rate = entry(&mut counted, quota.shared_by, is_forgotten, Rate::default);
+        let rate = counted::entry(&mut counted, quota.shared_by, Shared::default(), is_forgotten, Rate::default);
         rate.record(used, now, self.windows);
         rate.throttle(quota.limit.value(), now, self.windows)
     }
-}
-
-fn entry<T>(
-    counted: &mut FxHashMap<Shared, T>,
-    mut shared_by: Shared,
-    mut is_forgotten: impl FnMut(&mut T) -> bool,
-    make: impl FnOnce() -> T,
-) -> &mut T {
-    if counted.len() >= COUNTED_MAX && !counted.contains_key(&shared_by) {
-        counted.retain(|_, used| !is_forgotten(used));
-        if counted.len() >= COUNTED_MAX {
-            shared_by = Shared::default();
-        }
-    }
-    counted.entry(shared_by).or_insert_with(make)
 }
 
 /// The first of these that is set counts (`DefaultQuotaCallback`): of the user and the client, of the user, of the client,

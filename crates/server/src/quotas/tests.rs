@@ -96,15 +96,3 @@ fn mutations_overdraw_once_and_then_only_those_who_know_no_better_go_on() {
     assert_eq!(record(1.0, true), (false, Duration::from_secs(19)));
     assert_eq!(record(1.0, false), (true, Duration::from_secs(20)));
 }
-
-#[test]
-fn clients_beyond_those_that_are_counted_share_one_quota() {
-    let mut counted: FxHashMap<Shared, u32> = FxHashMap::default();
-    let shared = |number: usize| Shared { user: None, client_id: Some(number.to_string()) };
-    for number in 0..COUNTED_MAX + 10 {
-        *entry(&mut counted, shared(number), |_| false, || 0) += 1;
-    }
-    assert_eq!((counted.len(), counted[&Shared::default()]), (COUNTED_MAX + 1, 10));
-    *entry(&mut counted, shared(COUNTED_MAX + 11), |_| true, || 0) += 1;
-    assert_eq!(counted.len(), 1);
-}

@@ -54,6 +54,21 @@ pub fn key(name: &str) -> Option<&'static Key> {
     position(name).map(|index| ALL[index])
 }
 
+/// What one listener may have for itself, and what has an effect there.
+const OF_LISTENER: [&str; 2] = ["max.connection.creation.rate", "max.connections"];
+
+/// `listener.name.plaintext.max.connections` is `max.connections` of `plaintext`. Only names in lower case count, as in
+/// Kafka (`ListenerName.configPrefix`).
+pub fn of_listener(name: &str) -> Option<(&str, &str)> {
+    name.strip_prefix("listener.name.")?.split_once('.')
+}
+
+/// The key of which a listener may have a value of its own that has an effect.
+pub fn served_of_listener(name: &str) -> Option<&'static Key> {
+    let (_, base) = of_listener(name)?;
+    key(base).filter(|key| OF_LISTENER.contains(&key.name))
+}
+
 pub(super) fn position(name: &str) -> Option<usize> {
     ALL.binary_search_by(|key| key.name.cmp(name)).ok()
 }

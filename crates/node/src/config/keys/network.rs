@@ -1,5 +1,5 @@
 //! Sockets, listeners, requests, and who this node is.
-use super::reasons::{ENGINE, ONE_NODE, PROVIDERS_REFUSED, PURGATORY, THREADS, UNENFORCED};
+use super::reasons::{ENGINE, ONE_NODE, PROVIDERS_REFUSED, PURGATORY, THREADS};
 use crate::config::key::Effect::Served;
 use crate::config::key::Importance::{High, Low, Medium};
 use crate::config::key::Rule::{AtLeast, NotEmpty};
@@ -65,7 +65,7 @@ pub(super) const KEYS: &[Key] = &[
     )
     .rule(NotEmpty)
     .per_broker(),
-    int("max.connection.creation.rate", "2147483647", Medium, UNENFORCED, "Most new connections in a second.")
+    int("max.connection.creation.rate", "2147483647", Medium, Served, "Most new connections in a second.")
         .rule(AtLeast(0))
         .cluster_wide(),
     int("max.connections", "2147483647", Medium, Served, "Most connections at a time.").rule(AtLeast(0)).cluster_wide(),

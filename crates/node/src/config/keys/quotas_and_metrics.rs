@@ -1,5 +1,5 @@
 //! Quotas, metrics and telemetry.
-use super::reasons::{JVM_CLASS_REFUSED, METRICS, QUOTAS, TELEMETRY};
+use super::reasons::{JVM_CLASS_REFUSED, METRICS, QUOTAS};
 use crate::config::key::Effect::Served;
 use crate::config::key::Importance::Low;
 use crate::config::key::Rule::AtLeast;
@@ -33,6 +33,6 @@ pub(super) const KEYS: &[Key] = &[
     long("metrics.sample.window.ms", "30000", Low, METRICS, "Length of one sample.").rule(AtLeast(1)),
     int("quota.window.num", "11", Low, Served, "Samples that a client quota remembers.").rule(AtLeast(1)),
     int("quota.window.size.seconds", "1", Low, Served, "Length of one such sample.").rule(AtLeast(1)),
-    int("telemetry.max.bytes", "1048576", Low, TELEMETRY, "Most bytes that a client may push as telemetry.")
+    int("telemetry.max.bytes", "1048576", Low, Served, "Most bytes that a client may push as telemetry.")
         .rule(AtLeast(1)),
 ];

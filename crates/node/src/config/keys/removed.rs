@@ -38,7 +38,7 @@ const REMOVED: &[(&str, &str)] = &[
 const PREFIXED: &[(&str, &str)] = &[
     ("config.providers.", "providers are Java classes"),
     ("confluent.", "it belongs to Confluent's distribution"),
-    ("listener.name.", "settings of a single listener are not served yet"),
+    ("listener.name.", "a listener has only max.connections and max.connection.creation.rate of its own"),
     ("password.encoder.", "it was for ZooKeeper"),
     ("plugin.", "plugins are Java classes"),
     ("rlmm.config.", "tiered storage is not served yet"),
