@@ -70,7 +70,8 @@ class Broker:
             "log.dirs": str(self.data),
         } | (properties or {})
         self.config = home / "server.properties"
-        self.config.write_text("".join(f"{key}={value}\n" for key, value in settings.items()))
+        written = {key: value.replace("{data}", str(self.data)) for key, value in settings.items()}
+        self.config.write_text("".join(f"{key}={value}\n" for key, value in written.items()))
 
     def command(self):
         raise NotImplementedError

@@ -398,10 +398,10 @@ class Prometheus(OurProgram):
         return [run.cache.with_python(), HERE / "python" / "prometheus_checks.py"]
 
 
-def limit_properties():
+def limit_properties(name="PROPERTIES"):
     """They stand beside the conversations that need them."""
     found = runpy.run_path(str(HERE / "wire" / "limits.py"))
-    return found["PROPERTIES"]
+    return found[name]
 
 
 class Wire(OurProgram):
@@ -431,6 +431,12 @@ class WireLimits(Wire):
     name = "wire-limits"
     exercises = "a broker with small limits: sizes of groups, sessions, connections, frames; quota of a byte a second"
     properties = limit_properties()
+
+
+class WireDirs(Wire):
+    name = "wire-dirs"
+    exercises = "a broker with two log directories: where replicas lie, how they move, what a cordoned directory gets"
+    properties = limit_properties("TWO_DIRECTORIES")
 
 
 class Hostile(Wire):

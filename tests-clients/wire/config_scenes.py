@@ -223,4 +223,36 @@ def times(scene):
     ask("times-none, never", "times-none", -1)
 
 
-SCENES = [broker_configs, broker_configs_altered, topic_configs_altered, broker_configs_followed, cluster_members, compressed, times]
+def listener_configs(scene):
+    """What may be set for one listener, and for one that there is not."""
+    def ask(label, name, value, resource="0", operation=0, only=True):
+        scene.ask(label, "IncrementalAlterConfigs", 1, {"validateOnly": only, "resources": [{
+            "resourceType": BROKER, "resourceName": resource, "configs": [{"name": name, "configOperation": operation, "value": value}]}]})
+    names = ["max.connections", "max.connection.creation.rate", "num.network.threads", "connections.max.idle.ms", "ssl.keystore.location", "no.such"]
+    for name in [f"listener.name.{listener}.{name}" for listener in ("plaintext", "other") for name in names]:
+        for value in ("-1", "0", "5", "x", ""):
+            for resource in ("0", ""):
+                ask(f"{name}={value!r} of {resource!r}", name, value, resource)
+    ask("appended", "listener.name.plaintext.max.connections", "1", operation=2)
+    ask("nothing to append to", "no.such.key", "1", operation=2)
+    mine = ["listener.name.plaintext.max.connections", "listener.name.plaintext.max.connection.creation.rate", "listener.name.other.max.connections"]
+    for resource in ("", "0"):
+        for name in mine[:2 if resource else 3]:
+            ask(f"set {name} of {resource!r}", name, f" {10_000 + len(resource)} ", resource, only=False)
+    time.sleep(1)
+    for resource in ("0", ""):
+        for synonyms in (True, False):
+            with scene.connect() as connection:
+                found = connection.ask("DescribeConfigs", 4, {"includeSynonyms": synonyms, "includeDocumentation": True, "resources": [
+                    {"resourceType": BROKER, "resourceName": resource, "configurationKeys": None}]})["results"][0]["configs"]
+            for config in sorted(found, key=lambda config: config["name"]):
+                if config["name"].startswith("listener.name."):
+                    scene.note(f"{config['name']} of {resource!r}, synonyms {synonyms}", config)
+    scene.ask("asked for by name", "DescribeConfigs", 4, {"resources": [
+        {"resourceType": BROKER, "resourceName": "0", "configurationKeys": [mine[0], "listener.name.plaintext.no.such", "max.connections"]}]})
+    for resource in ("", "0"):
+        for name in mine[:2 if resource else 3]:
+            ask(f"taken back {name} of {resource!r}", name, None, resource, operation=1, only=False)
+
+
+SCENES = [broker_configs, listener_configs, broker_configs_altered, topic_configs_altered, broker_configs_followed, cluster_members, compressed, times]

@@ -4,6 +4,7 @@ Played by the suite `wire-limits`; `limits.py` has the limits.
 """
 
 import socket
+import threading
 import time
 
 from admin_scenes import BROKER, entity
@@ -181,6 +182,83 @@ def connections(scene):
         scene.note("without a limit", is_served(connection))
 
 
+# What connections were made before are forgotten after this.
+WINDOWS_SECONDS = 4
+
+
+def opened(scene, number):
+    """So many connections at once: when the last was served, in tenths of a second, and how many within half a second."""
+    begun = time.monotonic()
+    all = [scene.connect() for _ in range(number)]
+    for connection in all:
+        connection.send(connection.frame("Metadata", 9, {"topics": []}))
+    times = []
+    for connection in all:
+        connection.answer("Metadata", 9)
+        times.append(time.monotonic() - begun)
+    for connection in all:
+        connection.socket.close()
+    return times[-1], sum(each < 0.4 for each in times)
+
+
+def connections_created(scene):
+    """Those that come too fast wait: as many at once as two seconds allow, and then four a second."""
+    def alter(**values):
+        with scene.connect() as connection:
+            altered(scene, connection, **values)
+        time.sleep(WINDOWS_SECONDS)
+
+    def note(label, number):
+        seconds, at_once = opened(scene, number)
+        scene.note(label, {"the last within 1 to 5 s": 1 <= seconds <= 5, "about 8 at once": 7 <= at_once <= 9})
+        print(f"# {label}: {seconds:.1f} s, {at_once} at once", flush=True)
+    broker, listener = "max_connection_creation_rate", "listener_name_plaintext_max_connection_creation_rate"
+    for key in (broker, listener):
+        alter(**{key: "4"})
+        note(key, 14)
+        alter(**{key: None})
+        scene.note(f"without {key}", {"all at once": opened(scene, 14)[1] == 14})
+    alter(**{broker: "1000", listener: "4"})
+    note("the listener's is the smaller", 14)
+    alter(**{broker: "4", listener: "1000"})
+    note("the broker's is the smaller", 14)
+    alter(**{broker: None, listener: None})
+
+
+def connections_of_a_listener(scene):
+    with scene.connect() as steady:
+        altered(scene, steady, listener_name_plaintext_max_connections="3")
+        here = [scene.connect() for _ in range(3)]
+        scene.note("three of a listener", [is_served(connection) for connection in [steady, *here[:2]]])
+        late = here[2]
+        late.send(late.frame("Metadata", 9, {"topics": []}))
+        scene.note("one more", late.fate(1.5))
+        altered(scene, steady, listener_name_plaintext_max_connections="4")
+        scene.note("it is served when there may be more", late.fate(3))
+        altered(scene, steady, listener_name_plaintext_max_connections="1")
+        scene.note("what is there stays when there may be fewer", [is_served(connection) for connection in [steady, *here[:2]]])
+        altered(scene, steady, listener_name_plaintext_max_connections=None)
+        for connection in here:
+            connection.socket.close()
+
+
+def too_many_connections(scene):
+    """A limit below what there is closes connections until it holds."""
+    with scene.connect() as steady:
+        here = [scene.connect() for _ in range(6)]
+        for connection in [*here, steady, here[1], here[4]]:
+            connection.ask("Metadata", 9, {"topics": []})
+            time.sleep(0.05)
+        altered(scene, steady, max_connections="3")
+        time.sleep(2)
+        # Kafka's threads close each of its own, so which of the older ones go is chance.
+        served = [is_served(connection) for connection in [*here, steady]]
+        scene.note("of seven", {"served": served.count("served"), "closed": served.count("closed"), "the last that spoke": served[-1]})
+        altered(scene, steady, max_connections=None)
+        for connection in here:
+            connection.socket.close()
+
+
 def idle_connections(scene):
     with scene.connect() as idle, scene.connect() as busy:
         idle.ask("Metadata", 9, {"topics": []})
@@ -211,7 +289,7 @@ def a_byte_a_second(scene):
         connection.send(content)
         answer = connection.answer("Produce", 9)
         # What was too much, at a byte a second.
-        wanted = (len(content) - 10) * 1000
+        wanted = (len(content) - 2) * 1000
         scene.note("produce", {"errorCode": answer["responses"][0]["partitionResponses"][0]["errorCode"],
                                "throttled as long as it takes": abs(answer["throttleTimeMs"] - wanted) < 0.1 * wanted})
         connection.send(connection.frame("Metadata", 9, {"topics": []}))
@@ -231,6 +309,86 @@ def a_byte_a_second(scene):
         scene.note("without it", {"throttled": connection.ask("Produce", 9, produce("tiny", batch()))["throttleTimeMs"] > 0})
 
 
+def commit(group, topic, version=8, member="", generation=-1, **more):
+    return ("OffsetCommit", version, {"groupId": group, "generationIdOrMemberEpoch": generation, "memberId": member, "topics": [
+        {"name": topic, "partitions": [{"partitionIndex": 0, "committedOffset": 7, "committedMetadata": ""}]}]} | more)
+
+
+def only_member(scene, group):
+    """It has committed for the topic that it is subscribed to, and for another."""
+    with scene.connect() as connection:
+        subscribed = bytes.fromhex("0000" "00000001" "0008") + b"expiring" + bytes.fromhex("ffffffff")
+        asked = join(group) | {"sessionTimeoutMs": 20_000, "protocolType": "connect" if group == "stays-connect" else "consumer",
+                               "protocols": [{"name": "range", "metadata": b"?" if group == "stays-strange" else subscribed}]}
+        member = connection.ask("JoinGroup", 5, asked)["memberId"]
+        generation = connection.ask("JoinGroup", 5, asked | {"memberId": member})["generationId"]
+        known = {"groupId": group, "generationId": generation, "memberId": member}
+        synced = connection.ask("SyncGroup", 3, known | {"assignments": [{"memberId": member, "assignment": b""}]})
+        assert synced["errorCode"] == 0, synced
+        for topic in ("expiring", "expiring-too"):
+            connection.ask(*commit(group, topic, member=member, generation=generation))
+        return known
+
+
+class Expiring:
+    """What `offsets_that_will_expire` has left for `expired_offsets`, which comes last: offsets are kept for a minute."""
+
+    ALONE = ["alone", "alone-brief", "alone-default", "alone-long", "alone-never"]
+    STAYING = ["stays", "stays-strange", "stays-connect"]
+
+    def begin(self, scene):
+        self.begun, self.over = time.monotonic(), threading.Event()
+        self.members = [only_member(scene, group) for group in self.STAYING]
+        self.thread = threading.Thread(target=self.beat, args=[scene], daemon=True)
+        self.thread.start()
+
+    def beat(self, scene):
+        while not self.over.wait(3):
+            with scene.connect() as connection:
+                for known in self.members:
+                    assert connection.ask("Heartbeat", 3, known)["errorCode"] == 0, known
+
+    def wait(self):
+        time.sleep(max(0, self.begun + 63 - time.monotonic()))
+
+
+expiring = Expiring()
+
+
+def offsets_that_will_expire(scene):
+    coordinator_ready(scene)
+    create(scene, "expiring")
+    create(scene, "expiring-too")
+    scene.ask("of nobody", *commit("alone", "expiring"))
+    scene.ask("of nobody, for three seconds", *commit("alone-brief", "expiring", version=2, retentionTimeMs=3000))
+    scene.ask("of nobody, as long as the broker says", *commit("alone-default", "expiring", version=4, retentionTimeMs=-1))
+    scene.ask("of nobody, for two hours", *commit("alone-long", "expiring", version=3, retentionTimeMs=7_200_000))
+    scene.ask("for no time", *commit("alone-never", "expiring", version=2, retentionTimeMs=0))
+    left = only_member(scene, "leaves")
+    with scene.connect() as connection:
+        connection.ask("LeaveGroup", 3, {"groupId": "leaves", "members": [{"memberId": left["memberId"]}]})
+    expiring.begin(scene)
+    time.sleep(5)
+    scene.connection = None  # Nobody may be silent for so long here.
+    scene.ask("three seconds are over", "OffsetFetch", 8, {"groups": [{"groupId": group, "topics": None} for group in expiring.ALONE]})
+
+
+def expired_offsets(scene):
+    with scene.connect() as connection:
+        # Half a minute later: this one is still there at the end.
+        connection.ask(*commit("alone-late", "expiring"))
+    expiring.wait()
+    expiring.over.set()
+    expiring.thread.join()
+    groups = [*expiring.ALONE, "alone-late", "leaves", *expiring.STAYING]
+    scene.ask("a minute is over", "OffsetFetch", 8, {"groups": [{"groupId": group, "topics": None} for group in groups]})
+    listed = scene.connect().ask("ListGroups", 4, {})["groups"]
+    scene.connection = None
+    scene.note("those that there are", sorted(group["groupId"] for group in listed if group["groupId"] in groups))
+    described = scene.connect().ask("DescribeGroups", 5, {"groups": groups})["groups"]
+    scene.note("described", {group["groupId"]: group["groupState"] for group in described})
+
+
 # Connections are counted first: one that was closed while it waited to join a group is noticed only when it is answered,
 # here as in Kafka.
-SCENES = [connections, group_sizes, session_bounds, offset_metadata, topics_that_stay, sizes, fetch_session_slots, idle_connections, a_byte_a_second]
+SCENES = [connections, connections_created, connections_of_a_listener, offsets_that_will_expire, group_sizes, session_bounds, offset_metadata, topics_that_stay, sizes, fetch_session_slots, idle_connections, a_byte_a_second, expired_offsets]

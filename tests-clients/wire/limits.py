@@ -1,4 +1,4 @@
-"""How the broker of the suite `wire-limits` is configured; the harness reads this too."""
+"""How the brokers of the suites `wire-limits` and `wire-dirs` are configured; the harness reads this too."""
 
 PROPERTIES = {
     "auto.create.topics.enable": "false",
@@ -14,7 +14,17 @@ PROPERTIES = {
     "max.request.partition.size.limit": "3",
     "message.max.bytes": "2000",
     "offset.metadata.max.bytes": "10",
+    "offsets.retention.check.interval.ms": "1000",
+    "offsets.retention.minutes": "1",
+    "quota.window.num": "3",
     "socket.request.max.bytes": "20000",
     "socket.receive.buffer.bytes": "20000",
     "socket.send.buffer.bytes": "-1",
+}
+
+# `{data}` is the broker's own folder.
+TWO_DIRECTORIES = {
+    "auto.create.topics.enable": "true",
+    "log.dirs": "{data}/a,{data}/b",
+    "log.segment.delete.delay.ms": "500",
 }

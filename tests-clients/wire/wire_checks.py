@@ -17,6 +17,7 @@ import coverage
 import generated
 import limit_scenes
 import odd_scenes
+import telemetry_scenes
 import transcript
 from checks import BOOTSTRAP, run
 from connection import Connection
@@ -52,7 +53,7 @@ class OnPurpose:
 
 # By suite: its scenes, and where Kafka's answers are.
 SUITES = {
-    "wire": (SCENES + admin_scenes.SCENES + config_scenes.SCENES + odd_scenes.SCENES, "kafka-4.4.0.txt"),
+    "wire": (SCENES + admin_scenes.SCENES + config_scenes.SCENES + odd_scenes.SCENES + telemetry_scenes.SCENES, "kafka-4.4.0.txt"),
     "wire-generated": (generated.SCENES, "kafka-4.4.0-generated.txt"),
     "wire-limits": (limit_scenes.SCENES, "kafka-4.4.0-limits.txt"),
 }
