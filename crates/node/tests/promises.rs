@@ -249,11 +249,12 @@ fn directory(node: &Node) -> &storage::LogDir {
     node.directories().opened().next().expect("it was opened")
 }
 
-/// The segment of the flush topic.
-fn segment(home: &Home) -> String {
+/// The segment of a topic.
+fn segment(home: &Home, topic: &str) -> String {
     use env::Disk;
     let entries = home.machine.disk().read_dir(std::path::Path::new("/data")).unwrap();
-    let directory = entries.iter().find(|entry| entry.name.starts_with("flush-0.")).expect("it has a directory");
+    let prefix = format!("{topic}-0.");
+    let directory = entries.iter().find(|entry| entry.name.starts_with(&prefix)).expect("it has a directory");
     format!("/data/{}/00000000000000000000.log", directory.name)
 }
 
@@ -263,7 +264,7 @@ fn bit_rot_is_never_served_and_everything_around_it_is() {
         let (node, mut wire) = home.start_with_topics().await;
         produce_all(&mut wire, FLUSH, 0..20).await;
         home.settle().await;
-        let path = segment(&home);
+        let path = segment(&home, FLUSH);
         let size = home.machine.disk().visible(&path).expect("it was written").len() as u64 / 20;
         // In the value of record 7.
         home.machine.disk().rot(&path, 7 * size + size - 3, 0x10);
@@ -287,11 +288,85 @@ fn bit_rot_is_never_served_and_everything_around_it_is() {
 }
 
 #[test]
-fn a_sync_that_fails_takes_the_directory_offline_and_acknowledges_nothing_more() {
+fn a_write_that_landed_in_another_file_is_missed_here_and_known_there_and_never_served() {
+    story(|home| async move {
+        let (node, mut wire) = home.start_with_topics().await;
+        let value = |topic: &str, number: i64| format!("{topic} {number} {}", "x".repeat(1000));
+        for number in 0..20 {
+            for topic in [FLUSH, RELAXED] {
+                assert_eq!(produce(&mut wire, topic, ACKS_ALL, &value(topic, number)).await, Ok(number));
+            }
+        }
+        home.settle().await;
+        // The sync of a clean stop, behind which nobody needs the lane.
+        home.machine.disk().misdirect("/flush-0.", segment(&home, RELAXED), 2);
+        node.stop().await;
+        home.machine.power_loss();
+        home.machine.down().await;
+        let (node, mut wire) = home.again().await;
+        for topic in [FLUSH, RELAXED] {
+            let (mut from, mut lost) = (0, 0);
+            while from < 20 {
+                match fetch(&mut wire, topic, from).await {
+                    Ok(read) => {
+                        for (offset, read) in read {
+                            assert_eq!((offset, read), (from, value(topic, from)), "{topic}");
+                            from += 1;
+                        }
+                    }
+                    Err(error) => {
+                        assert_eq!(error, ErrorCode::CorruptMessage);
+                        (from, lost) = (from + 1, lost + 1);
+                    }
+                }
+            }
+            assert!((1..10).contains(&lost), "{topic}: {lost} are lost");
+            assert_eq!(produce(&mut wire, topic, ACKS_ALL, "value 20").await, Ok(20), "{topic}: the log goes on");
+        }
+        assert_eq!(directory(&node).faulty_ranges(), 2);
+        node.stop().await;
+    });
+}
+
+#[test]
+fn one_rotten_checkpoint_costs_nothing_whichever_of_the_two_it_is() {
+    use env::{Disk, OpenOptions};
+    story(|home| async move {
+        let (mut node, mut wire) = home.start_with_topics().await;
+        let mut count = 0;
+        for round in 0..8 {
+            produce_all(&mut wire, FLUSH, count..count + 3).await;
+            count += 3;
+            if round % 4 > 1 {
+                home.settle().await;
+            }
+            home.without_power(node).await;
+            let path = format!("/data/checkpoint-{}", round % 2);
+            let file = home.machine.disk().open(path.as_ref(), OpenOptions::WRITE).expect("it is there");
+            file.write_all_at(&[std::io::IoSlice::new(&[0x55; 40])], 8).expect("written");
+            file.sync_data().expect("synced");
+            (node, wire) = home.again().await;
+            assert_eq!(read_all(&mut wire, FLUSH).await, values(0..count), "round {round}");
+            assert_eq!(directory(&node).faulty_ranges(), 0);
+            // Long enough for the one that is made anew, so that the next may be the other one.
+            home.sleep(Duration::from_millis(200)).await;
+        }
+        node.stop().await;
+    });
+}
+
+#[test]
+fn a_sync_that_fails_also_for_want_of_space_takes_the_directory_offline_and_acknowledges_nothing_more() {
+    for fault in [Fault::input_output(Call::SyncData), Fault::no_space(Call::SyncData)] {
+        a_sync_fails(fault.on_path("/lane/"));
+    }
+}
+
+fn a_sync_fails(fault: Fault) {
     story(|home| async move {
         let (node, mut wire) = home.start_with_topics().await;
         produce_all(&mut wire, FLUSH, 0..5).await;
-        home.machine.disk().inject(Fault::input_output(Call::SyncData).on_path("/lane/"));
+        home.machine.disk().inject(fault);
         assert_eq!(produce(&mut wire, FLUSH, ACKS_ALL, "lost").await, Err(ErrorCode::KafkaStorageError));
         assert!(directory(&node).is_offline());
         assert_eq!(produce(&mut wire, FLUSH, 1, "lost").await, Err(ErrorCode::KafkaStorageError));

@@ -58,7 +58,7 @@ impl LogDir {
         let recovered = recover(&shared)?;
         facts.was_clean = recovered.was_clean;
         *shared.lock.lock() = Some(lock);
-        let (may_lack_logs, has_damage) = (recovered.may_lack_logs, recovered.has_damage);
+        let (may_lack_logs, wants_checkpoint) = (recovered.may_lack_logs, recovered.wants_checkpoint);
         let registry = Arc::new(recovered.registry);
         let flusher = Flusher::new(shared.clone(), registry.clone(), recovered.checkpoints);
         let committer = Committer::new(shared.clone(), recovered.lane);
@@ -74,7 +74,7 @@ impl LogDir {
         for log in registry.after(None, usize::MAX) {
             log.offer_pieces(&mut log.state());
         }
-        if has_damage {
+        if wants_checkpoint {
             shared.work.lock().wants_checkpoint = true;
         }
         shared.wake_flusher();

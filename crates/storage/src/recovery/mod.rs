@@ -39,8 +39,8 @@ pub(crate) struct Recovered {
     pub checkpoints: Checkpoints,
     pub registry: Registry,
     pub was_clean: bool,
-    /// What is damaged is to be remembered soon.
-    pub has_damage: bool,
+    /// What is damaged is to be remembered soon, and two sound checkpoints are to be there.
+    pub wants_checkpoint: bool,
     /// Logs may be missing of which nothing is known any more.
     pub may_lack_logs: bool,
 }
@@ -105,7 +105,8 @@ pub(crate) fn recover(shared: &Arc<Shared>) -> Result<Recovered, OpenError> {
     repair_all(shared, maps, &walked, &discarded, &mut walker, &registry)?;
     sync_dir(&*env.disk, &shared.path)?;
 
-    let has_damage = !walked.damage.is_empty() || shared.has_accepted_loss.load(Ordering::Relaxed);
+    let has_damage = !walked.damage.is_empty() || found.starts.contains(&0);
+    let wants_checkpoint = has_damage || shared.has_accepted_loss.load(Ordering::Relaxed);
     // What a clean stop has left in the lane is all that is there.
     let was_clean = header.is_clean && walked.end.number == header.durable_group + 1 && walked.damage.is_empty();
     let oldest = found.starts[0].min(found.starts[1]);
@@ -117,7 +118,7 @@ pub(crate) fn recover(shared: &Arc<Shared>) -> Result<Recovered, OpenError> {
         sequence: header.sequence,
         start: header.lane_start,
     };
-    Ok(Recovered { lane, checkpoints, registry, was_clean, has_damage, may_lack_logs })
+    Ok(Recovered { lane, checkpoints, registry, was_clean, wants_checkpoint, may_lack_logs })
 }
 
 fn has_accepted_loss(shared: &Shared) -> Result<bool, OpenError> {

@@ -1,4 +1,5 @@
 //! Crashes an engine and looks at what comes back.
+use env::Disk as _;
 use env::sim::{Chance, Disk};
 use record::Offset;
 use storage::{Durability, OpenError};
@@ -11,11 +12,39 @@ use crate::rig::{self, Rig, append};
 pub fn crash(rig: &Rig, model: &Model, label: &str, bounds: &Bounds, chance: &mut Chance, report: &mut Report) {
     report.crash_points += 1;
     let killed = rig.disk.fork().kill();
+    without_a_checkpoint(&killed, model, label, chance.index(2), report);
     recover(killed, model, true, label, bounds, chance, report);
     for fates in rig.disk.crash_fates(TEARING, bounds.fates_max, chance) {
         let image = rig.disk.restart_with(&fates);
         recover(image, model, false, label, bounds, chance, report);
     }
+}
+
+/// Whichever of the two rots, the other has all that it needs: nothing is lost, and soon there are two again.
+fn without_a_checkpoint(killed: &Disk, model: &Model, label: &str, which: usize, report: &mut Report) {
+    if model.is_full() {
+        return; // Only the next start with room writes another.
+    }
+    report.recoveries += 1;
+    let case = || format!("{label}, kill, checkpoint {which} rotten");
+    let image = killed.fork().kill();
+    destroy_checkpoint(&image, which);
+    let rig = opened(image, &case);
+    judge(&rig, model, true, &case);
+    rig.run_for(std::time::Duration::from_millis(20));
+    let image = rig.disk.kill();
+    rig.world.end();
+    destroy_checkpoint(&image, 1 - which);
+    let rig = opened(image, &case);
+    judge(&rig, model, true, &case);
+    rig.world.end();
+}
+
+fn destroy_checkpoint(disk: &Disk, which: usize) {
+    let path = format!("{}/checkpoint-{which}", rig::ROOT);
+    let file = disk.open(path.as_ref(), env::OpenOptions::WRITE).unwrap();
+    file.write_all_at(&[std::io::IoSlice::new(&[0x55; 40])], 8).unwrap();
+    file.sync_data().unwrap();
 }
 
 #[allow(clippy::too_many_arguments)]
