@@ -492,6 +492,33 @@ fn a_replica_moves_while_it_is_written_and_read_and_stays_where_it_went() {
 }
 
 #[test]
+fn records_that_are_deleted_while_the_move_takes_effect_stay_deleted() {
+    story(|home| async move {
+        let (node, mut wire) = home.start().await;
+        move_to(&mut wire, "/a", TOPIC, 0).await;
+        create(&mut wire, TOPIC, 1).await;
+        for offset in 0..20 {
+            assert_eq!(produce(&mut wire, 0, "value").await, Ok(offset));
+        }
+        home.sleep(Duration::from_secs(1)).await;
+        // The copy is complete, and for a second there is no room for the record that makes it the replica.
+        home.machine.disk().inject(Fault::no_space(Call::Write).on_path("/metadata/"));
+        assert_eq!(move_to(&mut wire, "/b", TOPIC, 0).await, ErrorCode::None);
+        home.sleep(Duration::from_millis(300)).await;
+        assert_eq!(whereabouts(&mut wire, 0).await, (vec!["/a".to_owned()], vec!["/b".to_owned()]), "it waits");
+        assert_eq!(delete_records(&mut wire, 0, 10).await, ErrorCode::None);
+        moved(&home, &mut wire, 0, "/b").await;
+        assert_eq!(fetch_from(&mut wire, 0, 9).await, Err(ErrorCode::OffsetOutOfRange));
+        assert_eq!(fetch_all(&mut wire, 0, 10).await, Ok((10..20).collect()));
+        home.without_power(node).await;
+        let (node, mut wire) = home.start().await;
+        assert_eq!(fetch_from(&mut wire, 0, 9).await, Err(ErrorCode::OffsetOutOfRange));
+        assert_eq!(produce(&mut wire, 0, "value").await, Ok(20));
+        node.stop().await;
+    });
+}
+
+#[test]
 fn a_replica_may_move_before_the_controller_has_heard_where_it_is() {
     for seed in 0..20 {
         story_of_seed(seed, move |home| async move {

@@ -71,7 +71,12 @@ pub struct Moves {
 
 impl Moves {
     pub(crate) fn push(&self, partition: &Arc<Partition>) {
-        self.waiting.lock().push_back(Arc::downgrade(partition));
+        let mut waiting = self.waiting.lock();
+        // However often one is sent to and fro.
+        if !waiting.iter().any(|other| other.as_ptr() == Arc::as_ptr(partition)) {
+            waiting.push_back(Arc::downgrade(partition));
+        }
+        drop(waiting);
         self.wake.notify_one();
     }
 

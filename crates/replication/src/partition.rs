@@ -526,8 +526,12 @@ impl Partition {
             }
             let location = self.location();
             let moved = location.log.advance_log_start(offset).await;
-            // What has moved to another directory meanwhile may not have heard of it.
-            if Arc::ptr_eq(&location, &self.location.load()) {
+            let mut room = pin!(location.directory.room().notified());
+            room.as_mut().enable();
+            if self.is_paused() && !location.directory.is_offline() {
+                // The copy that is about to become the replica may not have heard of it: once more, wherever it is then.
+                room.await;
+            } else if Arc::ptr_eq(&location, &self.location.load()) {
                 return moved.unwrap_or(Err(storage::LogStartError::Offline)).map_err(DeleteRecordsError::Log);
             }
         }
