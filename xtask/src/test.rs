@@ -22,10 +22,13 @@ const SEEDS: &str = "200";
 /// Each planted bug is looked for in so many; those that find nothing are followed by more.
 const SEEDS_PER_BUG: &str = "2";
 
+#[derive(Default)]
 struct Outcome {
     passed: u64,
     failed: u64,
     skipped: u64,
+    /// What failed, by name and with its reason where it has one: said again behind the totals, where it is not missed.
+    failures: Vec<String>,
 }
 
 impl Outcome {
@@ -33,13 +36,20 @@ impl Outcome {
         match result {
             Ok(summary) => {
                 println!("{summary}");
-                Self { passed: 1, failed: 0, skipped: 0 }
+                Self { passed: 1, ..Self::default() }
             }
             Err(problem) => {
                 println!("{problem}");
-                Self { passed: 0, failed: 1, skipped: 0 }
+                Self { failed: 1, failures: vec![problem], ..Self::default() }
             }
         }
+    }
+
+    fn add(&mut self, other: Self) {
+        self.passed += other.passed;
+        self.failed += other.failed;
+        self.skipped += other.skipped;
+        self.failures.extend(other.failures);
     }
 }
 
@@ -62,24 +72,26 @@ pub fn run(root: &Path, arguments: &[String]) -> Result<String, String> {
     }
 
     let mut lines = Vec::new();
-    let mut total = Outcome { passed: 0, failed: 0, skipped: 0 };
+    let mut total = Outcome::default();
     for (name, shows) in STEPS {
         if only.as_ref().is_some_and(|only| !only.iter().any(|step| step == name)) {
             continue;
         }
         println!("\n==> {name}: {shows}");
         let began = Instant::now();
-        let outcome = step(name, root, complete);
-        let Outcome { passed, failed, skipped } = outcome;
+        let mut outcome = step(name, root, complete);
+        let Outcome { passed, failed, skipped, .. } = outcome;
         let seconds = began.elapsed().as_secs();
         lines.push(format!("{name:<12} {seconds:>4} s   {passed} passed, {failed} failed, {skipped} not run"));
-        total.passed += passed;
-        total.failed += failed;
-        total.skipped += skipped;
+        outcome.failures =
+            outcome.failures.iter().map(|failure| format!("FAILED {name}: {}", failure.trim())).collect();
+        total.add(outcome);
     }
 
-    let Outcome { passed, failed, skipped } = total;
-    let summary = format!("\n{}\n\n{passed} passed, {failed} failed, {skipped} skipped", lines.join("\n"));
+    let Outcome { passed, failed, skipped, mut failures } = total;
+    failures.push(String::new());
+    let (lines, failures) = (lines.join("\n"), failures.join("\n"));
+    let summary = format!("\n{lines}\n\n{failures}{passed} passed, {failed} failed, {skipped} skipped");
     if failed > 0 || (complete && skipped > 0) { Err(summary + "\n") } else { Ok(summary) }
 }
 
@@ -125,7 +137,7 @@ fn unit(root: &Path, complete: bool) -> Outcome {
         Err(error) => return Outcome::of(Err(format!("cargo test: {error}"))),
     };
     let text = String::from_utf8_lossy(&output.stdout);
-    let mut outcome = Outcome { passed: 0, failed: 0, skipped: 0 };
+    let mut outcome = Outcome::default();
     for line in text.lines() {
         if let Some(counts) = line.strip_prefix("test result: ") {
             outcome.passed += count(counts, " passed");
@@ -143,6 +155,7 @@ fn unit(root: &Path, complete: bool) -> Outcome {
     if outcome.failed > 0 || !output.status.success() {
         println!("{text}");
         outcome.failed = outcome.failed.max(1);
+        outcome.failures = failed_tests(&text);
     }
     println!("{} passed, {} failed, {} not run", outcome.passed, outcome.failed, outcome.skipped);
     outcome
@@ -151,13 +164,13 @@ fn unit(root: &Path, complete: bool) -> Outcome {
 /// Seeds that all pass, and planted bugs that are each found. Optimised, with assertions and overflow checks on. What is
 /// out of the reach of one broker storage's enumeration finds (`tests/mutants.rs`, among the unit tests).
 fn simulation(root: &Path) -> Outcome {
-    let mut outcome = Outcome { passed: 0, failed: 0, skipped: 0 };
+    let mut outcome = Outcome::default();
     for simulated in [["seeds", "--count", SEEDS], ["bugs", "--count", SEEDS_PER_BUG]] {
         let mut command = cargo(root);
         command.args(["run", "--quiet", "--profile", "sim", "--package", "sim", "--"]).args(simulated);
         match command.status() {
             Ok(status) if status.success() => outcome.passed += 1,
-            _ => outcome.failed += 1,
+            _ => outcome.add(Outcome { failed: 1, failures: vec![simulated.join(" ")], ..Outcome::default() }),
         }
     }
     outcome
@@ -170,12 +183,9 @@ fn clients(root: &Path, complete: bool) -> Outcome {
     }
     // Our commands say that they speak to any Kafka: they meet the one that there is most of.
     let runs: [&[&str]; 2] = [&["--broker", "ottla"], &["--broker", "kafka", "--only", "ottla-commands"]];
-    let mut total = Outcome { passed: 0, failed: 0, skipped: 0 };
+    let mut total = Outcome::default();
     for arguments in runs {
-        let Outcome { passed, failed, skipped } = clients_run(root, arguments, complete);
-        total.passed += passed;
-        total.failed += failed;
-        total.skipped += skipped;
+        total.add(clients_run(root, arguments, complete));
     }
     total
 }
@@ -192,14 +202,18 @@ fn clients_run(root: &Path, arguments: &[&str], complete: bool) -> Outcome {
         Ok(output) => output,
         Err(_) => {
             println!("not run: the real clients, because python3 is missing");
-            return Outcome { passed: 0, failed: 0, skipped: 1 };
+            return Outcome { skipped: 1, ..Outcome::default() };
         }
     };
     let text = String::from_utf8_lossy(&output.stdout);
     print!("{text}");
     let last = text.lines().rev().find(|line| line.contains(" passed, ")).unwrap_or_default();
-    let mut outcome =
-        Outcome { passed: count(last, " passed"), failed: count(last, " failed"), skipped: count(last, " skipped") };
+    let mut outcome = Outcome {
+        passed: count(last, " passed"),
+        failed: count(last, " failed"),
+        skipped: count(last, " skipped"),
+        failures: text.lines().filter_map(|line| line.strip_prefix("  failed: ")).map(str::to_owned).collect(),
+    };
     let only_incomplete = complete && outcome.skipped > 0;
     if !output.status.success() && !only_incomplete {
         outcome.failed = outcome.failed.max(1);
@@ -222,14 +236,24 @@ fn instructions(root: &Path) -> Outcome {
     };
     print!("{text}");
     match (is_success, text.starts_with("not run: ")) {
-        (true, true) => Outcome { passed: 0, failed: 0, skipped: 1 },
-        (true, false) => Outcome { passed: 1, failed: 0, skipped: 0 },
-        (false, _) => Outcome { passed: 0, failed: 1, skipped: 0 },
+        (true, true) => Outcome { skipped: 1, ..Outcome::default() },
+        (true, false) => Outcome { passed: 1, ..Outcome::default() },
+        (false, _) => Outcome { failed: 1, failures: vec!["bench/instructions.py".to_owned()], ..Outcome::default() },
     }
 }
 
 fn target_directory(root: &Path) -> PathBuf {
     std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), PathBuf::from)
+}
+
+/// The names that cargo's test runner lists under the last `failures:` of each program; above that stands what they said.
+fn failed_tests(text: &str) -> Vec<String> {
+    let mut failures = Vec::new();
+    for program in text.split("\ntest result: ") {
+        let Some((_, names)) = program.rsplit_once("\nfailures:\n") else { continue };
+        failures.extend(names.lines().filter_map(|line| line.strip_prefix("    ")).map(str::to_owned));
+    }
+    failures
 }
 
 /// The number right before `what`: `count("3 passed, 0 failed", " failed")` is 0.
@@ -241,7 +265,15 @@ fn count(text: &str, what: &str) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use super::count;
+    use super::{count, failed_tests};
+
+    #[test]
+    fn failed_tests_are_named_by_the_closing_list() {
+        let text = "test a::b ... FAILED\n\nfailures:\n\n---- a::b stdout ----\n    boo\n\nfailures:\n    a::b\n    c\n\n\
+                    test result: FAILED. 0 passed\ntest d ... ok\n\ntest result: ok. 1 passed\n";
+        assert_eq!(failed_tests(text), ["a::b", "c"]);
+        assert_eq!(failed_tests("\ntest result: ok. 3 passed\n"), [""; 0]);
+    }
 
     #[test]
     fn totals_are_read_from_the_closing_line() {
