@@ -153,13 +153,14 @@ class Member {
   }
 
   async start(seeks = []) {
+    this.isPlaced = seeks.length === 0
     await this.consumer.connect()
     await this.consumer.subscribe({ topics: [this.topic], fromBeginning: true })
     await this.consumer.run({
       autoCommit: false,
       eachBatch: async ({ batch, resolveOffset, heartbeat, isStale, isRunning }) => {
-        // A batch fetched before a seek took effect is not what was asked for.
-        if (isStale() || !isRunning()) return
+        // A batch fetched before a seek took effect is not what was asked for: it comes again.
+        if (isStale() || !isRunning() || !this.isPlaced) return
         for (const message of batch.messages) {
           this.received.push({ ...message, partition: batch.partition })
           this.next.set(batch.partition, BigInt(message.offset) + 1n)
@@ -170,6 +171,7 @@ class Member {
     })
     await eventually(() => this.joined, 'the group is joined')
     for (const { partition, offset } of seeks) this.consumer.seek({ topic: this.topic, partition, offset: String(offset) })
+    this.isPlaced = true
     return this
   }
 
