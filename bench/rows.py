@@ -209,7 +209,7 @@ class Rows:
         done = subprocess.run(self.command(load, **options), stdin=subprocess.DEVNULL, capture_output=True, text=True,
                               timeout=RUN_SECONDS_MAX)
         if done.returncode:
-            raise RuntimeError(f"raw {load} {options}: {done.stderr}")
+            raise RuntimeError(f"raw {load} {options}: {done.stderr}; the broker: {self.broker.last_words()}")
         return json.loads(done.stdout)
 
     def without_errors(self, load, **options):
