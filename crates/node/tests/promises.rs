@@ -202,7 +202,7 @@ fn a_power_loss_takes_nothing_that_a_flush_topic_has_acknowledged_with_acks_1_or
 }
 
 #[test]
-fn a_power_loss_takes_no_more_of_a_relaxed_topic_than_its_window() {
+fn a_power_loss_takes_no_more_of_a_relaxed_topic_than_its_newest_group() {
     story(|home| async move {
         let (node, mut wire) = home.start_with_topics().await;
         produce_all(&mut wire, RELAXED, 0..20).await;

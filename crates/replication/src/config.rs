@@ -31,8 +31,6 @@ pub(crate) fn of_log(name: &TopicPartition, config: &TopicConfig, producer_expir
         dirty_ratio_min: config.min_cleanable_dirty_ratio,
         compaction_lag_ms_min: config.min_compaction_lag_ms,
         compaction_lag_ms_max: config.max_compaction_lag_ms.unwrap_or(i64::MAX),
-        flush_messages: config.flush_messages.unwrap_or(i64::MAX),
-        flush_ms: config.flush_ms.unwrap_or(i64::MAX),
         producer_expiration_ms: producer_expiration.as_millis() as i64,
     }
 }

@@ -12,7 +12,7 @@ pub struct Leader {
     in_sync_min: usize,
     /// How many replicas the partition has: `in_sync_min` never asks for more (Kafka's `effectiveMinIsr`).
     replicas: usize,
-    /// How far this replica's own log holds what acks=all promises: durable, or received where the topic is `relaxed`.
+    /// How far this replica's own log holds what acks=all promises: durable, or written where the topic is `relaxed`.
     local_end: Offset,
     // high_watermark <= local_end
     high_watermark: Offset,

@@ -37,7 +37,7 @@ pub(crate) struct FutureLog {
 struct Arrival(Notify);
 
 impl LogListener for Arrival {
-    fn durable_end_advanced(&self, _durable_end: Offset) {
+    fn acknowledged_end_advanced(&self, _acknowledged_end: Offset) {
         self.0.notify_waiters();
     }
 

@@ -542,7 +542,7 @@ impl Partition {
         *self.committed_listener.write() = Some(listener);
     }
 
-    /// What acks=1 and, here, the in-sync set of one promise: durable, or received where the topic is `relaxed`.
+    /// What acks=1 and, here, the in-sync set of one promise: durable, or written where the topic is `relaxed`.
     fn safe_end(&self) -> Offset {
         #[cfg(feature = "mutants")]
         if self.watermark_over_received.load(std::sync::atomic::Ordering::Relaxed) {
@@ -560,7 +560,7 @@ impl Partition {
         }
     }
 
-    /// The log has made more durable, or has come to another durability.
+    /// The log acknowledges more.
     fn safe_end_advanced(&self) {
         let mut role = self.role.lock();
         let Role::Leader(leader) = &mut *role else { return };
@@ -577,7 +577,7 @@ impl Partition {
 struct LogEvents(std::sync::Weak<Partition>);
 
 impl storage::LogListener for LogEvents {
-    fn durable_end_advanced(&self, _durable_end: Offset) {
+    fn acknowledged_end_advanced(&self, _acknowledged_end: Offset) {
         if let Some(partition) = self.0.upgrade() {
             partition.safe_end_advanced();
         }

@@ -10,6 +10,7 @@ pub enum Bug {
 pub const ALL: [Bug; 25] = [
     Bug::Storage(Mutant::AcknowledgeBeforeSync),
     Bug::Storage(Mutant::AcknowledgePastGroup),
+    Bug::Storage(Mutant::AcknowledgeRelaxedBeforeWrite),
     Bug::Storage(Mutant::AnswerDuplicateEarly),
     Bug::Storage(Mutant::CheckpointBeforeDirectorySync),
     Bug::Storage(Mutant::CheckpointBeforeSegmentSync),
@@ -22,7 +23,6 @@ pub const ALL: [Bug; 25] = [
     Bug::Storage(Mutant::IgnoreDeleteInReplay),
     Bug::Storage(Mutant::IgnoreReplaceInReplay),
     Bug::Storage(Mutant::IgnoreTruncateInReplay),
-    Bug::Storage(Mutant::LeaveWindowOpen),
     Bug::Storage(Mutant::NoDirectorySyncOnDirectPath),
     Bug::Storage(Mutant::PublishUnsyncedAfterRecovery),
     Bug::Storage(Mutant::RecycleBeforeCheckpoint),

@@ -38,10 +38,9 @@ const IMAGES_PER_FAULT: u64 = 1;
 /// and, so often in all, right after a file of the lane was taken again.
 const IMAGES_AFTER_RECYCLING_MAX: u64 = 8;
 const SPOILED_IMAGES: u64 = 2;
-/// A relaxed topic may lose what it acknowledged in so much time before a power loss: the window, and what the disk and
-/// our looking at it may take.
-const RELAXED_WINDOW: Duration = Duration::from_millis(100);
-const RELAXED_SLACK: Duration = Duration::from_millis(400);
+/// A relaxed topic may lose what it acknowledged in so much time before a power loss: what the sync of a group and our
+/// looking at it may take.
+const RELAXED_WINDOW: Duration = Duration::from_millis(400);
 /// A seed takes up to 600,000, few more than a million; one that takes so many goes round in circles.
 const EVENTS_MAX: u64 = 4_000_000;
 /// Less of it, and produces are refused.
@@ -88,7 +87,7 @@ pub async fn run(world: World, plan: Plan) -> Summary {
     observer.watch(&machine.disk());
     machine.disk().watch_marks(MARK_PREFIX);
     machine.disk().set_cold_probability(*chance.pick(&[0.0, 0.02, 0.3]));
-    let ledger = Ledger::new(Some(machine.disk()), RELAXED_WINDOW + RELAXED_SLACK);
+    let ledger = Ledger::new(Some(machine.disk()), RELAXED_WINDOW);
     let shared = Shared::new(world.env(), SocketAddr::new(machine.ip(), PORT), ledger);
     let setup = Setup { settings: settings(&mut chance), bug: plan.bug, may_be_refused: false };
     let process = broker::start(&machine, &setup);
@@ -133,13 +132,11 @@ fn settings(chance: &mut Chance) -> Settings {
         memory_bytes_max: *chance.pick(&[1 << 20, 8 << 20]),
         piece_bytes: *chance.pick(&[8 << 10, 64 << 10]),
         piece_age: Duration::from_millis(chance.in_range(5..100)),
-        relaxed_window: RELAXED_WINDOW,
         compaction: CompactionSettings {
             backoff: Duration::from_millis(chance.in_range(10..300)),
             key_bytes_max: *chance.pick(&[1 << 10, 1 << 20]),
             ..CompactionSettings::default()
         },
-        relaxed_window_bytes: 1 << 20,
         retention_check: Duration::from_millis(50),
         free_bytes_min: FREE_BYTES_MIN,
         ..Settings::default()

@@ -15,7 +15,7 @@ struct Count {
 }
 
 impl LogListener for Count {
-    fn durable_end_advanced(&self, durable_end: Offset) {
+    fn acknowledged_end_advanced(&self, durable_end: Offset) {
         let before = self.last.swap(durable_end.0 as u64, Ordering::Relaxed);
         self.durable.fetch_add(durable_end.0 as u64 - before, Ordering::Relaxed);
     }

@@ -11,7 +11,7 @@ use crate::direct::DirectPiece;
 use crate::flusher::Job;
 use crate::journal::record::{Body, SegmentPlace};
 use crate::journal::{BLOCK, GroupBuilder, GroupKind, Lane, Room};
-use crate::log::state::{Control, Gate, Reach, State, Then};
+use crate::log::state::{Control, Gate, State};
 use crate::log::{Log, LogListener};
 use crate::rare::Rare;
 use crate::settings::{Durability, Mutant};
@@ -67,6 +67,8 @@ struct Captured {
     log: Arc<Log>,
     /// Everything below is in this group or an earlier one. The acknowledgement covers that and no more.
     end: Offset,
+    /// Its acknowledgements wait for the group's write and not for its sync.
+    is_relaxed: bool,
     controls: Vec<Control>,
 }
 
@@ -209,6 +211,7 @@ impl Committer {
             return Next::Stop;
         }
         self.written_at = self.shared.env.clock.now();
+        self.acknowledge_relaxed();
         if self.shared.settings.has(Mutant::AcknowledgeBeforeSync) {
             self.publish(self.lane.next_number() - 1);
         }
@@ -259,24 +262,33 @@ impl Committer {
         counters.commits.record(now - self.begun_at);
     }
 
+    /// The group is written: whoever has asked for no more than that need not wait for its sync.
+    fn acknowledge_relaxed(&mut self) {
+        for captured in self.captured.iter().filter(|captured| captured.is_relaxed) {
+            let mut state = captured.log.state();
+            let before = state.acknowledged_end();
+            state.lane_end = state.lane_end.max(captured.end);
+            tell(&state, before, &mut self.told);
+        }
+        self.tell_listeners();
+    }
+
+    /// The group is durable: acknowledges it, and does what it asks for.
     fn publish(&mut self, number: u64) {
         let mut ready = false;
         for captured in &mut self.captured {
             let mut state = captured.log.state();
             state.lsn = number;
-            let before = state.durable_end;
+            let before = state.acknowledged_end();
             if self.shared.settings.has(Mutant::AcknowledgePastGroup) {
                 captured.end = state.log_end;
             }
-            state.durable_end = before.max(captured.end);
+            state.durable_end = state.durable_end.max(captured.end);
+            state.lane_end = state.lane_end.max(captured.end);
             for control in captured.controls.drain(..) {
                 apply(&captured.log, &mut state, control);
             }
-            if state.durable_end > before
-                && let Some(listener) = &state.listener
-            {
-                self.told.push((listener.clone(), state.durable_end));
-            }
+            tell(&state, before, &mut self.told);
             for piece in self.direct.iter().filter(|piece| Arc::ptr_eq(&piece.log, &captured.log)) {
                 piece.publish(&mut state, &self.shared.budget);
             }
@@ -293,9 +305,23 @@ impl Committer {
         if ready {
             self.shared.wake_flusher();
         }
-        for (listener, durable_end) in self.told.drain(..) {
-            listener.durable_end_advanced(durable_end);
+        self.tell_listeners();
+    }
+
+    fn tell_listeners(&mut self) {
+        for (listener, acknowledged_end) in self.told.drain(..) {
+            listener.acknowledged_end_advanced(acknowledged_end);
         }
+    }
+}
+
+/// Whoever waits for the log, if it can acknowledge more than before.
+fn tell(state: &State, before: Offset, told: &mut Vec<(Arc<dyn LogListener>, Offset)>) {
+    let acknowledged_end = state.acknowledged_end();
+    if acknowledged_end > before
+        && let Some(listener) = &state.listener
+    {
+        told.push((listener.clone(), acknowledged_end));
     }
 }
 
@@ -350,9 +376,9 @@ impl Capture<'_> {
             state.controls = later;
             log.enqueue(&mut state);
         }
-        let end = state.captured_end;
+        let (end, is_relaxed) = (state.captured_end, state.is_relaxed());
         drop(state);
-        (self.builder.records() > records_before).then(|| Captured { log: log.clone(), end, controls })
+        (self.builder.records() > records_before).then(|| Captured { log: log.clone(), end, is_relaxed, controls })
     }
 
     /// One record: a direct piece, or a run of batches that lie one behind the other in a segment. False if there is
@@ -402,16 +428,14 @@ fn push_control(log: &Log, state: &State, builder: &mut GroupBuilder, control: &
         Control::Create => Body::Create {
             topic_id: log.topic_id(),
             partition: log.name().partition,
-            durability: state.durability,
+            durability: Durability::Flush,
             log_start: state.log_start,
             topic: &log.name().topic,
         },
         Control::Delete { .. } => Body::Delete,
         Control::Faulty { range } => Body::Faulty { from: range.start, to: range.end },
         Control::LogStart { to } => Body::LogStart { to: *to },
-        Control::Synced { end, durability, .. } => {
-            Body::Synced { end: end.offset, place: end.place, durability: *durability }
-        }
+        Control::Synced { end } => Body::Synced { end: end.offset, place: end.place, durability: Durability::Flush },
         Control::Replace(replacement) => Body::Replace {
             from: replacement.range.start,
             to: replacement.range.end,
@@ -426,7 +450,6 @@ fn push_control(log: &Log, state: &State, builder: &mut GroupBuilder, control: &
 /// What a control means once it is durable.
 fn apply(log: &Arc<Log>, state: &mut State, control: Control) {
     match control {
-        Control::Create if state.durability == Durability::Relaxed => log.open_gate(state),
         Control::Create => {}
         Control::Delete { answer } => {
             state.is_gone = true;
@@ -440,27 +463,16 @@ fn apply(log: &Arc<Log>, state: &mut State, control: Control) {
             log.shared.give(Job::DropSegments { log: log.clone() });
         }
         Control::Replace(replacement) => log.replace_segments(state, replacement),
-        Control::Synced { end, durability, then } => synced(log, state, end, durability, then),
+        Control::Synced { .. } => {
+            state.recorded_as = Durability::Flush;
+            log.open_gate(state);
+        }
         // Everything below it is durable, and everything else is to go.
         Control::Truncate { to, .. } => {
             state.durable_end = state.durable_end.min(to);
+            state.lane_end = state.lane_end.min(to);
             state.is_cutting = true;
             log.shared.give(Job::Cut { log: log.clone(), to });
-        }
-    }
-}
-
-fn synced(log: &Arc<Log>, state: &mut State, end: Reach, durability: Durability, then: Then) {
-    state.durable_end = state.durable_end.max(end.offset);
-    state.captured_end = state.captured_end.max(end.offset);
-    if state.synced.offset < end.offset {
-        state.synced = end;
-    }
-    state.durability = durability;
-    if let Then::Open { answer } = then {
-        log.open_gate(state);
-        if let Some((answer, end)) = answer {
-            crate::log::answer_now(answer, Ok(end));
         }
     }
 }

@@ -15,7 +15,7 @@ use crate::log::Log;
 use crate::log::state::{Gate, Reach, State};
 use crate::rare::Rare;
 use crate::segment::Segment;
-use crate::settings::{Durability, Mutant};
+use crate::settings::Mutant;
 use crate::shared::{Shared, count};
 use crate::syncers::{Found, Owner, Sync};
 
@@ -63,9 +63,6 @@ impl Committer {
             let mut state = log.state();
             state.is_large = false;
             if state.pending_bytes < bytes_min || state.gate == Gate::Deleted || self.direct.len() >= PIECES_MAX {
-                continue;
-            }
-            if state.durability == Durability::Relaxed {
                 continue;
             }
             if let Some(piece) = plan(&log, &mut state, bytes_min) {

@@ -4,7 +4,6 @@ use std::fmt;
 use std::io::{ErrorKind, IoSlice};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
 use env::disk::Lock;
@@ -18,7 +17,7 @@ use crate::compactor::Compactor;
 use crate::flusher::Flusher;
 use crate::journal::{LanePoint, LaneSpace, Place};
 use crate::layout;
-use crate::log::state::{Control, Gate, State, index_settings};
+use crate::log::state::{Control, State, index_settings};
 use crate::log::{FileSlice, Log, LogListener, Read, ReadError, Slice, answer_now};
 use crate::meta::{self, Facts, MetaError};
 use crate::rare::Rare;
@@ -144,7 +143,7 @@ impl LogDir {
         self.inner.registry.find(topic_id, partition)
     }
 
-    /// At once; the lane is told in the next group, before the log's first data. A relaxed log is paused until then.
+    /// At once; the lane is told in the next group, before the log's first data.
     pub fn create_log(
         &self,
         name: TopicPartition,
@@ -191,14 +190,9 @@ impl LogDir {
             let directory = shared.path.join(layout::log_dir_name(&name, log_id)).into();
             let summary = Summary::empty(start, now);
             let segment = Segment::new(shared.env.disk.clone(), directory, summary, index_settings(&config));
-            let durability = config.durability;
-            let mut state = State::empty(start, Arc::new(segment), config, durability);
+            let mut state = State::empty(start, Arc::new(segment), config);
             prepare(&mut state);
             state.controls.push(Control::Create);
-            if durability == Durability::Relaxed {
-                // What it acknowledges must survive a kill, and so must the knowledge that it is there.
-                state.gate = Gate::Paused;
-            }
             Log::new(shared.clone(), name, topic_id, log_id, start, state)
         });
         let log = made.map_err(|()| CreateError::Exists)?;
@@ -237,12 +231,11 @@ impl LogDir {
     pub fn admits(&self, bytes: usize) -> bool {
         let shared = &self.inner.shared;
         let settings = &shared.settings;
-        let relaxed = shared.relaxed_bytes.load(Ordering::Relaxed);
         let has_memory = shared.budget.admits(bytes);
         if !has_memory {
             settings.reached(Rare::MemoryFull);
         }
-        has_memory && relaxed < settings.relaxed_window_bytes && !shared.is_full()
+        has_memory && !shared.is_full()
     }
 
     /// Told (`notify_waiters`) when `admits` may have become true, and when a paused log goes on. Register before looking.

@@ -25,23 +25,19 @@ pub enum Rare {
     GroupTorn,
     LaneFull,
     LaneFileForOpening,
-    LogResetToStart,
     MemoryFull,
     OrphanOfDeleted,
     OrphanSetAside,
     ReadOfOffline,
     RecoveryBeyondMemory,
-    RelaxedTailCut,
-    RelaxedTailKept,
     RetentionOfAll,
-    SwitchInLane,
     TornDirectPiece,
     WentOffline,
 }
 
 #[cfg(feature = "mutants")]
 impl Rare {
-    pub const ALL: [Rare; 26] = [
+    pub const ALL: [Rare; 22] = [
         Rare::CheckpointTorn,
         Rare::DamageFound,
         Rare::DeletionDuringCheckpoint,
@@ -56,16 +52,12 @@ impl Rare {
         Rare::GroupTorn,
         Rare::LaneFull,
         Rare::LaneFileForOpening,
-        Rare::LogResetToStart,
         Rare::MemoryFull,
         Rare::OrphanOfDeleted,
         Rare::OrphanSetAside,
         Rare::ReadOfOffline,
         Rare::RecoveryBeyondMemory,
-        Rare::RelaxedTailCut,
-        Rare::RelaxedTailKept,
         Rare::RetentionOfAll,
-        Rare::SwitchInLane,
         Rare::TornDirectPiece,
         Rare::WentOffline,
     ];

@@ -33,9 +33,6 @@ pub struct Settings {
     pub direct_batch_bytes: usize,
     /// Threads that sync the files of direct pieces, beside the committer.
     pub syncers: usize,
-    /// What a power loss may take of all `relaxed` logs together.
-    pub relaxed_window: Duration,
-    pub relaxed_window_bytes: u64,
     /// `log.retention.check.interval.ms`
     pub retention_check: Duration,
     pub compaction: CompactionSettings,
@@ -63,8 +60,6 @@ impl Default for Settings {
             direct_bytes: 256 << 10,
             direct_batch_bytes: 8 << 10,
             syncers: 8,
-            relaxed_window: Duration::from_secs(1),
-            relaxed_window_bytes: 64 << 20,
             retention_check: Duration::from_secs(300),
             compaction: CompactionSettings::default(),
             free_bytes_min: 64 << 20,
@@ -114,7 +109,8 @@ pub enum Durability {
     /// After the sync of its group.
     #[default]
     Flush,
-    /// Once the kernel has it, as in Kafka; a power loss may take the newest of it.
+    /// After the write of its group, which outlives the process as Kafka's page cache does. A power loss may take the
+    /// newest group.
     Relaxed,
 }
 
@@ -143,9 +139,6 @@ pub struct LogConfig {
     pub compaction_lag_ms_min: i64,
     /// `max.compaction.lag.ms`; `segment_ms` is no more than this.
     pub compaction_lag_ms_max: i64,
-    /// `flush.messages`: narrows the window of a relaxed log.
-    pub flush_messages: i64,
-    pub flush_ms: i64,
     pub producer_expiration_ms: i64,
 }
 
@@ -166,8 +159,6 @@ impl Default for LogConfig {
             dirty_ratio_min: 0.5,
             compaction_lag_ms_min: 0,
             compaction_lag_ms_max: i64::MAX,
-            flush_messages: i64::MAX,
-            flush_ms: i64::MAX,
             producer_expiration_ms: 24 * 3600 * 1000,
         }
     }
@@ -178,6 +169,7 @@ impl Default for LogConfig {
 pub enum Mutant {
     AcknowledgeBeforeSync,
     AcknowledgePastGroup,
+    AcknowledgeRelaxedBeforeWrite,
     AnswerDuplicateEarly,
     CheckpointBeforeDirectorySync,
     CheckpointBeforeSegmentSync,
@@ -190,7 +182,6 @@ pub enum Mutant {
     IgnoreDeleteInReplay,
     IgnoreReplaceInReplay,
     IgnoreTruncateInReplay,
-    LeaveWindowOpen,
     NoDirectorySyncOnDirectPath,
     PublishUnsyncedAfterRecovery,
     RecycleBeforeCheckpoint,
@@ -204,19 +195,19 @@ pub enum Mutant {
 
 impl Mutant {
     /// Those that take more load or time than the enumeration has: the simulation finds them.
-    pub const OF_A_BROKER: [Mutant; 6] = [
+    pub const OF_A_BROKER: [Mutant; 5] = [
         Mutant::CheckpointBeforeDirectorySync,
         Mutant::CheckpointBeforeSegmentSync,
         Mutant::ForgetProducersInRecovery,
         Mutant::ForgetTombstonesEarly,
         Mutant::HeaderAheadOfSync,
-        Mutant::LeaveWindowOpen,
     ];
 
     /// Those that the enumeration finds.
-    pub const ALL: [Mutant; 18] = [
+    pub const ALL: [Mutant; 19] = [
         Mutant::AcknowledgeBeforeSync,
         Mutant::AcknowledgePastGroup,
+        Mutant::AcknowledgeRelaxedBeforeWrite,
         Mutant::AnswerDuplicateEarly,
         Mutant::CutAcknowledgedGroup,
         Mutant::DirectWithoutSync,

@@ -31,8 +31,6 @@ pub(crate) struct Shared {
     pub readers: Readers,
     pub syncs: Syncs,
     pub counters: Counts,
-    /// What all relaxed logs have written and not synced.
-    pub relaxed_bytes: AtomicU64,
     is_full: AtomicBool,
     /// The next checkpoint is the first that does not know of what may have been lost.
     pub has_accepted_loss: AtomicBool,
@@ -155,7 +153,6 @@ impl Shared {
             readers: Readers::default(),
             syncs: Syncs::default(),
             counters: Counts::default(),
-            relaxed_bytes: AtomicU64::new(0),
             is_full: AtomicBool::new(false),
             has_accepted_loss: AtomicBool::new(false),
             lock: Mutex::new(None),

@@ -15,7 +15,7 @@ use storage::{AppendError, Durability, LogConfig, LogListener, OpenError, ReadEr
 struct Heard(Mutex<Vec<Offset>>);
 
 impl LogListener for Heard {
-    fn durable_end_advanced(&self, durable_end: Offset) {
+    fn acknowledged_end_advanced(&self, durable_end: Offset) {
         self.0.lock().push(durable_end);
     }
 
@@ -230,33 +230,31 @@ fn a_deleted_topic_may_be_made_again_at_once() {
 }
 
 #[test]
-fn a_relaxed_log_acknowledges_at_once_is_synced_in_its_window_and_switches() {
+fn a_relaxed_log_acknowledges_what_is_written_and_another_what_is_synced() {
     let rig = Rig::new(settings());
     let relaxed = LogConfig { durability: Durability::Relaxed, ..LogConfig::default() };
     let log = rig.create_with("a", relaxed.clone());
-    assert!(matches!(append(&log, &batch(1, 1, 100)), Err(AppendError::Paused)), "its creation is not durable");
-    rig.run();
+    // A group with its creation and its first batch: written, then synced.
     append(&log, &batch(1, 1, 100)).unwrap();
-    assert_eq!(log.acknowledged_end(), Offset(1));
-    assert_eq!(log.ends().durable_end, Offset(0));
-    rig.run_for(Duration::from_secs(2));
-    assert_eq!(log.ends().durable_end, Offset(1));
-    append(&log, &batch(2, 1, 100)).unwrap();
-    log.configure(LogConfig::default());
-    assert!(matches!(append(&log, &batch(3, 1, 1)), Err(AppendError::Paused)));
-    rig.run_for(Duration::from_millis(10));
-    assert_eq!((log.durability(), log.ends().durable_end), (Durability::Flush, Offset(2)));
-    append(&log, &batch(3, 1, 100)).unwrap();
+    assert_eq!(log.acknowledged_end(), Offset(0));
+    rig.world.step_named("committer");
+    assert_eq!((log.acknowledged_end(), log.ends().durable_end), (Offset(1), Offset(0)));
+    let killed = Rig::on(rig.disk.fork().kill(), settings()).unwrap();
+    assert_eq!(contents(&killed.log("a")), contents(&log), "what is acknowledged outlives the process");
     rig.run();
+    assert_eq!(log.ends().durable_end, Offset(1));
+
+    log.configure(LogConfig::default());
+    append(&log, &batch(2, 1, 100)).unwrap();
+    rig.world.step_named("committer");
+    assert_eq!(log.acknowledged_end(), Offset(1));
+    rig.run();
+    assert_eq!(log.acknowledged_end(), Offset(2));
+
     log.configure(relaxed);
-    rig.run_for(Duration::from_millis(10));
-    assert_eq!(log.durability(), Durability::Relaxed);
-    append(&log, &batch(4, 1, 100)).unwrap();
-    let before = contents(&log);
-    // The kernel lives, so everything is there.
-    let rig = Rig::on(rig.disk.kill(), settings()).unwrap();
-    assert_eq!(contents(&rig.log("a")), before);
-    assert_eq!(rig.log("a").durability(), Durability::Relaxed);
+    append(&log, &batch(3, 1, 100)).unwrap();
+    rig.world.step_named("committer");
+    assert_eq!((log.acknowledged_end(), log.ends().durable_end), (Offset(3), Offset(2)));
 }
 
 #[test]
@@ -334,49 +332,29 @@ fn a_full_disk_refuses_produces_and_takes_them_again_when_there_is_room() {
 }
 
 #[test]
-fn who_found_the_relaxed_window_full_is_told_when_it_is_synced() {
-    let rig = Rig::new(Settings { relaxed_window_bytes: 4 << 10, ..settings() });
-    let log = rig.create_with("a", LogConfig { durability: Durability::Relaxed, ..LogConfig::default() });
-    rig.run();
-    for tag in 0..3 {
-        append(&log, &batch(tag, 1, 2000)).unwrap();
-    }
-    assert!(!rig.dir.admits(1));
-    let mut room = std::pin::pin!(rig.dir.room().notified());
-    room.as_mut().enable();
-    rig.run_for(Duration::from_secs(2));
-    assert!(rig.dir.admits(1));
-    let mut context = std::task::Context::from_waker(std::task::Waker::noop());
-    assert!(room.poll(&mut context).is_ready(), "there is room, and nobody is told");
-}
-
-#[test]
 fn a_stop_with_many_tails_leaves_them_in_the_lane() {
     let settings = Settings { lane_file_bytes: 1 << 20, lane_bytes_max: 16 << 20, ..settings() };
     let rig = Rig::new(settings.clone());
-    let relaxed = LogConfig { durability: Durability::Relaxed, ..LogConfig::default() };
     let names: Vec<String> = (0..300).map(|number| format!("t{number}")).collect();
     let logs: Vec<_> = names.iter().map(|name| rig.create(name)).collect();
-    let in_window = rig.create_with("relaxed", relaxed);
     rig.run();
-    for (tag, log) in logs.iter().chain([&in_window]).enumerate() {
+    for (tag, log) in logs.iter().enumerate() {
         append(log, &batch(tag as u64, 1, 200)).unwrap();
     }
-    let before: Vec<Vec<u8>> = logs.iter().chain([&in_window]).map(|log| contents(log)).collect();
+    let before: Vec<Vec<u8>> = logs.iter().map(|log| contents(log)).collect();
     let syncs_before = rig.dir.counters().segment_syncs;
     rig.disk.take_work();
     rig.close();
     let syncs = rig.disk.take_work().syncs;
-    // The groups, a seal, the checkpoint, and the relaxed log's file.
+    // The groups, a seal, the checkpoint.
     assert!(syncs < 12, "{syncs}");
-    assert_eq!(rig.dir.counters().segment_syncs - syncs_before, 1, "the relaxed log's");
+    assert_eq!(rig.dir.counters().segment_syncs, syncs_before);
 
     for round in 0..2 {
         let rig = Rig::on(rig.disk.power_loss(&mut Chance::new(round)), settings.clone()).unwrap();
         assert!(rig.dir.facts().was_clean);
         let log = |name: &str| rig.log(name);
-        let after: Vec<Vec<u8>> =
-            names.iter().map(String::as_str).chain(["relaxed"]).map(|name| contents(&log(name))).collect();
+        let after: Vec<Vec<u8>> = names.iter().map(|name| contents(&log(name))).collect();
         assert!(before == after);
         append(&rig.log("t7"), &batch(99, 1, 10)).unwrap();
         rig.run();

@@ -27,7 +27,7 @@ struct Heard {
 }
 
 impl LogListener for Heard {
-    fn durable_end_advanced(&self, durable_end: Offset) {
+    fn acknowledged_end_advanced(&self, durable_end: Offset) {
         let before = self.durable_end.fetch_max(durable_end.0, Ordering::SeqCst);
         assert!(before < durable_end.0, "told {durable_end} after {before}");
     }
@@ -53,7 +53,6 @@ fn small() -> Settings {
         direct_batch_bytes: 0,
         free_bytes_min: 0,
         piece_age: Duration::from_millis(3),
-        relaxed_window: Duration::from_millis(5),
         ..settings()
     }
 }

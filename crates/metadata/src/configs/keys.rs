@@ -136,8 +136,8 @@ pub static KEYS: &[Key] = &[
         default: "9223372036854775807",
         rule: Rule::AtLeast(1),
         synonyms: &[same("log.flush.interval.messages")],
-        documentation: "With durability=relaxed: after how many records the log is forced to disk. With \
-                        durability=flush every acknowledged record is on disk already.",
+        documentation: "After how many records Kafka forces the log to disk. Here every record is forced to disk right \
+                        after it is written; with durability=flush it is acknowledged after that.",
     },
     Key {
         name: "flush.ms",
@@ -145,8 +145,8 @@ pub static KEYS: &[Key] = &[
         default: "9223372036854775807",
         rule: Rule::AtLeast(0),
         synonyms: &[same("log.flush.interval.ms"), same("log.flush.scheduler.interval.ms")],
-        documentation: "With durability=relaxed: after what time the log is forced to disk. With durability=flush \
-                        every acknowledged record is on disk already.",
+        documentation: "After what time Kafka forces the log to disk. Here every record is forced to disk right after \
+                        it is written; with durability=flush it is acknowledged after that.",
     },
     Key {
         name: "retention.bytes",

@@ -388,7 +388,7 @@ fn cautions(settings: &Settings) -> Vec<String> {
     }
     if settings.text("log.durability") == Some("relaxed") {
         notes.push(
-            "log.durability=relaxed: what was acknowledged in the last second can be lost with the power".to_owned(),
+            "log.durability=relaxed: what was acknowledged in the last moments can be lost with the power".to_owned(),
         );
     }
     notes

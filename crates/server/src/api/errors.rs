@@ -73,9 +73,7 @@ pub fn of_read(error: &ReadError) -> ErrorCode {
 fn of_log_append(error: &storage::AppendError) -> ErrorCode {
     match error {
         storage::AppendError::Deleted | storage::AppendError::Paused => ErrorCode::NotLeaderOrFollower,
-        storage::AppendError::Offline | storage::AppendError::Suspect { .. } | storage::AppendError::Write(_) => {
-            ErrorCode::KafkaStorageError
-        }
+        storage::AppendError::Offline | storage::AppendError::Suspect { .. } => ErrorCode::KafkaStorageError,
         storage::AppendError::Producer(error) => of_producer(error),
         storage::AppendError::NotNext { .. }
         | storage::AppendError::NotWhole { .. }

@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use record::{BatchView, Offset};
 
-use super::syncing::{LogSync, Purpose};
 use super::{Did, Flusher, Job, Step, Trouble, fatal, io_trouble};
 use crate::journal::record::SegmentPlace;
 use crate::log::state::{Gate, Reach};
@@ -15,7 +14,7 @@ use crate::log::{Log, TruncateError, answer_now};
 use crate::producer_state::ProducerState;
 use crate::rare::Rare;
 use crate::segment::{BatchPlace, Segment, Summary};
-use crate::settings::{Durability, Mutant};
+use crate::settings::Mutant;
 use crate::shared::Answer;
 
 /// A cut that waits for its record.
@@ -110,15 +109,6 @@ impl Flusher {
                 }
                 self.change = Some(Change::Unlink { log, removed });
             }
-            // One at a time: again when that is done, or when there is space.
-            job @ (Job::SettleCut { .. } | Job::Switch { .. })
-                if self.is_syncing_a_log() || self.is_waiting_for_space() =>
-            {
-                self.shared.work.lock().jobs.push_back(job);
-                return Ok(Did::Nothing);
-            }
-            Job::SettleCut { log, answer } => self.log_sync = Some(LogSync::new(log, Purpose::Cut { answer })),
-            Job::Switch { log } => self.log_sync = Some(LogSync::new(log, Purpose::Switch)),
         }
         Ok(Did::Something)
     }
@@ -211,6 +201,7 @@ impl Flusher {
             };
             state.log_end = to;
             state.durable_end = state.durable_end.min(to);
+            state.lane_end = state.lane_end.min(to);
             state.captured_end = to;
             if state.written.offset >= to {
                 state.written = end;
@@ -303,9 +294,9 @@ impl Flusher {
         {
             let mut state = log.state();
             let end = state.log_end;
-            log.take_unsynced(&mut state);
             state.tail.cut(Offset(i64::MIN), &self.shared.budget);
             state.durable_end = state.durable_end.min(end);
+            state.lane_end = state.lane_end.min(end);
         }
         self.change = Some(Change::Remove { log, stage: RemoveStage::Files });
     }
@@ -446,11 +437,6 @@ impl Flusher {
 
 fn finish_cut(log: &Arc<Log>, answer: Answer<Result<Offset, TruncateError>>) {
     let mut state = log.state();
-    if state.durability == Durability::Relaxed {
-        drop(state);
-        log.shared.give(Job::SettleCut { log: log.clone(), answer });
-        return;
-    }
     let end = state.log_end;
     log.open_gate(&mut state);
     drop(state);

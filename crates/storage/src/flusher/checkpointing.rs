@@ -20,7 +20,7 @@ use crate::log::Log;
 use crate::log::state::{Gate, Reach};
 use crate::rare::Rare;
 use crate::segment::{Segment, Summary};
-use crate::settings::{Durability, Mutant};
+use crate::settings::Mutant;
 use crate::shared::count;
 use crate::syncers::{Owner, Sync};
 
@@ -298,7 +298,7 @@ impl Flusher {
                 log_id: log.log_id(),
                 topic_id: log.topic_id(),
                 name: log.name(),
-                durability: state.durability,
+                durability: state.recorded_as,
                 end: state.log_end,
                 synced: state.synced,
                 log_start: state.log_start,
@@ -312,18 +312,9 @@ impl Flusher {
             });
             if state.durable_end < state.log_end {
                 waits.push_back((Arc::downgrade(&log), state.log_end));
-                if state.durability == Durability::Relaxed {
-                    // Its window is closed early; the flusher does that beside this.
-                    drop(state);
-                    self.close_window(&log);
-                }
             }
         }
         Captured::UpTo(last)
-    }
-
-    fn close_window(&self, log: &Arc<Log>) {
-        self.shared.work.lock().relaxed.push_front((self.now(), Arc::downgrade(log)));
     }
 
     fn finish(&self, builder: Builder, plan: &Plan) -> Vec<u8> {

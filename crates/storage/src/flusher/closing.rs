@@ -116,14 +116,13 @@ impl Flusher {
     fn is_quiet(&mut self) -> bool {
         let leaves_tails = self.leaves_tails();
         let is_busy = self.change.is_some()
-            || self.is_syncing_a_log()
             || self.is_checkpointing()
             || !self.planned.is_empty()
             || self.writing.is_some() && !leaves_tails
             || !self.shared.compactor_has_stopped();
         let has_work = {
             let work = self.shared.work.lock();
-            !work.ready.is_empty() && !leaves_tails || !work.jobs.is_empty() || !work.relaxed.is_empty()
+            !work.ready.is_empty() && !leaves_tails || !work.jobs.is_empty()
         };
         let is_settled = |log: &std::sync::Arc<Log>| log.is_settled(leaves_tails);
         !is_busy && !has_work && self.registry.after(None, usize::MAX).iter().all(is_settled)

@@ -1,4 +1,4 @@
-//! The one thread that touches segment files, beside direct pieces and relaxed appends: it writes tails in pieces, cuts
+//! The one thread that touches segment files, beside direct pieces: it writes tails in pieces, cuts
 //! and removes, makes lane files, and takes checkpoints. One thing after the other, and at most one write or sync a step,
 //! so that nothing it does needs a lock against itself.
 mod changes;
@@ -7,7 +7,6 @@ mod closing;
 mod lane_files;
 mod pieces;
 mod retaining;
-mod syncing;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::io::ErrorKind;
@@ -29,7 +28,6 @@ pub(crate) use checkpointing::Checkpoints;
 use checkpointing::{Checkpointing, Covered};
 use closing::Closing;
 use lane_files::NewLaneFile;
-use syncing::LogSync;
 
 /// What the flusher is asked to do.
 #[derive(Default)]
@@ -38,8 +36,6 @@ pub(crate) struct Work {
     pub ready: VecDeque<Weak<Log>>,
     /// Tails with something to write, and when it is time. Each log at most once.
     pub aging: VecDeque<(Instant, Weak<Log>)>,
-    /// Relaxed logs with something to sync, and when it is time. Each log at most once.
-    pub relaxed: VecDeque<(Instant, Weak<Log>)>,
     pub jobs: VecDeque<Job>,
     /// Somebody asks for a checkpoint now.
     pub wants_checkpoint: bool,
@@ -73,14 +69,6 @@ pub(crate) enum Job {
         log: Arc<Log>,
         removed: VecDeque<Arc<Segment>>,
     },
-    /// The cut of a relaxed log is done: sync it, and tell the lane.
-    SettleCut {
-        log: Arc<Log>,
-        answer: Answer<Result<Offset, TruncateError>>,
-    },
-    Switch {
-        log: Arc<Log>,
-    },
 }
 
 impl Job {
@@ -91,9 +79,7 @@ impl Job {
             | Job::Name { log }
             | Job::PlanCut { log, .. }
             | Job::RemoveLog { log }
-            | Job::RemoveSegments { log, .. }
-            | Job::SettleCut { log, .. }
-            | Job::Switch { log } => log,
+            | Job::RemoveSegments { log, .. } => log,
         }
     }
 }
@@ -115,9 +101,6 @@ pub(crate) struct Flusher {
     planned: BTreeMap<u64, changes::Planned>,
     unlinks: VecDeque<changes::Unlink>,
     unlink_checkpoint_at: Option<Instant>,
-    log_sync: Option<LogSync>,
-    /// One that waits for the committer.
-    waiting_sync: Option<LogSync>,
     lane_file: Option<NewLaneFile>,
     checkpoints: Checkpoints,
     checkpointing: Option<Checkpointing>,
@@ -207,8 +190,6 @@ impl Flusher {
             planned: BTreeMap::new(),
             unlinks,
             unlink_checkpoint_at,
-            log_sync: None,
-            waiting_sync: None,
             lane_file: None,
             checkpoints,
             checkpointing: None,
@@ -236,11 +217,10 @@ impl Flusher {
             Found::Running | Found::Failed => return Ok(Did::Nothing),
         }
         self.turn = !self.turn;
-        let parts: [fn(&mut Self) -> Step; 8] = if self.turn {
+        let parts: [fn(&mut Self) -> Step; 7] = if self.turn {
             [
                 Self::step_changes,
                 Self::step_lane_file,
-                Self::step_log_sync,
                 Self::step_pieces,
                 Self::step_checkpoint,
                 Self::step_aging,
@@ -251,7 +231,6 @@ impl Flusher {
             [
                 Self::step_changes,
                 Self::step_checkpoint,
-                Self::step_log_sync,
                 Self::step_pieces,
                 Self::step_lane_file,
                 Self::step_aging,

@@ -11,7 +11,6 @@ use crate::journal::record::SegmentPlace;
 use crate::log::Log;
 use crate::log::state::{Gate, State};
 use crate::segment::{Segment, Written};
-use crate::settings::Durability;
 use crate::shared::count;
 
 /// One write takes no more than this, so that nothing else waits long.
@@ -23,7 +22,7 @@ impl Log {
     /// Puts the log into one of the flusher's queues if its tail has something to write. True if the flusher should be
     /// woken.
     pub(crate) fn offer_pieces(self: &Arc<Self>, state: &mut State) -> bool {
-        if state.is_ready || state.durability == Durability::Relaxed {
+        if state.is_ready {
             return false;
         }
         let writable = state.writable_bytes();

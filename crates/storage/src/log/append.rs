@@ -11,7 +11,7 @@ use crate::producer_state::{Checked, ProducerError, TransactionVersion};
 use crate::rare::Rare;
 use crate::roll::Incoming;
 use crate::segment::{BatchPlace, Segment, Summary};
-use crate::settings::{Durability, Mutant};
+use crate::settings::Mutant;
 use crate::shared::count;
 use crate::validate::Validated;
 
@@ -47,15 +47,13 @@ pub enum AppendError {
     Offline,
     /// No offset is left.
     Overflow,
-    /// A truncation or a switch of durability is going on; a moment later it is over, and `LogDir::room` is told.
+    /// A truncation is going on; a moment later it is over, and `LogDir::room` is told.
     Paused,
     Producer(ProducerError),
     /// Records that were acknowledged may have followed here: theirs are the next offsets.
     Suspect {
         end: Offset,
     },
-    /// The write of a relaxed log failed; nothing was appended.
-    Write(String),
 }
 
 impl Log {
@@ -89,7 +87,7 @@ impl Log {
             max_timestamp: batch.max_timestamp,
             parts: [header.as_bytes(), batch.body(bytes)],
         };
-        self.put(&mut state, &new, now)?;
+        self.put(&mut state, &new, now);
         match (&batch.producer, &batch.marker) {
             (Some(producer), Some(marker)) => {
                 state.producers.apply_marker(producer.id, producer.epoch, marker, last_offset, batch.max_timestamp);
@@ -127,7 +125,7 @@ impl Log {
                 max_timestamp: batch.max_timestamp(),
                 parts: [batch.bytes(), &[]],
             };
-            self.put(&mut state, &new, now)?;
+            self.put(&mut state, &new, now);
             state.producers.apply(&batch, batch.body());
             state.epochs.assign(batch.partition_leader_epoch(), batch.base_offset());
             count(&self.shared.counters.appended_batches, 1);
@@ -158,21 +156,16 @@ impl Log {
         }
     }
 
-    /// Gives the batch its place, and its bytes to the tail or, of a relaxed log, to the segment.
-    fn put(&self, state: &mut State, new: &NewBatch<'_>, now: Timestamp) -> Result<(), AppendError> {
+    /// Gives the batch its place, and its bytes to the tail.
+    fn put(&self, state: &mut State, new: &NewBatch<'_>, now: Timestamp) {
         let size_bytes = new.parts[0].len() + new.parts[1].len();
         let incoming = Incoming { size_bytes, max_timestamp: new.max_timestamp, last_offset: new.last };
         if state.rolls(&incoming, now) {
             self.roll(state, new.base, now);
         }
         let place = state.next_place();
-        match state.durability {
-            Durability::Flush => {
-                state.tail.push(new.base, new.last.next(), place, new.parts, &self.shared.budget);
-                state.pending_bytes += size_bytes;
-            }
-            Durability::Relaxed => self.write_relaxed(state, new, place)?,
-        }
+        state.tail.push(new.base, new.last.next(), place, new.parts, &self.shared.budget);
+        state.pending_bytes += size_bytes;
         state.active().note(&BatchPlace {
             base_offset: new.base,
             last_offset: new.last,
@@ -181,7 +174,6 @@ impl Log {
             size_bytes: size_bytes as u32,
         });
         state.log_end = new.last.next();
-        Ok(())
     }
 
     /// Goes on in a new segment that begins at `base`. Its file is made when its first piece is written.
@@ -200,19 +192,17 @@ impl Log {
     }
 
     fn leave(&self, mut state: parking_lot::MutexGuard<'_, State>) {
-        if state.durability == Durability::Flush {
-            self.enqueue(&mut state);
-            drop(state);
-            self.shared.wake_committer();
-        }
+        self.enqueue(&mut state);
+        drop(state);
+        self.shared.wake_committer();
     }
 }
 
-pub(super) struct NewBatch<'a> {
-    pub base: Offset,
-    pub last: Offset,
-    pub max_timestamp: Timestamp,
-    pub parts: [&'a [u8]; 2],
+struct NewBatch<'a> {
+    base: Offset,
+    last: Offset,
+    max_timestamp: Timestamp,
+    parts: [&'a [u8]; 2],
 }
 
 /// The answer to a duplicate, if it is one.
@@ -286,7 +276,6 @@ impl fmt::Display for AppendError {
             AppendError::Paused => f.write_str("the log is paused"),
             AppendError::Producer(error) => error.fmt(f),
             AppendError::Suspect { end } => write!(f, "what was acknowledged behind offset {end} may be lost"),
-            AppendError::Write(error) => write!(f, "a write to the segment failed: {error}"),
         }
     }
 }

@@ -1,5 +1,4 @@
-//! What changes a log besides appends: truncation, a later log start, deletion, a switch of durability. Each is told to
-//! the lane first; files are touched, and callers answered, when that is durable.
+//! What changes a log besides appends: truncation, a later log start, deletion. Each is told to the lane first; files are touched, and callers answered, when that is durable.
 use std::fmt;
 
 use record::{LeaderEpoch, Offset};
@@ -17,7 +16,7 @@ pub enum TruncateError {
     },
     Deleted,
     Offline,
-    /// Another truncation, or a switch, is going on.
+    /// Another truncation is going on.
     Paused,
 }
 
@@ -111,22 +110,10 @@ impl Log {
         self.shared.wake_committer();
         ticket
     }
-
-    /// Begins to make the durability what it is configured to be. Appends pause until it is.
-    pub(crate) fn begin_switch(&self, state: &mut State) {
-        if state.config.durability != state.durability && state.gate == Gate::Open {
-            state.gate = Gate::Paused;
-            self.shared.give(Job::Switch { log: self.me.upgrade().expect("it is being called") });
-        }
-    }
-}
-
-impl Log {
     /// What paused it is done.
     pub(crate) fn open_gate(&self, state: &mut State) {
         if state.gate == Gate::Paused {
             state.gate = Gate::Open;
-            self.begin_switch(state);
         }
         self.shared.budget.room.notify_waiters();
     }
@@ -145,7 +132,7 @@ impl fmt::Display for TruncateError {
             }
             TruncateError::Deleted => f.write_str("the log is deleted"),
             TruncateError::Offline => f.write_str("the log directory is offline"),
-            TruncateError::Paused => f.write_str("the log is being truncated or switched already"),
+            TruncateError::Paused => f.write_str("the log is being truncated already"),
         }
     }
 }

@@ -1,12 +1,11 @@
 //! One replica's log: segments, and over them a tail in memory. Everything that changes it happens under one short lock;
-//! no disk call is made under it but a relaxed append's single write. What the ends of other replicas are is not known
+//! no disk call is made under it. What the ends of other replicas are is not known
 //! here.
 mod append;
 mod control;
 pub(crate) mod damage;
 mod lookup;
 mod read;
-mod relaxed;
 mod replace;
 pub(crate) mod state;
 
@@ -25,12 +24,12 @@ pub(crate) use state::{Control, Gate, State};
 use crate::layout;
 use crate::leader_epochs::LeaderEpochs;
 use crate::producer_state::ProducerEntry;
-use crate::settings::{Durability, LogConfig};
+use crate::settings::{LogConfig, Mutant};
 use crate::shared::Shared;
 
 /// Told by the committer, with no lock of the engine held.
 pub trait LogListener: Send + Sync {
-    fn durable_end_advanced(&self, durable_end: Offset);
+    fn acknowledged_end_advanced(&self, acknowledged_end: Offset);
     fn went_offline(&self);
 }
 
@@ -112,12 +111,11 @@ impl Log {
 
     /// What an acknowledgement by this replica waits for.
     pub fn acknowledged_end(&self) -> Offset {
-        self.state().acknowledged_end()
-    }
-
-    /// As it is now; a configured change takes a moment.
-    pub fn durability(&self) -> Durability {
-        self.state().durability
+        let state = self.state();
+        if self.shared.settings.has(Mutant::AcknowledgeRelaxedBeforeWrite) && state.is_relaxed() {
+            return state.log_end;
+        }
+        state.acknowledged_end()
     }
 
     /// Remembered through restarts, as of the last checkpoint: truncation below it is refused (rule 21).
@@ -135,11 +133,13 @@ impl Log {
         Offset(self.high_watermark.load(Ordering::Relaxed))
     }
 
-    /// Takes effect at the next append, roll or check of retention. A change of durability begins a switch.
-    pub fn configure(&self, config: LogConfig) {
+    /// Takes effect at the next group, append, roll or check of retention.
+    pub fn configure(&self, mut config: LogConfig) {
         let mut state = self.state();
+        if self.shared.settings.has(Mutant::SwitchWithoutSync) && state.is_relaxed() {
+            config.durability = state.config.durability;
+        }
         state.configure(config);
-        self.begin_switch(&mut state);
     }
 
     pub fn end_offset_for_epoch(&self, epoch: LeaderEpoch) -> Option<(LeaderEpoch, Offset)> {
@@ -207,7 +207,7 @@ impl Log {
         let state = self.state();
         let is_written =
             state.gate == Gate::Deleted || (leaves_tail || state.tail.is_empty()) && state.durable_end == state.log_end;
-        is_written && state.controls.is_empty() && !state.is_queued && !state.is_cutting && state.unsynced_bytes == 0
+        is_written && state.controls.is_empty() && !state.is_queued && !state.is_cutting
     }
 
     /// Puts the log into the committer's queue. Called under its lock.

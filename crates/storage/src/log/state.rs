@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use record::{LeaderEpoch, Offset, Timestamp};
 
-use super::{Ends, LogListener, LogStartError, TruncateError, answer_now};
+use super::{Ends, LogListener, LogStartError, answer_now};
 use crate::budget::Budget;
 use crate::journal::record::SegmentPlace;
 use crate::leader_epochs::LeaderEpochs;
@@ -21,17 +21,20 @@ pub(crate) struct State {
     pub config: LogConfig,
     /// Nothing is taken away by retention before somebody has said what the retention is.
     pub is_configured: bool,
-    /// As it is; `config.durability` is what is wanted.
-    pub durability: Durability,
+    /// What the lane says. Of a log that an earlier release made `relaxed` it says so until the log's first group: its
+    /// files hold what no lane does.
+    pub recorded_as: Durability,
     pub listener: Option<Arc<dyn LogListener>>,
     pub log_start: Offset,
     pub log_end: Offset,
-    /// Everything below is durable, in the lane or in segments. `durable_end <= captured_end <= log_end`
+    /// Everything below is durable, in the lane or in segments.
+    /// `durable_end <= lane_end <= captured_end <= log_end`
     pub durable_end: Offset,
+    /// Everything below is in a group that is written, and outlives the process.
+    pub lane_end: Offset,
     /// Everything below is in a group, written or about to be.
     pub captured_end: Offset,
-    /// How far the segment files reach, without a hole. `written.offset <= durable_end`, except that a relaxed log is
-    /// written before it is durable.
+    /// How far the segment files reach, without a hole. `written.offset <= durable_end`
     pub written: Reach,
     /// How far the synced ones do (S). `synced.offset <= written.offset`
     pub synced: Reach,
@@ -63,10 +66,7 @@ pub(crate) struct State {
     pub is_cutting: bool,
     /// The record of its deletion is durable, not only asked for.
     pub is_gone: bool,
-    /// Of a relaxed log: written and not synced, and whether the flusher knows.
-    pub unsynced_bytes: u64,
-    pub is_window_open: bool,
-    /// A relaxed append has made a directory or a file whose name is not synced.
+    /// Files may be there, since before a recovery, whose names were never synced.
     pub made_names: bool,
     /// In the committer's queue.
     pub is_queued: bool,
@@ -87,7 +87,7 @@ pub(crate) struct State {
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Gate {
     Open,
-    /// Until a truncation, a reset or a switch of durability is durable and done.
+    /// Until a truncation or a reset is durable and done.
     Paused,
     Deleted,
 }
@@ -134,24 +134,27 @@ impl Checkpointed {
     }
 }
 
-/// What happens to a log when a `synced` record is durable.
-pub(crate) enum Then {
-    Nothing,
-    /// It takes appends again, and whoever asked for a truncation is told its end.
-    Open {
-        answer: Option<(Answer<Result<Offset, TruncateError>>, Offset)>,
-    },
-}
-
 /// What the lane is told of a log besides its data, and who waits for it.
 pub(crate) enum Control {
     Create,
-    Delete { answer: Answer<Result<(), Offline>> },
-    Faulty { range: Range<Offset> },
-    LogStart { to: Offset },
+    Delete {
+        answer: Answer<Result<(), Offline>>,
+    },
+    Faulty {
+        range: Range<Offset>,
+    },
+    LogStart {
+        to: Offset,
+    },
     Replace(Replacement),
-    Synced { end: Reach, durability: Durability, then: Then },
-    Truncate { to: Offset, epoch: LeaderEpoch },
+    /// What an earlier release wrote past the lane has been synced by the recovery: from here on the lane has everything.
+    Synced {
+        end: Reach,
+    },
+    Truncate {
+        to: Offset,
+        epoch: LeaderEpoch,
+    },
 }
 
 /// A compacted segment, complete and synced, and the range of base offsets whose segments it is to replace.
@@ -165,18 +168,19 @@ pub(crate) struct Replacement {
 
 impl State {
     /// An empty log that begins at `start`.
-    pub fn empty(start: Offset, segment: Arc<Segment>, config: LogConfig, durability: Durability) -> Self {
+    pub fn empty(start: Offset, segment: Arc<Segment>, config: LogConfig) -> Self {
         let place = SegmentPlace { segment: start, position: 0 };
         let reach = Reach { offset: start, place };
         Self {
             gate: Gate::Open,
             config,
             is_configured: false,
-            durability,
+            recorded_as: Durability::Flush,
             listener: None,
             log_start: start,
             log_end: start,
             durable_end: start,
+            lane_end: start,
             captured_end: start,
             written: reach,
             synced: reach,
@@ -197,8 +201,6 @@ impl State {
             log_start_waiters: Vec::new(),
             is_cutting: false,
             is_gone: false,
-            unsynced_bytes: 0,
-            is_window_open: false,
             made_names: false,
             is_queued: false,
             is_ready: false,
@@ -215,11 +217,12 @@ impl State {
         Ends { log_start: self.log_start, log_end: self.log_end, durable_end: self.durable_end }
     }
 
+    pub fn is_relaxed(&self) -> bool {
+        self.config.durability == Durability::Relaxed
+    }
+
     pub fn acknowledged_end(&self) -> Offset {
-        match self.durability {
-            Durability::Flush => self.durable_end,
-            Durability::Relaxed => self.log_end,
-        }
+        if self.is_relaxed() { self.lane_end } else { self.durable_end }
     }
 
     pub fn active(&self) -> &Arc<Segment> {

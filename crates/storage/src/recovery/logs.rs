@@ -14,7 +14,7 @@ use crate::journal::walk::{Walked, Walker};
 use crate::layout;
 use crate::log::Log;
 use crate::log::damage::mark;
-use crate::log::state::{Control, DirectoryState, Gate, Reach, State, Then};
+use crate::log::state::{Control, DirectoryState, Gate, Reach, State};
 use crate::producer_state::ProducerState;
 use crate::rare::Rare;
 use crate::registry::Registry;
@@ -48,9 +48,6 @@ pub(super) fn repair_all(
         }
         let in_tail: usize = map.pieces.iter().map(|piece| piece.size_bytes as usize).sum();
         let has_direct = map.pieces.iter().any(|piece| !matches!(piece.source, Source::Lane(_)));
-        if map.entry.as_ref().is_some_and(|entry| entry.durability != map.durability) {
-            shared.settings.reached(Rare::SwitchInLane);
-        }
         let mode = if is_relaxed || map.cut.is_some() || discarded.contains(&log_id) {
             Mode::Synced
         } else if has_direct || has_dropped || in_tail > tail_bytes_left {
@@ -82,12 +79,6 @@ pub(super) fn repair_all(
     }
     for (map, repair) in repairs.into_values() {
         let repaired = repair.finish()?;
-        let rare = [
-            (repaired.kept_bytes > 0, Rare::RelaxedTailKept),
-            (repaired.dropped_bytes > 0, Rare::RelaxedTailCut),
-            (repaired.is_reset, Rare::LogResetToStart),
-        ];
-        rare.iter().filter(|(is_so, _)| *is_so).for_each(|(_, rare)| shared.settings.reached(*rare));
         if repaired.kept_bytes + repaired.dropped_bytes > 0 {
             tracing::warn!(
                 log = %map.name, kept_bytes = repaired.kept_bytes, dropped_bytes = repaired.dropped_bytes,
@@ -129,16 +120,16 @@ fn untouched(env: &Env, directory: &Arc<Path>, entry: Entry) -> Repaired {
         tail: Tail::default(),
         kept_bytes: 0,
         dropped_bytes: 0,
-        is_reset: false,
     }
 }
 
 fn log_of(shared: &Arc<Shared>, map: &map::LogMap, repaired: Repaired) -> Arc<Log> {
     let first = repaired.segments[0].clone();
-    let mut state = State::empty(map.log_start, first, LogConfig::default(), map.durability);
+    let mut state = State::empty(map.log_start, first, LogConfig::default());
     let end = repaired.end;
     state.log_end = end.offset;
     state.durable_end = end.offset;
+    state.lane_end = end.offset;
     state.captured_end = end.offset;
     state.written = repaired.written;
     state.synced = repaired.synced;
@@ -146,7 +137,6 @@ fn log_of(shared: &Arc<Shared>, map: &map::LogMap, repaired: Repaired) -> Arc<Lo
     state.lsn = map.lsn;
     state.compacted_end = map.compacted_end;
     state.sealed_below = repaired.synced.place.segment;
-    // Files may be there already whose names were never synced.
     state.made_names = map.is_touched;
     state.segments = repaired.segments;
     state.dropped = repaired.dropped;
@@ -166,11 +156,10 @@ fn log_of(shared: &Arc<Shared>, map: &map::LogMap, repaired: Repaired) -> Arc<Lo
     if shared.settings.has(Mutant::ForgetProducersInRecovery) {
         state.producers = ProducerState::new(end.offset);
     }
-    state.config.durability = map.durability;
-    if map.open_cut.is_some() && map.durability == Durability::Relaxed {
+    state.recorded_as = map.durability;
+    if map.durability == Durability::Relaxed {
         state.gate = Gate::Paused;
-        let then = Then::Open { answer: None };
-        state.controls.push(Control::Synced { end, durability: map.durability, then });
+        state.controls.push(Control::Synced { end });
     }
     let active = state.active().summary();
     let synced = state.synced.place;

@@ -2,7 +2,7 @@
 use env::Disk as _;
 use env::sim::{Chance, Disk};
 use record::Offset;
-use storage::{Durability, OpenError};
+use storage::OpenError;
 
 use super::model::{LogModel, Model, as_sent};
 use super::{Bounds, Report, TEARING, contents, open};
@@ -190,17 +190,14 @@ fn go_on(rig: &Rig, model: &Model, case: &dyn Fn() -> String) {
     for log in rig.dir.logs() {
         let log_model = &model.logs[&*log.name().topic];
         let found = log_model.count_at(log.ends().log_end);
-        // What lay below a log start, and was never synced, its producer is not known by either.
-        let is_reset = log_model.was_relaxed && log.ends().log_start == log.ends().log_end;
-        if found > 0 && !is_reset {
+        if found > 0 {
             let again = append(&log, &as_sent(&log_model.batches[found - 1]));
             let again = again.unwrap_or_else(|error| panic!("{}: the newest batch again: {error}", case()));
             assert!(again.is_duplicate, "{}: a duplicate was appended to {:?}", case(), log);
             assert_eq!(again.end, log_model.ends[found - 1], "{}: another original", case());
         }
         let sequence = found.checked_sub(1).map_or(0, |last| log_model.sequences[last] + 1);
-        let (producer, sequence) = if is_reset { (8, 0) } else { (7, sequence) };
-        let next = rig::sized_idempotent_batch(999, producer, sequence, 30);
+        let next = rig::sized_idempotent_batch(999, 7, sequence, 30);
         let appended = append(&log, &next);
         let appended = appended.unwrap_or_else(|error| panic!("{}: the next batch: {error}", case()));
         assert_eq!(appended.base_offset, log.ends().log_end - 1, "{}: at a wrong place", case());
@@ -209,10 +206,7 @@ fn go_on(rig: &Rig, model: &Model, case: &dyn Fn() -> String) {
     assert_eq!(rig.dir.memory_in_use(), 0, "{}: a tail is not written", case());
     let before = published(rig);
     assert!(rig.dir.logs().iter().all(|log| log.acknowledged_end() == log.ends().log_end), "{}: stuck", case());
-    let relaxed = rig.dir.logs().iter().any(|log| log.durability() == Durability::Relaxed);
-    if !relaxed {
-        let again = opened(rig.disk.durable_image(), case);
-        assert!(published(&again) == before, "{}: acknowledged after a recovery and lost", case());
-        again.world.end();
-    }
+    let again = opened(rig.disk.durable_image(), case);
+    assert!(published(&again) == before, "{}: acknowledged after a recovery and lost", case());
+    again.world.end();
 }

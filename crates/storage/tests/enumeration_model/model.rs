@@ -77,13 +77,10 @@ pub struct LogModel {
     /// The sequence of each, and the first that is free.
     pub sequences: Vec<i32>,
     pub ends: Vec<Offset>,
-    /// How many a producer was told to be safe.
+    /// How many a producer was told to be safe from the end of the process, and how many from that of the kernel.
     pub acknowledged: usize,
-    /// How many survive whatever happens, of a relaxed log.
     pub durable: usize,
     pub is_relaxed: bool,
-    /// As the engine said when it was last seen.
-    pub was_relaxed: bool,
     pub log_start: Offset,
     /// All batches have one key: of those below it compaction need leave only the last.
     pub compactable: usize,
@@ -150,10 +147,6 @@ impl Model {
             Op::RecreateRelaxed => {
                 self.delete(rig);
                 self.create_with(rig, Durability::Relaxed);
-                // It takes nothing before its creation is durable.
-                for _ in 0..6 {
-                    rig.world.step_named("committer");
-                }
                 for _ in 0..3 {
                     self.append(rig, 40);
                 }
@@ -178,7 +171,7 @@ impl Model {
         self.main = format!("a{}", self.generation);
         rig.create_with(&self.main, LogConfig { durability, ..LogConfig::default() });
         let is_relaxed = durability == Durability::Relaxed;
-        let model = LogModel { is_relaxed, was_relaxed: is_relaxed, ..LogModel::default() };
+        let model = LogModel { is_relaxed, ..LogModel::default() };
         self.logs.insert(self.main.clone(), model);
     }
 
@@ -356,21 +349,18 @@ impl LogModel {
         }
         let Some(log) = log else { return };
         let acknowledged_end = log.acknowledged_end();
-        self.was_relaxed = log.durability() == Durability::Relaxed;
-        self.durable = self.count_at(log.ends().durable_end);
         let done = |(end, _): &(Offset, usize)| *end <= acknowledged_end;
-        self.acknowledged =
-            self.waits.iter().filter(|wait| done(wait)).map(|wait| wait.1).max().unwrap_or(0).max(self.acknowledged);
+        let told = self.waits.iter().filter(|wait| done(wait)).map(|wait| wait.1).max().unwrap_or(0);
+        self.acknowledged = self.acknowledged.max(told);
         self.waits.retain(|wait| !done(wait));
+        // Of what was acknowledged as relaxed nobody says later that it has become durable.
+        let durable = if self.is_relaxed { self.count_at(log.ends().durable_end) } else { told };
+        self.durable = self.durable.max(durable);
     }
 
     /// How many batches must be there after a crash.
     pub fn owed(&self, kernel_lives: bool) -> usize {
-        match (self.was_relaxed, kernel_lives) {
-            (false, _) => self.acknowledged.max(self.durable),
-            (true, false) => self.durable,
-            (true, true) => self.batches.len(),
-        }
+        if kernel_lives { self.acknowledged.max(self.durable) } else { self.durable }
     }
 }
 

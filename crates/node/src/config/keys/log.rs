@@ -141,7 +141,7 @@ pub(super) const KEYS: &[Key] = &[
         "9223372036854775807",
         High,
         Served,
-        "A topic with `durability=relaxed` is synced after this many records.",
+        "After how many records Kafka syncs a log. Here every record is synced right after it is written.",
     )
     .rule(AtLeast(1))
     .cluster_wide(),
@@ -149,7 +149,7 @@ pub(super) const KEYS: &[Key] = &[
         "log.flush.interval.ms",
         High,
         Served,
-        "A topic with `durability=relaxed` is synced when its oldest unsynced record is this old, at the latest after a second.",
+        "After how long Kafka syncs a log. Here every record is synced right after it is written.",
     )
     .cluster_wide(),
     int(

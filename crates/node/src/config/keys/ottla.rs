@@ -11,8 +11,8 @@ pub(super) const KEYS: &[Key] = &[
         Some("flush"),
         High,
         Served,
-        "When acks=all is answered: `flush` once it is on stable storage, `relaxed` once it is in the page cache, as in \
-         Kafka. A topic can differ by its own configuration `durability`.",
+        "When acks=all is answered: `flush` once it is on stable storage, `relaxed` once it is written, before the sync \
+         that follows at once. A topic can differ by its own configuration `durability`.",
     )
     .rule(OneOf(&["flush", "relaxed"])),
     string(

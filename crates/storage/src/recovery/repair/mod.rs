@@ -44,8 +44,6 @@ pub(crate) struct Repaired {
     /// Of a relaxed log: how many bytes behind S were found and kept, and how many were not.
     pub kept_bytes: u64,
     pub dropped_bytes: u64,
-    /// Nothing was left of it up to the log start.
-    pub is_reset: bool,
 }
 
 /// How a log comes back. The lane keeps what it has until the next checkpoints, so nothing of that need be written now.
@@ -178,8 +176,7 @@ impl Repair {
         if has_files && self.is_relaxed {
             (kept_bytes, dropped_bytes) = self.take_unsynced(&mut log)?;
         }
-        let is_reset = log.noted < self.log_start;
-        if is_reset {
+        if log.noted < self.log_start {
             self.reset(&mut log);
         }
         if has_files {
@@ -218,7 +215,6 @@ impl Repair {
             faulty: self.faulty,
             kept_bytes,
             dropped_bytes,
-            is_reset,
         })
     }
 
