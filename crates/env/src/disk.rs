@@ -84,6 +84,16 @@ pub struct DirEntry {
     pub is_dir: bool,
 }
 
+/// The process has as many files and sockets open as it may, or the system as a whole.
+pub fn is_out_of_descriptors(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(libc::EMFILE | libc::ENFILE))
+}
+
+/// There is not enough of something now, and later there may be: room on the disk, descriptors.
+pub fn is_exhausted(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded) || is_out_of_descriptors(error)
+}
+
 /// Of the file system that holds a path.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Space {

@@ -14,6 +14,9 @@ pub(crate) struct Memory {
 }
 
 const CLEANER_BACKOFF_MIN: Duration = Duration::from_millis(100);
+const OPEN_SEGMENTS_MIN: u64 = 64;
+/// Each costs the kernel a kilobyte, and a checkpoint that syncs many takes long.
+const OPEN_SEGMENTS_MAX: u64 = 20_000;
 const BUDGET_BYTES_MAX: u64 = 1 << 30;
 const BUDGET_BYTES_MIN: u64 = 64 << 20;
 
@@ -29,9 +32,12 @@ impl Memory {
     }
 }
 
-pub(crate) fn settings(config: &Config, memory: &Memory) -> storage::Settings {
+/// Half of the process's descriptors are for segments, whose indexes are seldom open as well; the rest is for sockets.
+pub(crate) fn settings(config: &Config, memory: &Memory, open_files_max: u64) -> storage::Settings {
+    let of_one_directory = open_files_max / 2 / config.log_dirs.len().max(1) as u64;
     storage::Settings {
         memory_bytes_max: memory.tails_bytes,
+        open_segments_max: of_one_directory.clamp(OPEN_SEGMENTS_MIN, OPEN_SEGMENTS_MAX) as usize,
         retention_check: config.log.retention_check_interval,
         compaction: storage::CompactionSettings {
             is_enabled: config.log.cleaner.is_enabled,

@@ -12,5 +12,5 @@ mod node;
 mod start_error;
 mod status;
 
-pub use node::{Node, Tuning};
+pub use node::{Node, Resources, Tuning};
 pub use start_error::StartError;

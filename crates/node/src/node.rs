@@ -66,20 +66,28 @@ const CONTROLLER_REQUESTS_MAX: usize = 1024;
 const DRAIN_MAX: Duration = Duration::from_millis(700);
 const DRAIN_STEP: Duration = Duration::from_millis(5);
 
+/// What this process may use of the machine.
+#[derive(Clone, Copy, Debug)]
+pub struct Resources {
+    pub memory_bytes: u64,
+    /// Files, sockets and whatever else has a descriptor.
+    pub open_files_max: u64,
+}
+
 impl Node {
-    /// `memory_bytes` is what this process may use of the machine.
-    pub async fn start(env: Env, config: &Config, memory_bytes: u64) -> Result<Node, StartError> {
-        Self::start_tuned(env, config, memory_bytes, Tuning::default()).await
+    pub async fn start(env: Env, config: &Config, resources: Resources) -> Result<Node, StartError> {
+        Self::start_tuned(env, config, resources, Tuning::default()).await
     }
 
     pub async fn start_tuned(
         env: Env,
         config: &Config,
-        memory_bytes: u64,
+        resources: Resources,
         mut tuning: Tuning,
     ) -> Result<Node, StartError> {
-        let memory = engine::Memory::of(config, memory_bytes);
-        let settings = tuning.storage.take().unwrap_or_else(|| engine::settings(config, &memory));
+        let memory = engine::Memory::of(config, resources.memory_bytes);
+        let settings = || engine::settings(config, &memory, resources.open_files_max);
+        let settings = tuning.storage.take().unwrap_or_else(settings);
         let opened = directories::open(&env, config, settings).await?;
         let logs = opened.logs.clone();
         let started = Self::start_in(opened, env, config, memory, tuning).await;

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use env::real::Runtime;
 use env::{Disk, Env, Rng};
-use node::Node;
 use node::config::{Config, Profile, Sources};
+use node::{Node, Resources};
 
 use tracing_subscriber::EnvFilter;
 
@@ -22,6 +22,8 @@ pub struct Start {
     pub ephemeral: bool,
 }
 
+/// If the system does not tell.
+const OPEN_FILES_AT_LEAST: u64 = 1024;
 /// A configuration of more than this is none.
 const FILE_BYTES_MAX: u64 = 16 << 20;
 /// A stop that takes longer is none.
@@ -126,15 +128,18 @@ fn load(start: Start, ephemeral: Option<&Path>) -> Result<Config, String> {
 }
 
 async fn serve(env: Env, config: &Config, log: Log) -> Result<(), Failure> {
-    if let Err(error) = env::process::raise_open_files_limit() {
+    let open_files_max = env::process::raise_open_files_limit().unwrap_or_else(|error| {
         tracing::warn!(%error, "the limit on open files could not be raised");
-    }
+        Some(OPEN_FILES_AT_LEAST)
+    });
+    let resources =
+        Resources { memory_bytes: env::process::memory_bytes(), open_files_max: open_files_max.unwrap_or(u64::MAX) };
     let mut signals = Signals::listen(&env).map_err(|error| Failure::Start(format!("no signals: {error}")))?;
     if config.ephemeral {
         signals.stop_in_order(); // Nothing is to be recovered, and the directory is to be removed.
     }
     let began = env.clock.now();
-    let started = Node::start(env.clone(), config, env::process::memory_bytes()).await;
+    let started = Node::start(env.clone(), config, resources).await;
     signals.stop_in_order();
     let node = started.map_err(|error| Failure::Start(error.to_string()))?;
     node.broker().loggers.connect(&log.directives, log.change);

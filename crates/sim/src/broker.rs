@@ -3,7 +3,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use env::sim::Machine;
 use node::config::Config;
-use node::{Node, Tuning};
+use node::{Node, Resources, Tuning};
 use storage::Settings;
 use tokio::sync::Notify;
 
@@ -12,7 +12,7 @@ use crate::bugs::Bug;
 pub const PORT: u16 = 9092;
 pub const DATA: &str = "/data";
 /// What the process may use, as far as the node knows.
-const MEMORY_BYTES: u64 = 256 << 20;
+const RESOURCES: Resources = Resources { memory_bytes: 256 << 20, open_files_max: 1 << 12 };
 
 /// How every process of the broker is started.
 #[derive(Clone)]
@@ -48,7 +48,7 @@ pub fn start(machine: &Machine, setup: &Setup) -> Process {
             for advertised in &mut config.advertised {
                 advertised.host = Some(machine.ip().to_string());
             }
-            let node = match Node::start_tuned(env, &config, MEMORY_BYTES, setup.tuning()).await {
+            let node = match Node::start_tuned(env, &config, RESOURCES, setup.tuning()).await {
                 Ok(node) => node,
                 // Power failed while it was starting: the machine goes down as soon as this step ends.
                 Err(_) if machine.disk().is_off() => return,

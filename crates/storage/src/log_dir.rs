@@ -189,8 +189,8 @@ impl LogDir {
         let made = self.inner.registry.create(topic_id, partition, |log_id| {
             let directory = shared.path.join(layout::log_dir_name(&name, log_id)).into();
             let summary = Summary::empty(start, now);
-            let segment = Segment::new(shared.env.disk.clone(), directory, summary, index_settings(&config));
-            let mut state = State::empty(start, Arc::new(segment), config);
+            let segment = Segment::new(&shared.files, directory, summary, index_settings(&config));
+            let mut state = State::empty(start, segment, config);
             prepare(&mut state);
             state.controls.push(Control::Create);
             Log::new(shared.clone(), name, topic_id, log_id, start, state)

@@ -31,6 +31,8 @@ pub struct Settings {
     /// If its batches are at least this large on average: many small ones are faster in the lane, whose sync has no
     /// growing file to wait for.
     pub direct_batch_bytes: usize,
+    /// So many segments have their files open, those aside that have unsynced bytes or a reader.
+    pub open_segments_max: usize,
     /// Threads that sync the files of direct pieces, beside the committer.
     pub syncers: usize,
     /// `log.retention.check.interval.ms`
@@ -59,6 +61,7 @@ impl Default for Settings {
             seal_after: Duration::from_millis(5),
             direct_bytes: 256 << 10,
             direct_batch_bytes: 8 << 10,
+            open_segments_max: 10_000,
             syncers: 8,
             retention_check: Duration::from_secs(300),
             compaction: CompactionSettings::default(),
@@ -228,6 +231,11 @@ impl Mutant {
 }
 
 impl Settings {
+    /// They stay open, so they are synced early when there are more.
+    pub(crate) fn dirty_segments_max(&self) -> usize {
+        self.open_segments_max / 5 * 4
+    }
+
     /// Whether this bug is planted. Never, in a build without the feature.
     #[cfg(feature = "mutants")]
     pub(crate) fn has(&self, mutant: Mutant) -> bool {

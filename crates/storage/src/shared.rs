@@ -15,12 +15,14 @@ use crate::journal::LaneSpace;
 use crate::log::Log;
 use crate::rare::Rare;
 use crate::reader::Readers;
+use crate::segment::OpenFiles;
 use crate::settings::Settings;
 use crate::syncers::Syncs;
 
 pub(crate) struct Shared {
     pub env: Env,
     pub path: Arc<Path>,
+    pub files: Arc<OpenFiles>,
     pub settings: Settings,
     pub budget: Budget,
     /// For the committer.
@@ -145,6 +147,7 @@ impl Shared {
         Self {
             env: env.clone(),
             path,
+            files: OpenFiles::new(env.disk.clone(), settings.open_segments_max),
             budget: Budget::new(settings.memory_bytes_max),
             settings,
             queue: Mutex::default(),

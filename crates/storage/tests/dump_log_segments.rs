@@ -16,7 +16,7 @@ use record::{
     BatchBuilder, BatchMut, Compression, LeaderEpoch, Offset, ProducerEpoch, ProducerId, Sequence, Timestamp, builder,
 };
 use storage::inspect::{Depth, Line};
-use storage::segment::{BatchPlace, FileKind, IndexSettings, Segment, Summary};
+use storage::segment::{BatchPlace, FileKind, IndexSettings, OpenFiles, Segment, Summary};
 
 const BASE: Offset = Offset(4_000_000_000);
 
@@ -136,9 +136,9 @@ fn record_count(batch: &[u8]) -> usize {
     record::BatchView::parse(batch).unwrap().record_count() as usize
 }
 
-fn segment(directory: &Path) -> Segment {
-    let disk = Arc::new(env::real::Disk);
-    let segment = Segment::new(disk, directory.into(), Summary::empty(BASE, Timestamp(0)), IndexSettings::default());
+fn segment(directory: &Path) -> Arc<Segment> {
+    let files = OpenFiles::new(Arc::new(env::real::Disk), 100);
+    let segment = Segment::new(&files, directory.into(), Summary::empty(BASE, Timestamp(0)), IndexSettings::default());
     segment.create().unwrap();
     segment
 }

@@ -8,6 +8,8 @@ use cli::Console;
 use env::real::Runtime;
 use tokio::sync::oneshot;
 
+const RESOURCES: node::Resources = node::Resources { memory_bytes: 1 << 30, open_files_max: 1 << 12 };
+
 #[derive(Parser)]
 pub struct Arguments {
     #[command(subcommand)]
@@ -26,7 +28,7 @@ pub fn bootstrap() -> &'static str {
             std::fs::create_dir_all(&home).unwrap();
             let config = node::config::Config::for_tests(home.to_str().unwrap(), 0);
             let env = runtime.env();
-            let node = runtime.block_on(async { node::Node::start(env, &config, 1 << 30).await.unwrap() });
+            let node = runtime.block_on(async { node::Node::start(env, &config, RESOURCES).await.unwrap() });
             let bootstrap = node.addresses()[0].1.to_string();
             std::mem::forget(node);
             bootstrap

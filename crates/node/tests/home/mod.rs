@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use env::sim::{Machine, Settings, World};
 use node::config::Config;
-use node::{Node, StartError};
+use node::{Node, Resources, StartError};
 
 use crate::wire::Wire;
 
-const MEMORY_BYTES: u64 = 1 << 30;
+const RESOURCES: Resources = Resources { memory_bytes: 1 << 30, open_files_max: 1 << 12 };
 
 pub struct Home {
     pub world: World,
@@ -34,7 +34,7 @@ impl Home {
     /// On the machine as it is, or after it has booted. `config` is for port 9092.
     pub async fn start_with(&self, config: &Config) -> Result<Node, StartError> {
         let env = if self.machine.is_up() { self.machine.env() } else { self.machine.boot() };
-        Node::start(env, config, MEMORY_BYTES).await
+        Node::start(env, config, RESOURCES).await
     }
 
     pub async fn connect(&self) -> Wire {

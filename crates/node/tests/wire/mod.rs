@@ -3,19 +3,19 @@ use std::net::SocketAddr;
 
 use env::sim::{Machine, Settings, World};
 use env::{Connection, Env};
-use node::Node;
 use node::config::Config;
+use node::{Node, Resources};
 use protocol::{ApiKey, Message, Request};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-const MEMORY_BYTES: u64 = 1 << 30;
+const RESOURCES: Resources = Resources { memory_bytes: 1 << 30, open_files_max: 1 << 12 };
 
 /// Runs `test` against a broker that has just started.
 pub fn with_broker<F: Future<Output = ()> + Send + 'static>(test: impl FnOnce(World, Broker) -> F + Send + 'static) {
     env::sim::simulate(Settings::seed(1), |world: World| async move {
         let machine = world.machine("broker");
         let config = Config::for_tests_at("/data", "0.0.0.0", 9092);
-        let node = Node::start(machine.env(), &config, MEMORY_BYTES).await.expect("an empty disk");
+        let node = Node::start(machine.env(), &config, RESOURCES).await.expect("an empty disk");
         let address = SocketAddr::new(machine.ip(), 9092);
         let broker = Broker { client: world.machine("client").env(), address, _machine: machine };
         test(world, broker).await;

@@ -3,6 +3,7 @@
 mod broker;
 mod compaction;
 mod completions;
+mod descriptors;
 mod inspect;
 mod log_dirs;
 mod metrics;

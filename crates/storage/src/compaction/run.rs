@@ -26,7 +26,7 @@ pub struct Part {
 }
 
 /// Makes the empty segment that is to be written.
-pub type Make = Box<dyn FnMut(Summary) -> Segment + Send>;
+pub type Make = Box<dyn FnMut(Summary) -> Arc<Segment> + Send>;
 
 /// Looks at the next batch of an old segment, and says whether to go on.
 type Visit<'a> = dyn FnMut(&BatchView<'_>, BatchPlace) -> Result<ControlFlow<()>, CompactionError> + 'a;
@@ -181,7 +181,7 @@ impl Run {
         let generation = summaries().map(|summary| summary.generation).max().unwrap_or(0) + 1;
         // Where no record has a time, retention goes by this.
         let summary = Summary { generation, ..Summary::empty(first.base_offset(), last.summary().created) };
-        self.target = Some(Arc::new((self.make)(summary)));
+        self.target = Some((self.make)(summary));
         Phase::Rewrite(Cursor { source: group.start, written: start_of(first) })
     }
 

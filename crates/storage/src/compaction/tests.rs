@@ -15,7 +15,7 @@ use record::{
 
 use super::rewrite::{Rewritten, Survival, rewrite};
 use super::*;
-use crate::segment::{BatchPlace, FileKind, IndexSettings, Segment, Summary, Written};
+use crate::segment::{BatchPlace, FileKind, IndexSettings, OpenFiles, Segment, Summary, Written};
 
 const NOW: Timestamp = Timestamp(1_000_000);
 const RULES: CompactionRules =
@@ -274,14 +274,14 @@ impl Fixture {
                 }
                 end += count as i64;
             }
-            fixture.segments.push(Arc::new(segment));
+            fixture.segments.push(segment);
         }
         fixture
     }
 
-    fn open(&self, directory: &str, base: Offset) -> Segment {
-        let summary = Summary::empty(base, Timestamp(0));
-        Segment::new(Arc::new(self.disk.clone()), Path::new(directory).into(), summary, IndexSettings::default())
+    fn open(&self, directory: &str, base: Offset) -> Arc<Segment> {
+        let files = OpenFiles::new(Arc::new(self.disk.clone()), 100);
+        Segment::new(&files, Path::new(directory).into(), Summary::empty(base, Timestamp(0)), IndexSettings::default())
     }
 
     fn end(&self) -> Offset {
@@ -294,10 +294,9 @@ impl Fixture {
 }
 
 fn run_over(disk: &Disk, segments: Vec<Arc<Segment>>, end: Offset, rules: CompactionRules, now: Timestamp) -> Run {
-    let disk = disk.clone();
-    let make: Make = Box::new(move |summary| {
-        Segment::new(Arc::new(disk.clone()), Path::new(CLEANED).into(), summary, IndexSettings::default())
-    });
+    let files = OpenFiles::new(Arc::new(disk.clone()), 100);
+    let make: Make =
+        Box::new(move |summary| Segment::new(&files, Path::new(CLEANED).into(), summary, IndexSettings::default()));
     Run::new(Part { segments, first_dirty: Offset(0), end, last_batches: LastBatches::new() }, make, rules, now)
 }
 

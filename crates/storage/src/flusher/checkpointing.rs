@@ -112,11 +112,10 @@ impl Flusher {
         let lane = self.shared.lane.lock();
         let would_help = lane.published.number > self.checkpoints.starts.iter().copied().min().unwrap_or(0);
         let is_full = lane.wanted_bytes.is_some() && lane.free.is_empty();
-        let many_files = self.dirty.len() >= DIRTY_FILES_MAX;
         if self.leaves_tails() {
             return is_full && would_help;
         }
-        (lane.written_bytes >= lane.checkpoint_at_bytes || is_full || many_files) && would_help || is_wanted
+        (lane.written_bytes >= lane.checkpoint_at_bytes || is_full) && would_help || is_wanted
     }
 
     pub(super) fn begin_checkpoint(&mut self, is_clean: bool) {
@@ -250,7 +249,7 @@ impl Flusher {
         Ok(did)
     }
 
-    fn segments_to_sync(&self) -> VecDeque<DirtySegment> {
+    pub(super) fn segments_to_sync(&self) -> VecDeque<DirtySegment> {
         let log = |log_id: u64| self.registry.after(log_id.checked_sub(1), 1).first().map(Arc::downgrade);
         let entry =
             |(key, segment): (&(u64, Offset), &Arc<Segment>)| (*key, log(key.0).unwrap_or_default(), segment.clone());
@@ -258,7 +257,7 @@ impl Flusher {
     }
 
     /// Begins the syncs of the next segments. What is written before a sync is what it makes durable.
-    fn sync_segments(&mut self, segments: &mut VecDeque<DirtySegment>) {
+    pub(super) fn sync_segments(&mut self, segments: &mut VecDeque<DirtySegment>) {
         while self.covered.len() < SYNCS_MAX
             && let Some((key, log, segment)) = segments.pop_front()
         {
@@ -371,9 +370,6 @@ impl Flusher {
         matches!(&self.checkpointing, Some(Checkpointing { stage: Stage::Wait { .. }, .. }))
     }
 }
-
-/// A checkpoint comes early when so many files wait for a sync: each is open until then.
-const DIRTY_FILES_MAX: usize = 8192;
 
 impl Covered {
     /// The sync has returned.

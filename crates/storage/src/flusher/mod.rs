@@ -132,7 +132,7 @@ enum Did {
 /// Why the flusher cannot go on with something.
 #[derive(Debug)]
 enum Trouble {
-    /// A write found no space: it waits.
+    /// A write found no space, or a file no descriptor: it waits.
     Full,
     /// The directory cannot keep its promises any more.
     Fatal { what: &'static str, error: String },
@@ -331,6 +331,5 @@ fn fatal(what: &'static str, error: &dyn std::fmt::Display) -> Trouble {
 }
 
 fn io_trouble(what: &'static str, error: &std::io::Error) -> Trouble {
-    use std::io::ErrorKind::{QuotaExceeded, StorageFull};
-    if matches!(error.kind(), StorageFull | QuotaExceeded) { Trouble::Full } else { fatal(what, error) }
+    if env::disk::is_exhausted(error) { Trouble::Full } else { fatal(what, error) }
 }

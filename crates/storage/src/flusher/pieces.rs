@@ -148,6 +148,13 @@ impl Flusher {
             }
             Piece::Write { segment, position, end, parts } => (segment, position, end, parts),
         };
+        let is_dirty = self.dirty.contains_key(&(log.log_id(), segment.base_offset()));
+        if !is_dirty && self.dirty.len() >= self.shared.settings.dirty_segments_max() {
+            // Each is open until it is synced.
+            let mut segments = self.segments_to_sync();
+            self.sync_segments(&mut segments);
+            return Ok(Did::Something);
+        }
         if self.make_file(log, &segment)? == Did::Something {
             return Ok(Did::Something);
         }

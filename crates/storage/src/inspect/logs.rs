@@ -19,7 +19,9 @@ use crate::log::state::Reach;
 use crate::producer_state::Snapshot;
 use crate::recovery::io_error;
 use crate::recovery::map::{LogMap, Maps, Source};
-use crate::segment::{BatchPlace, FileKind, IndexSettings, Segment, Summary, Written, file_name, parse_file_name};
+use crate::segment::{
+    BatchPlace, FileKind, IndexSettings, OpenFiles, Segment, Summary, Written, file_name, parse_file_name,
+};
 use crate::settings::Durability;
 
 /// One that the log's map knows, as far as it must be whole.
@@ -61,8 +63,12 @@ impl<'a> Leaders<'a> {
     }
 }
 
+/// One is looked at after the other.
+const SEGMENTS_OPEN_MAX: usize = 64;
+
 pub(super) struct Inspected<'a> {
     disk: &'a Arc<dyn Disk>,
+    files: Arc<OpenFiles>,
     directory: Arc<Path>,
     map: &'a LogMap,
     /// Changed by a record that asks for more than appending: what the lane held before is not what the files hold.
@@ -80,10 +86,12 @@ pub(super) fn verify(
     let rewrites = |body: &WalkedBody| matches!(body, WalkedBody::Truncate { .. } | WalkedBody::Replace { .. });
     let rewritten: BTreeSet<u64> =
         walked.records.iter().filter(|record| rewrites(&record.body)).map(|record| record.log_id).collect();
+    let files = OpenFiles::new(disk.clone(), SEGMENTS_OPEN_MAX);
     let mut known = BTreeMap::new();
     for map in maps.logs.values() {
         let directory = root.join(layout::log_dir_name(&map.name, map.log_id)).into();
-        let log = Inspected { disk, directory, map, is_rewritten: rewritten.contains(&map.log_id) };
+        let log =
+            Inspected { disk, files: files.clone(), directory, map, is_rewritten: rewritten.contains(&map.log_id) };
         let segments = log.known()?;
         report.logs.push(log.verify(&segments, report_of(map), &mut report.findings)?);
         known.insert(map.log_id, (log, segments));
@@ -264,9 +272,9 @@ impl Inspected<'_> {
         }
     }
 
-    fn segment(&self, base: Offset, generation: u32) -> Segment {
+    fn segment(&self, base: Offset, generation: u32) -> Arc<Segment> {
         let summary = Summary { generation, ..Summary::empty(base, Timestamp::NONE) };
-        Segment::new(self.disk.clone(), self.directory.clone(), summary, IndexSettings::default())
+        Segment::new(&self.files, self.directory.clone(), summary, IndexSettings::default())
     }
 
     /// Returns how many batches are sound.

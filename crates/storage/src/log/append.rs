@@ -1,5 +1,6 @@
 //! Appending: everything that the log's lock decides about a batch. Its checksum and its records were looked at before.
 use std::fmt;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use record::{BatchView, Batches, LeaderEpoch, Offset, Timestamp};
@@ -178,7 +179,7 @@ impl Log {
 
     /// Goes on in a new segment that begins at `base`. Its file is made when its first piece is written.
     pub(crate) fn roll(&self, state: &mut State, base: Offset, now: Timestamp) {
-        let segment = self.make_segment(&state.config, Summary::empty(base, now)).into();
+        let segment = self.make_segment(&state.config, Summary::empty(base, now));
         state.segments.push_back(segment);
         if state.tail.is_empty() {
             // Everything is written: the next piece begins the new file.
@@ -186,9 +187,8 @@ impl Log {
         }
     }
 
-    pub(crate) fn make_segment(&self, config: &crate::LogConfig, summary: Summary) -> Segment {
-        let directory = self.directory();
-        Segment::new(self.shared.env.disk.clone(), directory, summary, index_settings(config))
+    pub(crate) fn make_segment(&self, config: &crate::LogConfig, summary: Summary) -> Arc<Segment> {
+        Segment::new(&self.shared.files, self.directory(), summary, index_settings(config))
     }
 
     fn leave(&self, mut state: parking_lot::MutexGuard<'_, State>) {

@@ -3,7 +3,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 
-use env::Env;
 use record::Offset;
 
 use super::OpenError;
@@ -18,7 +17,7 @@ use crate::log::state::{Control, DirectoryState, Gate, Reach, State};
 use crate::producer_state::ProducerState;
 use crate::rare::Rare;
 use crate::registry::Registry;
-use crate::segment::{IndexSettings, Segment};
+use crate::segment::{IndexSettings, OpenFiles, Segment};
 use crate::settings::{Durability, LogConfig, Mutant};
 use crate::shared::Shared;
 use crate::tail::Tail;
@@ -32,7 +31,6 @@ pub(super) fn repair_all(
     walker: &mut Walker<'_>,
     registry: &Registry,
 ) -> Result<(), OpenError> {
-    let env = &shared.env;
     // What becomes tails again leaves room for what comes.
     let mut tail_bytes_left = shared.settings.memory_bytes_max / 2;
     let mut pieces = Vec::new();
@@ -43,7 +41,7 @@ pub(super) fn repair_all(
         let has_dropped = map.drops_segments();
         if !map.is_touched && !is_relaxed && !has_dropped {
             let entry = map.entry.take().expect("what no record speaks of has an entry");
-            registry.insert_recovered(log_of(shared, &map, untouched(env, &directory, entry)));
+            registry.insert_recovered(log_of(shared, &map, untouched(&shared.files, &directory, entry)));
             continue;
         }
         let in_tail: usize = map.pieces.iter().map(|piece| piece.size_bytes as usize).sum();
@@ -59,7 +57,7 @@ pub(super) fn repair_all(
             tail_bytes_left -= in_tail;
             Mode::Tail
         };
-        let mut repair = Repair::new(env, directory, walked.durable_group, &map, mode);
+        let mut repair = Repair::new(shared, directory, walked.durable_group, &map, mode);
         repair.keeps_snapshot = shared.settings.has(Mutant::UseSnapshotBeyondEnd);
         repair.begin(&mut map)?;
         // A log's share of a group lies together, in the order of its offsets.
@@ -104,12 +102,12 @@ pub(super) fn repair_all(
 }
 
 /// No record behind the checkpoint's start speaks of it: it is as the entry says, and no file of it is looked at.
-fn untouched(env: &Env, directory: &Arc<Path>, entry: Entry) -> Repaired {
-    let segment = |summary| Segment::new(env.disk.clone(), directory.clone(), summary, IndexSettings::default());
+fn untouched(files: &Arc<OpenFiles>, directory: &Arc<Path>, entry: Entry) -> Repaired {
+    let segment = |summary| Segment::new(files, directory.clone(), summary, IndexSettings::default());
     let end = Reach { offset: entry.end, ..entry.synced };
     Repaired {
         directory_is_made: entry.segments.iter().any(|summary| summary.size_bytes > 0 || summary.generation > 0),
-        segments: entry.segments.into_iter().map(|summary| Arc::new(segment(summary))).collect(),
+        segments: entry.segments.into_iter().map(segment).collect(),
         dropped: Vec::new(),
         faulty: Vec::new(),
         epochs: entry.epochs,

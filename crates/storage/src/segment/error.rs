@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 use std::{fmt, io};
 
+use env::disk::is_exhausted;
+
 use record::{BatchError, CompressionError, LeaderEpoch, Offset, RecordError};
 
 #[derive(Debug)]
@@ -46,8 +48,9 @@ impl SegmentError {
         }
     }
 
+    /// The disk has no room, or the process no descriptor: later there may be.
     pub fn is_out_of_space(&self) -> bool {
-        matches!(self.io_kind(), Some(io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded))
+        matches!(&self.fault, Fault::Io(error) if is_exhausted(error))
     }
 
     /// The bytes are not what was written, or the place is not where a batch begins.

@@ -22,6 +22,7 @@ impl Segment {
     pub fn create(&self) -> Result<(), SegmentError> {
         let file = self.open_file(FileKind::Log, OpenOptions::CREATE_NEW)?;
         self.state.lock().log = Some(file);
+        self.note_open();
         Ok(())
     }
 
@@ -41,7 +42,16 @@ impl Segment {
         }
         let opened = self.open_file(FileKind::Log, OpenOptions::WRITE)?;
         // Another may have been faster; the handle that writes went through is the one that must be synced.
-        Ok(self.state.lock().log.get_or_insert(opened).clone())
+        let file = self.state.lock().log.get_or_insert(opened).clone();
+        self.note_open();
+        Ok(file)
+    }
+
+    /// Something of it is open: as long as there is, it is known where descriptors are counted.
+    pub(super) fn note_open(&self) {
+        if !std::mem::replace(&mut self.state.lock().is_open, true) {
+            self.files.note(&self.me);
+        }
     }
 
     /// Writes bytes of batches that have been noted. The file stays open until they are synced: the kernel forgets a
@@ -118,6 +128,7 @@ impl Segment {
         state.log = None;
         state.offsets.close();
         state.times.close();
+        state.is_open = false;
         true
     }
 
@@ -142,14 +153,14 @@ impl Segment {
     }
 
     pub(super) fn remove_file(&self, kind: FileKind) -> Result<(), SegmentError> {
-        match self.disk.remove_file(&self.path(kind)) {
+        match self.files.disk.remove_file(&self.path(kind)) {
             Err(error) if error.kind() != ErrorKind::NotFound => Err(self.error(kind, error)),
             _ => Ok(()),
         }
     }
 
     pub(super) fn open_file(&self, kind: FileKind, options: OpenOptions) -> Result<Arc<dyn File>, SegmentError> {
-        self.disk.open(&self.path(kind), options).map_err(|error| self.error(kind, error))
+        self.files.open(&self.path(kind), options).map_err(|error| self.error(kind, error))
     }
 
     /// One write. If a cut, or another writer, came in between, the file holds too much, and is cut before the next.
@@ -175,11 +186,14 @@ impl Segment {
             None => self.open_or_create_file(kind)?,
         };
         index::write(&*file, self.base_offset, count, &entries).map_err(|error| self.error(kind, error))?;
-        let state = &mut *self.state.lock();
-        let same = |stored: &Stored<E>| stored.count == count;
-        if state.cuts == cuts && index(state).stored.as_ref().is_some_and(same) {
-            index(state).moved_to_file(entries.len(), file);
+        {
+            let state = &mut *self.state.lock();
+            let same = |stored: &Stored<E>| stored.count == count;
+            if state.cuts == cuts && index(state).stored.as_ref().is_some_and(same) {
+                index(state).moved_to_file(entries.len(), file);
+            }
         }
+        self.note_open();
         Ok(())
     }
 

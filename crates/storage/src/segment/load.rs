@@ -68,6 +68,7 @@ impl Segment {
                 install(&mut state.offsets, offsets, rebuilt.offsets);
                 install(&mut state.times, times, rebuilt.times);
             }
+            self.note_open();
             if is_rebuilt {
                 // So that the next need not do it again, and memory is free. If the disk is full they stay in memory.
                 let _ = self.write_index(FileKind::OffsetIndex, limit, |state| &mut state.offsets);

@@ -11,6 +11,7 @@ mod files;
 mod index;
 mod load;
 mod names;
+mod open_files;
 mod place;
 mod proven;
 mod read;
@@ -22,16 +23,17 @@ mod walk;
 
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 pub use damage::Damage;
 pub(crate) use damage::fault_of;
 use entry::{Indexer, OffsetEntry, TimeEntry};
 pub(crate) use entry::{entries_of_offsets, entries_of_times};
-use env::{Disk, File};
+use env::File;
 pub use error::{Fault, SegmentError};
 use index::SparseIndex;
 pub use names::{FileKind, file_name, parse_file_name};
+pub use open_files::OpenFiles;
 use parking_lot::Mutex;
 pub use place::{BatchPlace, Summary, Written};
 pub use proven::Proven;
@@ -44,7 +46,8 @@ use crate::roll::RollState;
 
 /// Shared by appender, flusher, committer and readers; each call locks it for a moment and never around the disk.
 pub struct Segment {
-    disk: Arc<dyn Disk>,
+    me: Weak<Segment>,
+    files: Arc<OpenFiles>,
     directory: Arc<Path>,
     base_offset: Offset,
     proven: Proven,
@@ -58,6 +61,8 @@ struct State {
     offsets: SparseIndex<OffsetEntry>,
     times: SparseIndex<TimeEntry>,
     log: Option<Arc<dyn File>>,
+    // `OpenFiles` knows.
+    is_open: bool,
     // Counts writes, so that a sync takes note only of those before it.
     writes: u64,
     // synced <= writes
@@ -89,7 +94,12 @@ impl Default for IndexSettings {
 
 impl Segment {
     /// Touches no file. `summary` is that of an empty segment, or what a checkpoint or `summarize` says.
-    pub fn new(disk: Arc<dyn Disk>, directory: Arc<Path>, summary: Summary, settings: IndexSettings) -> Segment {
+    pub fn new(
+        files: &Arc<OpenFiles>,
+        directory: Arc<Path>,
+        summary: Summary,
+        settings: IndexSettings,
+    ) -> Arc<Segment> {
         let indexer = Indexer::new(settings.interval_bytes, summary.max_timestamp, summary.max_timestamp_offset);
         // What begins empty is known without its index files; whatever is left of earlier ones is cut when written.
         let is_new = summary.size_bytes == 0;
@@ -99,6 +109,7 @@ impl Segment {
             offsets: if is_new { SparseIndex::without_file() } else { SparseIndex::unloaded() },
             times: if is_new { SparseIndex::without_file() } else { SparseIndex::unloaded() },
             log: None,
+            is_open: false,
             writes: 0,
             synced: 0,
             cuts: 0,
@@ -106,7 +117,15 @@ impl Segment {
         };
         let Summary { base_offset, generation, .. } = summary;
         let proven = Proven::default();
-        Segment { disk, directory, base_offset, generation, proven, state: Mutex::new(state) }
+        Arc::new_cyclic(|me| Segment {
+            me: me.clone(),
+            files: files.clone(),
+            directory,
+            base_offset,
+            generation,
+            proven,
+            state: Mutex::new(state),
+        })
     }
 
     pub fn base_offset(&self) -> Offset {

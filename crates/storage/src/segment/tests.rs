@@ -110,6 +110,38 @@ fn a_file_with_unsynced_writes_stays_open() {
 }
 
 #[test]
+fn no_more_segments_are_open_than_may_be_but_those_that_cannot_be_closed() {
+    let disk = env::sim::Disk::new(1);
+    env::Disk::create_dir(&disk, Path::new(Model::DIRECTORY)).unwrap();
+    let files = OpenFiles::new(Arc::new(disk.clone()), 10);
+    let segment = |base| {
+        let summary = Summary::empty(Offset(base), Timestamp(0));
+        Segment::new(&files, Path::new(Model::DIRECTORY).into(), summary, IndexSettings::default())
+    };
+    let segments: Vec<Arc<Segment>> = (0..100).map(segment).collect();
+    let open = || segments.iter().map(|segment| segment.open_files()).sum::<usize>();
+    for segment in &segments {
+        segment.create().unwrap();
+    }
+    assert_eq!(open(), 10);
+    for segment in &segments[..40] {
+        segment.write_at(&[IoSlice::new(b"not synced")], 0).unwrap();
+    }
+    assert_eq!(open(), 40, "who is not synced stays open");
+    segments[..40].iter().for_each(|segment| segment.sync().unwrap());
+    segments[40..].iter().for_each(|segment| drop(segment.file().unwrap()));
+    assert_eq!(open(), 10);
+
+    // Without a descriptor left, those that are not needed are given back, and it is tried once more.
+    let last = segment(100);
+    disk.inject(DiskFault::no_descriptors(Call::CreateFile));
+    last.create().unwrap();
+    assert_eq!(open(), 0);
+    disk.inject(DiskFault::no_descriptors(Call::CreateFile).times(2));
+    assert!(segment(101).create().unwrap_err().is_out_of_space());
+}
+
+#[test]
 fn a_failed_sync_leaves_it_dirty_and_says_which_file() {
     let mut model = Model::new(5);
     model.append_sized(1, Timestamp(1), 100);

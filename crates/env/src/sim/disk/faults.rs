@@ -46,6 +46,10 @@ impl Fault {
         Self::new(call, libc::ENOSPC)
     }
 
+    pub fn no_descriptors(call: Call) -> Self {
+        Self::new(call, libc::EMFILE)
+    }
+
     /// Only paths that contain this.
     pub fn on_path(self, part: &str) -> Self {
         Self { path_part: part.to_owned(), ..self }

@@ -21,8 +21,9 @@ use crate::journal::walk::Walker;
 use crate::leader_epochs::LeaderEpochs;
 use crate::log::state::Reach;
 use crate::producer_state::ProducerState;
-use crate::segment::{BatchPlace, IndexSettings, Segment, Summary, Written};
+use crate::segment::{BatchPlace, IndexSettings, OpenFiles, Segment, Summary, Written};
 use crate::settings::Durability;
+use crate::shared::Shared;
 use crate::tail::Tail;
 
 /// A log as it is after its repair.
@@ -60,6 +61,7 @@ pub(crate) enum Mode {
 /// The repair of one log, while all pieces of the lane are gone through in their order.
 pub(crate) struct Repair {
     env: Env,
+    files: Arc<OpenFiles>,
     directory: Arc<Path>,
     durable_group: u64,
     mode: Mode,
@@ -88,11 +90,12 @@ struct Log {
 }
 
 impl Repair {
-    pub fn new(env: &Env, directory: Arc<Path>, durable_group: u64, map: &LogMap, mode: Mode) -> Repair {
+    pub fn new(shared: &Shared, directory: Arc<Path>, durable_group: u64, map: &LogMap, mode: Mode) -> Repair {
         // Where S has come anywhere, there is a directory with a durable name.
         let is_known = map.synced.place.position > 0 || map.synced.place.segment > map.log_start;
         Repair {
-            env: env.clone(),
+            env: shared.env.clone(),
+            files: shared.files.clone(),
             directory,
             durable_group,
             mode,
@@ -328,8 +331,7 @@ impl Repair {
     }
 
     fn segment(&self, summary: Summary) -> Arc<Segment> {
-        let disk = self.env.disk.clone();
-        Arc::new(Segment::new(disk, self.directory.clone(), summary, IndexSettings::default()))
+        Segment::new(&self.files, self.directory.clone(), summary, IndexSettings::default())
     }
 
     fn empty_segment(&self, base: Offset) -> Arc<Segment> {

@@ -14,7 +14,7 @@ use super::super::*;
 
 pub struct Model {
     pub disk: Disk,
-    pub segment: Segment,
+    pub segment: Arc<Segment>,
     pub chance: Chance,
     pub batches: Vec<Vec<u8>>,
     pub places: Vec<BatchPlace>,
@@ -52,8 +52,9 @@ impl Model {
         }
     }
 
-    pub fn open(disk: &Disk, summary: Summary) -> Segment {
-        Segment::new(Arc::new(disk.clone()), Path::new(Self::DIRECTORY).into(), summary, IndexSettings::default())
+    pub fn open(disk: &Disk, summary: Summary) -> Arc<Segment> {
+        let files = OpenFiles::new(Arc::new(disk.clone()), 100);
+        Segment::new(&files, Path::new(Self::DIRECTORY).into(), summary, IndexSettings::default())
     }
 
     /// A batch of so many records, the last of which has this timestamp, padded to so many bytes.
