@@ -51,7 +51,7 @@ impl LogDir {
         let end = source.ends().log_end;
         let mut state = copy.state();
         let is_beginning = state.log_start <= start && start <= state.log_end && state.log_end <= end;
-        if !is_beginning || config.compacts || state.durability != Durability::Flush || !state.faulty.is_empty() {
+        if !is_beginning || config.compacts || config.durability != Durability::Flush || !state.faulty.is_empty() {
             return false;
         }
         state.configure(LogConfig { durability: Durability::Flush, ..config });

@@ -175,7 +175,10 @@ fn what_others_put_into_a_directory_does_no_harm() {
     for image in [Image::stopped(), Image::killed()] {
         for plant in damaged::PLANTS {
             let what = format!("{}: with {}", image.name, plant.path);
-            assert_eq!(told(&what, || image.judge(|disk| damaged::plant(disk, plant))), Outcome::Sound, "{what}");
+            let outcome = told(&what, || image.judge(|disk| damaged::plant(disk, plant)));
+            // What has the name of a lane file could be one that was cut, and the next group could have been in it.
+            let may_be_lane = plant.path.starts_with("lane/lane-") && !plant.path.ends_with(".new");
+            assert!(outcome == Outcome::Sound || may_be_lane && outcome == Outcome::Marked, "{what}: {outcome:?}");
         }
     }
 }

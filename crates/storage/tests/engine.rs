@@ -258,6 +258,26 @@ fn a_relaxed_log_acknowledges_what_is_written_and_another_what_is_synced() {
 }
 
 #[test]
+fn a_log_whose_deletion_no_lane_has_yet_is_whole_after_a_crash() {
+    let rig = Rig::new(settings());
+    let log = rig.create("a");
+    append(&log, &batch(1, 1, 100)).unwrap();
+    rig.run();
+    let before = contents(&log);
+    let checkpoints = rig.dir.counters().checkpoints;
+    rig.dir.checkpoint();
+    let deletion = rig.dir.delete_log(&log);
+    while rig.dir.counters().checkpoints == checkpoints {
+        assert!(rig.world.step_named("flusher"), "it waits for the committer");
+    }
+    let crashed = Rig::on(rig.disk.fork().kill(), settings()).unwrap();
+    assert_eq!(contents(&crashed.log("a")), before);
+    assert_eq!(rig.wait(deletion), Ok(()));
+    let crashed = Rig::on(rig.disk.fork().kill(), settings()).unwrap();
+    assert!(crashed.dir.logs().is_empty());
+}
+
+#[test]
 fn timestamps_are_found_in_segments_and_in_the_tail() {
     let rig = Rig::new(settings());
     let log = rig.create("a");

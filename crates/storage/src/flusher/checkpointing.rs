@@ -289,6 +289,10 @@ impl Flusher {
                 return Captured::Not { after: done };
             }
             done = Some(log.log_id());
+            // The lane knows, perhaps before where it will begin.
+            if state.is_gone {
+                continue;
+            }
             let synced = state.synced;
             state.checkpointed.capture(&synced);
             let summaries: Vec<Summary> =

@@ -9,7 +9,7 @@ use record::Offset;
 use super::{Did, Flusher, Step, fatal, io_trouble, trouble};
 use crate::journal::record::SegmentPlace;
 use crate::log::Log;
-use crate::log::state::{Gate, State};
+use crate::log::state::State;
 use crate::segment::{Segment, Written};
 use crate::shared::count;
 
@@ -126,7 +126,7 @@ impl Flusher {
                 self.dirty_directories.insert(self.shared.path.clone());
             }
             let before = state.written.place.segment;
-            if state.gate != Gate::Deleted && state.step_over_direct(&self.shared.budget) {
+            if !state.is_gone && state.step_over_direct(&self.shared.budget) {
                 // Synced already; but only a sync by us moves S.
                 let segments = state.segments.iter().filter(|segment| segment.base_offset() >= before);
                 let passed = segments.take_while(|segment| segment.base_offset() <= state.written.place.segment);
@@ -215,7 +215,8 @@ enum Piece {
 }
 
 fn next_piece(state: &mut State) -> Piece {
-    if state.gate == Gate::Deleted {
+    // As long as its deletion is only asked for, a crash can bring it back: then it is whole.
+    if state.is_gone {
         return Piece::Nothing;
     }
     step_over_roll(state);
