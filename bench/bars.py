@@ -18,6 +18,8 @@ TAIL = "1 writer, 50 tailing readers"
 IDLE = "4,000 idle long polls"
 CREATE = f"creating {MANY}"
 RELAXED = "relaxed: "  # Before the name of a raw row.
+# Both go through the lane, so what is asked for is that one is not worse than the other; two equal runs differ by this.
+NOISE = 0.1
 ONE_IN_FLIGHT, MUCH_IN_FLIGHT = "1 in flight on 16 connections", "256 in flight on 16 connections"
 START, RESTART = "start", f"restart after SIGKILL, {MANY}"
 SIZE = "the process"
@@ -98,6 +100,6 @@ BARS = {
     bar: found
     for row in (SMALL_16, SMALL_64, RAW_64K, RAW_MANY)
     for rate, cost in [("MiB/s", "CPU-s per GiB") if row == RAW_64K else ("requests/s", "CPU-s per million")]
-    for bar, found in ((f"{RELAXED}{row}: {rate}", least(1, f"{row}: {rate}", " of flush")),
-                       (f"{RELAXED}{row}: {cost}", most(1, f"{row}: {cost}", " of flush")))
+    for bar, found in ((f"{RELAXED}{row}: {rate}", least(1 - NOISE, f"{row}: {rate}", " of flush")),
+                       (f"{RELAXED}{row}: {cost}", most(1 + NOISE, f"{row}: {cost}", " of flush")))
 }

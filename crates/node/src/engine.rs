@@ -32,9 +32,10 @@ impl Memory {
     }
 }
 
-/// Half of the process's descriptors are for segments, whose indexes are seldom open as well; the rest is for sockets.
+/// Three quarters of the process's descriptors are for segments, whose indexes are seldom open as well; the rest is for
+/// sockets.
 pub(crate) fn settings(config: &Config, memory: &Memory, open_files_max: u64) -> storage::Settings {
-    let of_one_directory = open_files_max / 2 / config.log_dirs.len().max(1) as u64;
+    let of_one_directory = open_files_max / 4 * 3 / config.log_dirs.len().max(1) as u64;
     storage::Settings {
         memory_bytes_max: memory.tails_bytes,
         open_segments_max: of_one_directory.clamp(OPEN_SEGMENTS_MIN, OPEN_SEGMENTS_MAX) as usize,

@@ -178,7 +178,7 @@ impl Flusher {
                     Some(Some(log)) => self.write_piece(&log).map(Some),
                 };
                 match written {
-                    Ok(None) => Stage::Sync { segments: self.segments_to_sync() },
+                    Ok(None) => Stage::Sync { segments: self.segments_to_sync(usize::MAX) },
                     Ok(Some(Did::Nothing)) => {
                         logs.pop_front();
                         Stage::WriteOut { logs }
@@ -249,15 +249,21 @@ impl Flusher {
         Ok(did)
     }
 
-    pub(super) fn segments_to_sync(&self) -> VecDeque<DirtySegment> {
+    fn segments_to_sync(&self, max: usize) -> VecDeque<DirtySegment> {
         let log = |log_id: u64| self.registry.after(log_id.checked_sub(1), 1).first().map(Arc::downgrade);
         let entry =
             |(key, segment): (&(u64, Offset), &Arc<Segment>)| (*key, log(key.0).unwrap_or_default(), segment.clone());
-        self.dirty.iter().map(entry).collect()
+        self.dirty.iter().take(max).map(entry).collect()
+    }
+
+    /// Begins the syncs of some, before any checkpoint: each is open until then.
+    pub(super) fn sync_some_segments(&mut self) {
+        let mut segments = self.segments_to_sync(SYNCS_MAX);
+        self.sync_segments(&mut segments);
     }
 
     /// Begins the syncs of the next segments. What is written before a sync is what it makes durable.
-    pub(super) fn sync_segments(&mut self, segments: &mut VecDeque<DirtySegment>) {
+    fn sync_segments(&mut self, segments: &mut VecDeque<DirtySegment>) {
         while self.covered.len() < SYNCS_MAX
             && let Some((key, log, segment)) = segments.pop_front()
         {

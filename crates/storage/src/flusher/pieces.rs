@@ -1,5 +1,5 @@
 //! From the tails to the segments: pieces of what is durable, large where there is enough, after a second otherwise. The
-//! kernel is asked to begin writing each at once, so that a checkpoint's syncs find little left to do.
+//! kernel is asked to begin writing large ones at once, so that a checkpoint's syncs find little left to do.
 use std::io::{ErrorKind, IoSlice};
 use std::sync::Arc;
 
@@ -15,6 +15,8 @@ use crate::shared::count;
 
 /// One write takes no more than this, so that nothing else waits long.
 const PIECE_BYTES_MAX: usize = 1 << 20;
+/// Of smaller ones the kernel makes a write of its own for each, and perhaps for the same page again a second later.
+const WRITEBACK_BYTES_MIN: usize = 64 << 10;
 /// Nor more parts than one system call takes.
 const PARTS_MAX: usize = 1024;
 
@@ -150,9 +152,7 @@ impl Flusher {
         };
         let is_dirty = self.dirty.contains_key(&(log.log_id(), segment.base_offset()));
         if !is_dirty && self.dirty.len() >= self.shared.settings.dirty_segments_max() {
-            // Each is open until it is synced.
-            let mut segments = self.segments_to_sync();
-            self.sync_segments(&mut segments);
+            self.sync_some_segments();
             return Ok(Did::Something);
         }
         if self.make_file(log, &segment)? == Did::Something {
@@ -164,7 +164,9 @@ impl Flusher {
         self.dirty.insert((log.log_id(), segment.base_offset()), segment.clone());
         segment.write_at(&slices, position).map_err(|error| trouble("a write to a segment failed", &error))?;
         let reached = position + size_bytes as u32;
-        segment.start_writeback(position..reached).map_err(|error| fatal("a write to a segment failed", &error))?;
+        if size_bytes >= WRITEBACK_BYTES_MIN {
+            segment.start_writeback(position..reached).map_err(|error| fatal("a write to a segment failed", &error))?;
+        }
         {
             let mut state = log.state();
             state.written.offset = end;
