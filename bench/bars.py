@@ -19,7 +19,7 @@ IDLE = "4,000 idle long polls"
 CREATE = f"creating {MANY}"
 RELAXED = "relaxed: "  # Before the name of a raw row.
 # Both go through the lane, so what is asked for is that one is not worse than the other; two equal runs differ by this.
-NOISE = 0.1
+NOISE = 0.05
 ONE_IN_FLIGHT, MUCH_IN_FLIGHT = "1 in flight on 16 connections", "256 in flight on 16 connections"
 START, RESTART = "start", f"restart after SIGKILL, {MANY}"
 SIZE = "the process"
