@@ -167,6 +167,10 @@ impl Topics {
     }
 
     pub(crate) fn insert(&mut self, id: TopicId, name: Arc<str>) {
+        // No controller makes a topic that is there; what a record says all the same takes its place whole.
+        for known in [Some(id), self.ids.get(&*name).copied()].into_iter().flatten() {
+            self.remove(known);
+        }
         self.ids.insert(name.clone(), id);
         if let Some(unified) = unified(&name) {
             let mut names = self.colliding.get(&*unified).cloned().unwrap_or_default();

@@ -1,5 +1,8 @@
 //! Images: what a snapshot keeps, what a delta tells, and what a change costs.
 
+#[path = "../../../fuzz/mutate.rs"]
+mod mutate;
+
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
@@ -199,4 +202,35 @@ fn a_large_topic_s_snapshot_comes_in_pieces_of_bounded_size() {
         apply(&mut again, Records::decode(&piece).map(|record| record.unwrap()));
     }
     assert_eq!(contents(&again), contents(&image));
+}
+
+/// As entries and snapshots hold them. What can be read is applied, whatever it says, and a snapshot of that comes back.
+#[test]
+fn any_bytes_as_records_make_an_image_that_a_snapshot_keeps() {
+    let (mut taken, mut refused) = (0, 0);
+    mutate::run(
+        "metadata-records",
+        |_| {},
+        |bytes| {
+            let mut image = Image::default();
+            for record in Records::decode(bytes) {
+                match record {
+                    Ok(record) => {
+                        apply(&mut image, [record]);
+                        taken += 1;
+                    }
+                    Err(error) => {
+                        assert!(!error.to_string().is_empty());
+                        refused += 1;
+                    }
+                }
+            }
+            let mut again = Image::default();
+            for piece in metadata::pieces(image.clone()) {
+                apply(&mut again, Records::decode(&piece).map(|record| record.expect("it was just written")));
+            }
+            assert_eq!(contents(&again), contents(&image));
+        },
+    );
+    assert!(taken > 0 && refused > 0, "{taken} taken, {refused} refused");
 }
