@@ -478,7 +478,7 @@ class Flights(OurProgram):
 SUITES = [suite() for suite in (Kcat, JavaClient, KafkaTools, ConfluentKafka, RdkafkaOwn, RskafkaOwn, KafkaPython, KafkaPythonOwn,
                                 KafkaJs, Platformatic, FranzGo, Sarama, Monitors, SchemaRegistry, Karapace, Connect,
                                 OttlaCommands, Prometheus,
-                                Wire, WireGenerated, WireLimits, Churn, Hostile, Flights)]
+                                Wire, WireGenerated, WireLimits, WireDirs, Churn, Hostile, Flights)]
 
 
 def port_for(suite):

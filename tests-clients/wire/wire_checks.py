@@ -14,6 +14,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "python"))
 import admin_scenes
 import config_scenes
 import coverage
+import dirs_scenes
 import generated
 import limit_scenes
 import odd_scenes
@@ -56,6 +57,7 @@ SUITES = {
     "wire": (SCENES + admin_scenes.SCENES + config_scenes.SCENES + odd_scenes.SCENES + telemetry_scenes.SCENES, "kafka-4.4.0.txt"),
     "wire-generated": (generated.SCENES, "kafka-4.4.0-generated.txt"),
     "wire-limits": (limit_scenes.SCENES, "kafka-4.4.0-limits.txt"),
+    "wire-dirs": (dirs_scenes.SCENES, "kafka-4.4.0-dirs.txt"),
 }
 
 

@@ -71,6 +71,11 @@ impl Machine {
         records.into_iter().for_each(|record| self.image.apply(record, &mut delta));
     }
 
+    /// A broker of which all log directories are cordoned gets no new ones.
+    pub fn takes_replicas(&self, broker: BrokerId) -> bool {
+        self.options.broker_keys.takes_replicas(&self.image, broker)
+    }
+
     pub fn layers<'a>(&'a self, topic: &str) -> Layers<'a> {
         Layers::of_topic(&self.image.configs, topic, self.options.node_id, &self.options.broker_configs)
     }

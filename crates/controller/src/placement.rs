@@ -5,15 +5,21 @@
 use std::collections::BTreeMap;
 
 use env::Rng;
-use metadata::{Brokers, Replicas};
+use metadata::{Broker, Replicas};
 use protocol::ErrorCode;
 use record::BrokerId;
 
 use crate::answer::ApiError;
+use crate::machine::Machine;
 
 /// Replicas for `partitions` partitions, the leader first.
-pub fn place(
-    brokers: &Brokers,
+pub fn place(machine: &Machine, partitions: usize, replication_factor: i16) -> Result<Vec<Replicas>, ApiError> {
+    let brokers = machine.image.brokers.iter().filter(|broker| machine.takes_replicas(broker.id));
+    place_among(&brokers.map(|broker| &**broker).collect::<Vec<_>>(), partitions, replication_factor, &*machine.rng)
+}
+
+fn place_among(
+    brokers: &[&Broker],
     partitions: usize,
     replication_factor: i16,
     rng: &dyn Rng,
@@ -85,17 +91,18 @@ impl Ring {
 }
 
 impl Racks {
-    fn of(brokers: &Brokers, rng: &dyn Rng) -> Racks {
+    fn of(brokers: &[&Broker], rng: &dyn Rng) -> Racks {
         let mut by_rack: BTreeMap<Option<&str>, Rack> = BTreeMap::new();
         let ring = || Ring { brokers: Vec::new(), start: random_below(rng, 1 << 16), taken: 0, partition: 0 };
-        for broker in brokers.iter() {
+        for broker in brokers {
             let rack = by_rack.entry(broker.rack.as_deref()).or_insert_with(|| Rack { active: ring(), fenced: ring() });
             let ring = if broker.fenced { &mut rack.fenced } else { &mut rack.active };
             ring.brokers.push(broker.id);
         }
         let racks: Vec<Rack> = by_rack.into_values().collect();
         let offset = random_below(rng, racks.len().max(1));
-        Racks { racks, offset, partition: 0, placed: 0, active: brokers.active().count(), brokers: brokers.len() }
+        let active = brokers.iter().filter(|broker| !broker.fenced).count();
+        Racks { racks, offset, partition: 0, placed: 0, active, brokers: brokers.len() }
     }
 
     fn next(&mut self, replication_factor: usize, rng: &dyn Rng) -> Replicas {
@@ -149,7 +156,7 @@ mod tests {
     use std::collections::{BTreeMap, BTreeSet};
     use std::sync::atomic::{AtomicU64, Ordering};
 
-    use metadata::{Broker, Delta, Image, Record};
+    use metadata::{Brokers, Delta, Image, Record};
 
     use super::*;
 
@@ -187,8 +194,13 @@ mod tests {
         image.brokers
     }
 
+    fn place_all(brokers: &Brokers, partitions: usize, factor: i16, seed: u64) -> Result<Vec<Replicas>, ApiError> {
+        let brokers: Vec<&Broker> = brokers.iter().map(|broker| &**broker).collect();
+        place_among(&brokers, partitions, factor, &Seeded(seed.into()))
+    }
+
     fn placed(brokers: &Brokers, partitions: usize, factor: i16, seed: u64) -> Vec<Replicas> {
-        place(brokers, partitions, factor, &Seeded(seed.into())).unwrap()
+        place_all(brokers, partitions, factor, seed).unwrap()
     }
 
     #[test]
@@ -252,7 +264,7 @@ mod tests {
 
     #[test]
     fn what_cannot_be_placed_is_refused() {
-        let refused = |brokers: &Brokers, factor| place(brokers, 1, factor, &Seeded(1.into())).is_err();
+        let refused = |brokers: &Brokers, factor| place_all(brokers, 1, factor, 1).is_err();
         assert!(refused(&brokers(&[&[1, 2]]), 3));
         assert!(refused(&brokers(&[&[1, 2]]), 0));
         assert!(refused(&brokers(&[&[-1, -2]]), 1));

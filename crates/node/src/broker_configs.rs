@@ -1,6 +1,7 @@
 //! This broker's configuration as admin clients see it: DescribeConfigs of a broker, and which of its keys may be altered
 //! while it runs. Rules of Kafka's `ConfigHelper.createBrokerConfigEntry` and `DynamicBrokerConfig`.
 use std::collections::BTreeSet;
+use std::path::PathBuf;
 
 use metadata::configs::BrokerKeys;
 use metadata::{Image, Overrides, Resource};
@@ -19,6 +20,7 @@ pub(crate) struct NodeConfigs {
     settings: Settings,
     /// In lower case.
     listeners: Vec<String>,
+    log_dirs: Vec<PathBuf>,
 }
 
 /// Kafka's `ConfigEntry.ConfigSource`.
@@ -38,7 +40,20 @@ const FAMILIES: &[&[&str]] = &[
 impl NodeConfigs {
     pub fn new(config: &Config) -> Self {
         let listeners = config.listeners.iter().map(|listener| listener.name.to_lowercase()).collect();
-        Self { node_id: BrokerId(config.node_id), settings: config.settings.clone(), listeners }
+        let (settings, log_dirs) = (config.settings.clone(), config.log_dirs.clone());
+        Self { node_id: BrokerId(config.node_id), settings, listeners, log_dirs }
+    }
+
+    pub fn log_dirs(&self) -> &[PathBuf] {
+        &self.log_dirs
+    }
+
+    /// The log directories that get no new replicas (KIP-1066).
+    pub fn cordoned_log_dirs(&self, image: &Image) -> BTreeSet<PathBuf> {
+        let value = self.value(image, "cordoned.log.dirs").unwrap_or_default();
+        let named: BTreeSet<&str> = value.split(',').map(str::trim).collect();
+        let is_named = |path: &&PathBuf| named.contains("*") || path.to_str().is_some_and(|path| named.contains(path));
+        self.log_dirs.iter().filter(is_named).cloned().collect()
     }
 
     pub fn has_listener(&self, lower_case: &str) -> bool {
@@ -207,6 +222,10 @@ impl BrokerKeys for NodeConfigs {
         cluster_wide: bool,
     ) -> Result<(), (ErrorCode, String)> {
         dynamic_configs::check(self, image, name, value, cluster_wide)
+    }
+
+    fn takes_replicas(&self, image: &Image, broker: BrokerId) -> bool {
+        broker != self.node_id || self.cordoned_log_dirs(image).len() < self.log_dirs.len()
     }
 
     fn default(&self, name: &str) -> Option<String> {

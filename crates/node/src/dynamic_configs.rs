@@ -1,5 +1,6 @@
 //! Which configs of the broker may be altered while it runs, and to what: the rules and words of Kafka's
 //! `DynamicBrokerConfig` and `ConfigDef`. What is read only at the start is refused here, as nothing would come of it.
+use std::collections::BTreeSet;
 use std::fmt::Display;
 
 use metadata::Image;
@@ -157,11 +158,16 @@ fn parse(key: &Key, text: &str) -> Result<(), String> {
         },
         Kind::List => {
             let elements = || trimmed.split(',').map(str::trim).filter(|_| !trimmed.is_empty());
+            let mut seen = BTreeSet::new();
             match key.rule {
                 Rule::NotEmpty | Rule::SomeElements(_) if trimmed.is_empty() => Err(format!(
                     "Configuration '{}' must not be empty. Valid values include: any non-empty value",
                     key.name
                 )),
+                // In a file Kafka takes out what is there twice.
+                _ if !elements().all(|element| seen.insert(element)) => {
+                    Err(format!("Configuration '{}' values must not be duplicated.", key.name))
+                }
                 Rule::Elements(choices) | Rule::SomeElements(choices) => {
                     match elements().find(|element| !choices.contains(element)) {
                         None => Ok(()),
@@ -230,10 +236,11 @@ fn check_together(configs: &NodeConfigs, image: &Image, name: &str, value: &str)
             }
         }
         "cordoned.log.dirs" => {
-            let own = present("log.dirs");
-            let own: Vec<&str> = own.split(',').map(str::trim).collect();
-            let given = value.split(',').map(str::trim).filter(|path| !path.is_empty() && *path != "*");
-            let missing: Vec<&str> = given.filter(|path| !own.contains(path)).collect();
+            let given: Vec<&str> = value.split(',').map(str::trim).filter(|path| !path.is_empty()).collect();
+            let all_or_some = !given.contains(&"*") || given.len() == 1;
+            required(all_or_some, format!("When {name} is set to *, it must not contain other values"))?;
+            let is_own = |path: &&str| *path == "*" || configs.log_dirs().iter().any(|own| own.to_str() == Some(path));
+            let missing: Vec<&str> = given.into_iter().filter(|path| !is_own(path)).collect();
             let rule = "All entries in cordoned.log.dirs must be present in log.dirs or log.dir. Missing entries :";
             required(missing.is_empty(), format!("{rule} {}", missing.join(", ")))
         }

@@ -137,11 +137,13 @@ impl Node {
         let mut first = true;
         let on_update = {
             let (replicas, groups) = (replicas.clone(), groups.clone());
-            let (connection_limits, telemetry) = (connection_limits.clone(), telemetry.clone());
+            let (connection_limits, telemetry, configs) =
+                (connection_limits.clone(), telemetry.clone(), configs.clone());
             move |update: &metadata::Update| {
                 if std::mem::take(&mut first) {
                     replicas.delete_strays(&update.image);
                 }
+                replicas.placement().cordon(configs.cordoned_log_dirs(&update.image));
                 replicas.apply(update);
                 groups.apply(update);
                 connection_limits.refresh(&update.image);

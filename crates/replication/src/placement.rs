@@ -1,6 +1,7 @@
 //! In which log directory a replica is: where metadata and disk agree, where it was found, or where a new one goes. Rules
 //! of Kafka's `LogManager`; says what the controller must be told, and tells it nothing itself.
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use metadata::directory_id;
@@ -18,6 +19,8 @@ pub type Replica = (TopicId, i32);
 
 pub struct Placement {
     directories: LogDirs,
+    /// They get no new replicas.
+    cordoned: Mutex<BTreeSet<PathBuf>>,
     /// Where partitions are to be made that are not here yet (AlterReplicaLogDirs).
     preferences: Mutex<BTreeMap<TopicPartition, TopicId>>,
     /// What the controller does not know yet.
@@ -47,7 +50,22 @@ pub enum Missing {
 
 impl Placement {
     pub fn new(directories: LogDirs) -> Self {
-        Self { directories, preferences: Mutex::default(), assignments: Mutex::default(), assigned: Notify::new() }
+        Self {
+            directories,
+            cordoned: Mutex::default(),
+            preferences: Mutex::default(),
+            assignments: Mutex::default(),
+            assigned: Notify::new(),
+        }
+    }
+
+    /// From now on these (`cordoned.log.dirs`, KIP-1066).
+    pub fn cordon(&self, paths: BTreeSet<PathBuf>) {
+        *self.cordoned.lock() = paths;
+    }
+
+    pub fn is_cordoned(&self, path: &Path) -> bool {
+        self.cordoned.lock().contains(path)
     }
 
     pub fn directories(&self) -> &LogDirs {
@@ -99,7 +117,7 @@ impl Placement {
             }
             Missing::IsMade | Missing::WasThere => {
                 let preferred = self.preferences.lock().remove(name).and_then(|id| self.online_by_id(Uuid(id.0)));
-                match preferred.or_else(|| self.directories.emptiest().cloned()) {
+                match preferred.or_else(|| self.emptiest()) {
                     Some(directory) => {
                         self.tell(replica, Uuid(directory.id().0));
                         Place::New(directory)
@@ -108,6 +126,12 @@ impl Placement {
                 }
             }
         }
+    }
+
+    /// Of those that take replicas; of all, where none does: the controller has meant this broker before it heard of that.
+    fn emptiest(&self) -> Option<LogDir> {
+        let is_free = |directory: &LogDir| !self.is_cordoned(directory.path());
+        self.directories.emptiest(is_free).or_else(|| self.directories.emptiest(|_| true)).cloned()
     }
 
     fn online_by_id(&self, id: Uuid) -> Option<LogDir> {

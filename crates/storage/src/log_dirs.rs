@@ -69,8 +69,8 @@ impl LogDirs {
         self.opened().find(|directory| directory.id() == id)
     }
 
-    /// The one with the fewest logs, of several such the first (`LogManager.nextLogDirs`).
-    pub fn emptiest(&self) -> Option<&LogDir> {
-        self.online().min_by_key(|directory| directory.logs_count())
+    /// Of these the one with the fewest logs, of several such the first (`LogManager.nextLogDirs`).
+    pub fn emptiest(&self, is_meant: impl Fn(&LogDir) -> bool) -> Option<&LogDir> {
+        self.online().filter(|directory| is_meant(directory)).min_by_key(|directory| directory.logs_count())
     }
 }

@@ -205,7 +205,7 @@ fn placed(machine: &Machine, topic: &CreatableTopic) -> Result<Vec<Replicas>, Ap
     let or_default = |value: i32, default: i32| if value == -1 { default } else { value };
     let partitions = or_default(topic.num_partitions, defaults.partitions);
     let factor = or_default(topic.replication_factor.into(), defaults.replication_factor.into()) as i16;
-    placement::place(&machine.image.brokers, partitions.max(1) as usize, factor, &*machine.rng).map_err(|error| {
+    placement::place(machine, partitions.max(1) as usize, factor).map_err(|error| {
         let why = error.message.unwrap_or_default();
         ApiError::new(error.code, format!("Unable to replicate the partition {factor} time(s): {why}"))
     })

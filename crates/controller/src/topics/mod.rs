@@ -51,6 +51,11 @@ pub fn check_assignment(machine: &Machine, brokers: &[i32], replication_factor: 
                 "The manual partition assignment includes broker {broker}, but no such broker is registered."
             ));
         }
+        if !machine.takes_replicas((*broker).into()) {
+            return refused(format!(
+                "The manual partition assignment includes broker {broker}, but all its log directories are cordoned."
+            ));
+        }
         if place > 0 && sorted[place - 1] == *broker {
             return refused(format!("The manual partition assignment includes the broker {broker} more than once."));
         }

@@ -100,7 +100,7 @@ fn grow(machine: &Machine, request: &CreatePartitionsTopic) -> Result<Vec<Record
             assignments.iter().try_for_each(|assignment| check(&assignment.broker_ids))?;
             assignments.iter().map(|assignment| assigned(&assignment.broker_ids)).collect()
         }
-        None => placement::place(&machine.image.brokers, additional, factor as i16, &*machine.rng)?,
+        None => placement::place(machine, additional, factor as i16)?,
     };
     let is_manual = request.assignments.is_some();
     let record = |(index, replicas)| {

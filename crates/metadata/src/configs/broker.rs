@@ -39,6 +39,10 @@ pub trait BrokerKeys: Send + Sync {
     /// Whether elements can be added to it and taken away; nothing for what is no key.
     fn is_list(&self, name: &str) -> Option<bool>;
     fn default(&self, name: &str) -> Option<String>;
+    /// Whether a log directory of this broker takes new replicas: `cordoned.log.dirs` (KIP-1066).
+    fn takes_replicas(&self, _image: &Image, _broker: BrokerId) -> bool {
+        true
+    }
 }
 
 /// For tests: no broker key can be altered.

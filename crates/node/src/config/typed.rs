@@ -322,6 +322,18 @@ fn contradictions(settings: &Settings) -> Vec<Problem> {
         let rule = format!("must not name {inner}, which is within {outer}");
         check(false, "log.dirs", &rule, "give each log directory a place of its own");
     }
+    let cordoned = settings.list("cordoned.log.dirs");
+    let strange = cordoned.iter().find(|path| **path != "*" && !log_dirs(settings).contains(*path));
+    if let Some(strange) = strange {
+        let rule = format!("must name log directories, and {strange} is none of log.dirs");
+        check(false, "cordoned.log.dirs", &rule, "write it as in log.dirs, or take it out");
+    }
+    check(
+        !cordoned.contains(&"*") || cordoned.len() == 1,
+        "cordoned.log.dirs",
+        "must be * alone, or name log directories",
+        "write * for all of them",
+    );
     for name in ["log.retention.ms", "log.retention.minutes", "log.retention.hours"] {
         // Kafka's rule: "log.retention.ms must be unlimited (-1) or, equal or greater than 1".
         let value = settings.optional_number(name).unwrap_or(1);

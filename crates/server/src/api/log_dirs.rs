@@ -39,11 +39,13 @@ fn describe_one(
     wanted: Option<&BTreeSet<(&str, i32)>>,
 ) -> DescribeLogDirsResult {
     let log_dir = configured.path().display().to_string();
+    let is_cordoned = call.broker.replicas.placement().is_cordoned(configured.path());
     let space = call.broker.env.disk.space(configured.path());
     let (Ok(space), Some(directory)) = (space, configured.online()) else {
         return DescribeLogDirsResult {
             error_code: ErrorCode::KafkaStorageError.code(),
             log_dir,
+            is_cordoned,
             ..Default::default()
         };
     };
@@ -68,6 +70,7 @@ fn describe_one(
     });
     DescribeLogDirsResult {
         log_dir,
+        is_cordoned,
         topics: topics.collect(),
         total_bytes: i64::try_from(space.total_bytes).unwrap_or(i64::MAX),
         usable_bytes: i64::try_from(space.free_bytes).unwrap_or(i64::MAX),
@@ -107,6 +110,9 @@ fn move_to(call: &Call, topic: &str, index: i32, path: &str) -> Result<(), Error
     }
     let broker = &call.broker;
     let wanted = broker.replicas.directories().find(path).ok_or(ErrorCode::LogDirNotFound)?;
+    if broker.replicas.placement().is_cordoned(wanted.path()) {
+        return Err(ErrorCode::InvalidReplicaAssignment);
+    }
     let wanted = wanted.online().ok_or(ErrorCode::KafkaStorageError)?;
     let partition = match broker.partition(topic, index) {
         // Kafka keeps the old code of a replica that is not here, for this request alone.

@@ -1,5 +1,5 @@
 //! Topics and their logs. Most of these are the defaults of topic configurations.
-use super::reasons::{CLEANER, ENGINE, JVM_CLASS_REFUSED, ONE_NODE, PURGATORY, TESTING, THREADS};
+use super::reasons::{CLEANER, ENGINE, JVM_CLASS_REFUSED, PURGATORY, TESTING, THREADS};
 use crate::config::key::Effect::Served;
 use crate::config::key::Importance::{High, Low, Medium};
 use crate::config::key::Rule::{AtLeast, Between, Elements, FractionUpTo, LevelOrDefault, NotEmpty, OneOf};
@@ -38,7 +38,14 @@ pub(super) const KEYS: &[Key] = &[
     int("compression.zstd.level", "3", Medium, Served, "Level for topics that are recompressed with zstd.")
         .rule(Between(-131072, 22))
         .cluster_wide(),
-    list("cordoned.log.dirs", Some(""), Medium, ONE_NODE, "Log directories that get no new partitions.").per_broker(),
+    list(
+        "cordoned.log.dirs",
+        Some(""),
+        Medium,
+        Served,
+        "Log directories that get no new partitions; `*` are all.",
+    )
+    .per_broker(),
     class(
         "create.topic.policy.class.name",
         None,
