@@ -96,12 +96,19 @@ enum Kind {
 }
 
 /// What goes into the response besides the partitions.
-#[derive(Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct SessionAnswer {
     pub error: ErrorCode,
     pub session_id: i32,
-    /// For each partition of the context, whether the response names it.
-    pub told: Vec<bool>,
+}
+
+/// A partition of the context with its answer, in their order.
+pub struct Answered<'a> {
+    pub key: &'a PartitionKey,
+    pub request: &'a PartitionRequest,
+    pub answer: PartitionAnswer,
+    /// Whether the response names it: false until it is said.
+    pub is_told: &'a mut bool,
 }
 
 const NO_SESSION: i32 = 0;
@@ -141,67 +148,54 @@ impl FetchSessions {
     }
 
     /// Decides what of the answers goes to the client, and remembers what it is told.
-    pub fn finish(
+    pub fn finish<'a>(
         &self,
         context: &FetchContext,
-        answers: &[PartitionAnswer],
+        answers: impl ExactSizeIterator<Item = Answered<'a>>,
         now: Instant,
         rng: &dyn Rng,
     ) -> SessionAnswer {
-        assert_eq!(context.partitions.len(), answers.len(), "every partition has an answer");
-        let all = vec![true; answers.len()];
         match context.kind {
-            Kind::Sessionless => SessionAnswer { error: ErrorCode::None, session_id: NO_SESSION, told: all },
+            Kind::Sessionless => {
+                answers.for_each(|answered| *answered.is_told = true);
+                SessionAnswer { error: ErrorCode::None, session_id: NO_SESSION }
+            }
             Kind::Full { uses_topic_ids, is_follower } => {
                 let mut state = self.state.lock();
-                let fits = state.make_room(self.slots_max, is_follower, answers.len(), now);
+                let count = answers.len();
+                let fits = state.make_room(self.slots_max, is_follower, count, now);
+                let mut session = Session::new(uses_topic_ids, is_follower, now);
+                for answered in answers {
+                    *answered.is_told = true;
+                    session.begin_with(&answered);
+                }
                 // Without a partition there is nothing to be incremental about (`FetchSessionCacheShard`).
-                let session_id = match fits && !answers.is_empty() {
-                    true => {
-                        let session_id = state.free_id(rng);
-                        let session = Session::new(uses_topic_ids, is_follower, context, answers, now);
-                        state.sessions.insert(session_id, session);
-                        session_id
-                    }
-                    false => NO_SESSION,
-                };
-                SessionAnswer { error: ErrorCode::None, session_id, told: all }
+                let session_id = if fits && count > 0 { state.free_id(rng) } else { NO_SESSION };
+                if session_id != NO_SESSION {
+                    state.sessions.insert(session_id, session);
+                }
+                SessionAnswer { error: ErrorCode::None, session_id }
             }
             Kind::Incremental { session_id, epoch } => {
                 let mut state = self.state.lock();
-                match state.sessions.get_mut(&session_id) {
-                    Some(session) if session.epoch == epoch => {
-                        let told = context.partitions.iter().zip(answers);
-                        let told = told.map(|((key, _), answer)| session.tell(key, answer)).collect();
-                        SessionAnswer { error: ErrorCode::None, session_id, told }
-                    }
-                    // Another request of the same session came in between.
-                    Some(_) => refused(ErrorCode::InvalidFetchSessionEpoch, session_id, answers.len()),
-                    None => refused(ErrorCode::FetchSessionIdNotFound, NO_SESSION, answers.len()),
+                let answer = state.of_incremental(session_id, epoch);
+                if answer.error == ErrorCode::None
+                    && let Some(session) = state.sessions.get_mut(&session_id)
+                {
+                    answers.for_each(|answered| *answered.is_told = session.tell(answered.key, &answered.answer));
                 }
+                answer
             }
         }
     }
-}
 
-impl FetchSessions {
     /// Answers nothing of what was read, as the client is over its quota: the session is told nothing, and none begins.
     pub fn hold_back(&self, context: &FetchContext) -> SessionAnswer {
-        let count = context.partitions.len();
         match context.kind {
-            Kind::Sessionless | Kind::Full { .. } => refused(ErrorCode::None, NO_SESSION, count),
-            Kind::Incremental { session_id, epoch } => match self.state.lock().sessions.get(&session_id) {
-                Some(session) if session.epoch == epoch => refused(ErrorCode::None, session_id, count),
-                Some(_) => refused(ErrorCode::InvalidFetchSessionEpoch, session_id, count),
-                None => refused(ErrorCode::FetchSessionIdNotFound, NO_SESSION, count),
-            },
+            Kind::Sessionless | Kind::Full { .. } => SessionAnswer { error: ErrorCode::None, session_id: NO_SESSION },
+            Kind::Incremental { session_id, epoch } => self.state.lock().of_incremental(session_id, epoch),
         }
     }
-}
-
-/// An answer that names no partition.
-fn refused(error: ErrorCode, session_id: i32, partitions: usize) -> SessionAnswer {
-    SessionAnswer { error, session_id, told: vec![false; partitions] }
 }
 
 impl State {
@@ -224,6 +218,16 @@ impl State {
         let epoch = session.epoch;
         let partitions = session.order.values().map(|key| (key.clone(), session.partitions[key].request)).collect();
         Ok(FetchContext { kind: Kind::Incremental { session_id, epoch }, partitions })
+    }
+
+    /// What is said of the session besides its partitions; with an error nothing of them.
+    fn of_incremental(&self, session_id: i32, epoch: i32) -> SessionAnswer {
+        match self.sessions.get(&session_id) {
+            Some(session) if session.epoch == epoch => SessionAnswer { error: ErrorCode::None, session_id },
+            // Another request of the same session came in between.
+            Some(_) => SessionAnswer { error: ErrorCode::InvalidFetchSessionEpoch, session_id },
+            None => SessionAnswer { error: ErrorCode::FetchSessionIdNotFound, session_id: NO_SESSION },
+        }
     }
 
     /// Whether a session of `size` partitions fits, if need be in the place of another: one that is stale, or one that is
@@ -256,14 +260,8 @@ impl State {
 }
 
 impl Session {
-    fn new(
-        uses_topic_ids: bool,
-        is_follower: bool,
-        context: &FetchContext,
-        answers: &[PartitionAnswer],
-        now: Instant,
-    ) -> Self {
-        let mut session = Self {
+    fn new(uses_topic_ids: bool, is_follower: bool, now: Instant) -> Self {
+        Self {
             epoch: next_epoch(EPOCH_INITIAL),
             uses_topic_ids,
             is_follower,
@@ -272,12 +270,12 @@ impl Session {
             order: BTreeMap::new(),
             next_place: 0,
             partitions: BTreeMap::new(),
-        };
-        for ((key, request), answer) in context.partitions.iter().zip(answers) {
-            session.ask(key, request);
-            session.partitions.get_mut(key).expect("asked for right before").told(answer);
         }
-        session
+    }
+
+    fn begin_with(&mut self, answered: &Answered<'_>) {
+        self.ask(answered.key, answered.request);
+        self.partitions.get_mut(answered.key).expect("asked for right before").told(&answered.answer);
     }
 
     fn update(&mut self, request: &SessionRequest) {

@@ -27,6 +27,9 @@ pub enum Piece {
     },
 }
 
+/// The records of one partition. Mostly one piece.
+pub type Pieces = SmallVec<[Piece; 1]>;
+
 /// The replies that leave together. Lives as long as the connection, and keeps its memory.
 #[derive(Default)]
 pub struct Outgoing {
@@ -44,21 +47,20 @@ impl Reply {
     }
 
     /// A frame whose records are elsewhere: `records` fills its holes, in order, hole by hole.
-    pub fn with_records(frame: protocol::Segments, records: Vec<Vec<Piece>>) -> Self {
-        assert_eq!(frame.records_count(), records.len(), "one list of pieces for each hole");
-        let mut records = records.into_iter();
+    pub fn with_records(frame: protocol::Segments, mut records: impl Iterator<Item = Pieces>) -> Self {
         let mut pieces = SmallVec::new();
         for segment in frame.into_segments() {
             match segment {
                 protocol::Segment::Bytes(bytes) => pieces.push(Piece::Memory(bytes)),
                 protocol::Segment::Records { length } => {
-                    let hole = records.next().expect("counted above");
+                    let hole = records.next().expect("there are pieces for each hole");
                     let bytes: u64 = hole.iter().map(Piece::len).sum();
                     assert_eq!(bytes, length as u64, "the frame says how many bytes");
                     pieces.extend(hole);
                 }
             }
         }
+        assert!(records.next().is_none(), "there is a hole for each list of pieces");
         Self { pieces }
     }
 }

@@ -16,28 +16,33 @@ use replication::watch::{Registration, Until, Waiting};
 use storage::{FileSlice, Slice};
 
 use super::{Answer, Call, errors};
-use crate::fetch_session::{FetchContext, PartitionAnswer, PartitionKey, PartitionRequest, SessionRequest, TopicKey};
-use crate::reply::Piece;
+use crate::fetch_session::{
+    Answered, FetchContext, PartitionAnswer, PartitionKey, PartitionRequest, SessionRequest, TopicKey,
+};
+use crate::reply::{Piece, Pieces};
 
 /// From this size on a warm range of a file goes out by `sendfile`; below it a copy and one `writev` are cheaper.
 const SEND_FILE_BYTES_MIN: usize = 64 * 1024;
 /// Kafka's debugging consumer, which sees up to the log end.
 const DEBUGGING_REPLICA_ID: i32 = -2;
+/// Where an error stands in the place of an offset.
+const UNKNOWN: i64 = -1;
 
 pub async fn handle(call: Call) -> Answer {
     let request: FetchRequestView<'_> = call.request()?;
     let broker = &call.broker;
     let asked_at = broker.env.clock.now();
     let reader = Reader::of(&call, &request);
-    let context = match broker.fetch_sessions.begin(session_request(&call, &request, &reader), asked_at) {
+    let mut context = match broker.fetch_sessions.begin(session_request(&call, &request, &reader), asked_at) {
         Ok(context) => context,
         Err(error) => return call.reply(&FetchResponse { error_code: error.code(), ..Default::default() }),
     };
-    let targets: Vec<Target> =
-        context.partitions.iter().map(|(key, request)| Target::find(&call, key, *request)).collect();
+    let partitions = std::mem::take(&mut context.partitions);
+    let mut targets: Vec<Target> =
+        partitions.into_iter().map(|(key, request)| Target::find(&call, key, request)).collect();
     let wait_max = Duration::from_millis(request.max_wait_ms.max(0) as u64);
-    let results = read_enough(&call, &reader, &targets, asked_at + wait_max).await;
-    answer(call, &reader, &context, targets, results).await
+    read_enough(&call, &reader, &mut targets, asked_at + wait_max).await;
+    answer(call, &reader, &context, targets).await
 }
 
 /// Who reads, and how much.
@@ -67,9 +72,10 @@ impl Reader {
 
 fn session_request(call: &Call, request: &FetchRequestView<'_>, reader: &Reader) -> SessionRequest {
     let uses_topic_ids = call.version >= 13;
+    let image = call.broker.image();
     let key = |name: &str, id: Uuid| match uses_topic_ids {
         true => TopicKey::Id(id),
-        false => TopicKey::Name(name.into()),
+        false => TopicKey::Name(image.topics.by_name(name).map_or_else(|| name.into(), |topic| topic.name.clone())),
     };
     let mut partitions = Vec::new();
     for topic in request.topics {
@@ -104,6 +110,9 @@ fn session_request(call: &Call, request: &FetchRequestView<'_>, reader: &Reader)
 
 /// Of a partition that is asked for twice only the last word counts, in the place of the first (Kafka's `LinkedHashMap`).
 fn once_each(partitions: &mut Vec<(PartitionKey, PartitionRequest)>) {
+    if partitions.len() < 2 {
+        return;
+    }
     let mut places = BTreeMap::new();
     let mut kept: Vec<(PartitionKey, PartitionRequest)> = Vec::with_capacity(partitions.len());
     for (key, request) in partitions.drain(..) {
@@ -118,14 +127,20 @@ fn once_each(partitions: &mut Vec<(PartitionKey, PartitionRequest)>) {
     *partitions = kept;
 }
 
-/// A partition that is read, or why it is not.
+/// A partition of the request, and what has come of it.
 struct Target {
-    partition: Result<Arc<Partition>, ErrorCode>,
+    key: PartitionKey,
     request: PartitionRequest,
+    /// Or why it is not read.
+    partition: Result<Arc<Partition>, ErrorCode>,
+    read: Result<Fetched, ErrorCode>,
+    /// Where the bytes of what was read are, when they go to the socket.
+    pieces: Pieces,
+    is_told: bool,
 }
 
 impl Target {
-    fn find(call: &Call, key: &PartitionKey, request: PartitionRequest) -> Self {
+    fn find(call: &Call, key: PartitionKey, request: PartitionRequest) -> Self {
         let image = call.broker.image();
         let topic = match &key.topic {
             TopicKey::Id(id) => image.topics.by_id(TopicId(id.0)).ok_or(ErrorCode::UnknownTopicId),
@@ -137,10 +152,15 @@ impl Target {
             }
             call.broker.replica(&topic.name, key.partition)
         });
-        Self { partition, request }
+        let read = Err(partition.as_ref().err().copied().unwrap_or(ErrorCode::None));
+        Self { key, request, partition, read, pieces: Pieces::new(), is_told: false }
     }
 
-    async fn read(&self, reader: &Reader, bytes_left: usize, minimum_one: bool) -> Result<Fetched, ErrorCode> {
+    fn size_bytes(&self) -> u64 {
+        self.pieces.iter().map(Piece::len).sum()
+    }
+
+    async fn fetch(&self, reader: &Reader, bytes_left: usize, minimum_one: bool) -> Result<Fetched, ErrorCode> {
         let partition = self.partition.as_ref().map_err(|&error| error)?;
         let known = |epoch: i32| (epoch >= 0).then_some(LeaderEpoch(epoch));
         let fetch = Fetch {
@@ -161,55 +181,54 @@ impl Target {
     }
 }
 
-/// What was read of each target, in their order.
-type Results = Vec<Result<Fetched, ErrorCode>>;
-
 /// Reads, and reads again when something has come, until it is enough, or an error, or late.
-async fn read_enough(call: &Call, reader: &Reader, targets: &[Target], deadline: Instant) -> Results {
+async fn read_enough(call: &Call, reader: &Reader, targets: &mut [Target], deadline: Instant) {
     let clock = &*call.broker.env.clock;
     loop {
-        let results = read_all(reader, targets).await;
-        if targets.is_empty() || is_enough(reader, &results) || clock.now() >= deadline {
-            return results;
+        read_all(reader, targets).await;
+        if targets.is_empty() || is_enough(reader, targets) || clock.now() >= deadline {
+            return;
         }
-        let seen: Vec<Offset> = results.iter().flatten().map(|fetched| fetched.high_watermark).collect();
-        drop(results); // Holds memory of tails; nothing is owed to whom waits.
-        let partitions: Vec<&Arc<Partition>> = targets.iter().flat_map(|target| &target.partition).collect();
+        // Everything was read, or it would be enough.
+        let seen: Vec<(&Arc<Partition>, Offset)> = targets
+            .iter_mut()
+            .filter_map(|target| {
+                let fetched = target.read.as_mut().ok()?;
+                fetched.slices.clear(); // Memory of tails: nothing is owed to whom waits.
+                Some((target.partition.as_ref().ok()?, fetched.high_watermark))
+            })
+            .collect();
         let waiting = Waiting::new(1);
-        let watch = |(partition, seen): (&&Arc<Partition>, &Offset)| {
-            partition.register(Until::Committed(seen.next()), &waiting)
-        };
-        let _registrations: Vec<Registration> = partitions.iter().zip(&seen).map(watch).collect();
+        let watch =
+            |(partition, seen): &(&Arc<Partition>, Offset)| partition.register(Until::Committed(seen.next()), &waiting);
+        let _registrations: Vec<Registration> = seen.iter().map(watch).collect();
         // What came between the read and the registration woke nobody.
-        let stands = |(partition, seen): (&&Arc<Partition>, &Offset)| {
+        let stands = |(partition, seen): &(&Arc<Partition>, Offset)| {
             partition.ends(None).is_ok_and(|ends| ends.high_watermark == *seen)
         };
-        if partitions.iter().zip(&seen).all(stands) && !waiting.until(clock, deadline).await {
+        if seen.iter().all(stands) && !waiting.until(clock, deadline).await {
             return read_all(reader, targets).await;
         }
     }
 }
 
-async fn read_all(reader: &Reader, targets: &[Target]) -> Results {
+async fn read_all(reader: &Reader, targets: &mut [Target]) {
     let mut bytes_left = reader.bytes_max;
     // The first batch of the answer comes whatever its size, or a consumer would stand still for ever (KIP-74).
     let mut minimum_one = true;
-    let mut results = Vec::with_capacity(targets.len());
     for target in targets {
-        let result = target.read(reader, bytes_left, minimum_one).await;
-        if let Ok(fetched) = &result {
+        target.read = target.fetch(reader, bytes_left, minimum_one).await;
+        if let Ok(fetched) = &target.read {
             bytes_left = bytes_left.saturating_sub(fetched.size_bytes);
             minimum_one &= fetched.size_bytes == 0;
         }
-        results.push(result);
     }
-    results
 }
 
-fn is_enough(reader: &Reader, results: &Results) -> bool {
+fn is_enough(reader: &Reader, targets: &[Target]) -> bool {
     let mut bytes = 0;
-    for result in results {
-        match result {
+    for target in targets {
+        match &target.read {
             Ok(fetched) if fetched.diverging.is_some() => return true,
             Ok(fetched) => bytes += fetched.size_bytes,
             Err(_) => return true,
@@ -218,65 +237,40 @@ fn is_enough(reader: &Reader, results: &Results) -> bool {
     bytes >= reader.bytes_min
 }
 
-async fn answer(call: Call, reader: &Reader, context: &FetchContext, targets: Vec<Target>, results: Results) -> Answer {
+async fn answer(call: Call, reader: &Reader, context: &FetchContext, mut targets: Vec<Target>) -> Answer {
     let broker = &call.broker;
-    let mut records = Vec::with_capacity(results.len());
-    let mut data = Vec::with_capacity(results.len());
-    let mut endpoints = Vec::new();
-    for ((key, _), (target, result)) in context.partitions.iter().zip(targets.iter().zip(results)) {
-        let (partition_data, pieces) = match with_pieces(target, result).await {
-            Ok((fetched, pieces)) => (of_fetched(key.partition, &fetched, &pieces), pieces),
-            Err(error) => (of_error(&call, key.partition, target, error, &mut endpoints), vec![]),
-        };
-        data.push(partition_data);
-        records.push(pieces);
+    for target in &mut targets {
+        target.find_pieces().await;
     }
     if !reader.is_follower {
-        let silence = call.fetch_silence(|| response_bytes(&records));
+        let silence = call.fetch_silence(|| response_bytes(&targets));
         if !silence.is_zero() {
             let session = broker.fetch_sessions.hold_back(context);
             let (error_code, session_id) = (session.error.code(), session.session_id);
             return call.reply_after(&FetchResponse { error_code, session_id, ..Default::default() }, silence);
         }
     }
-    let answers: Vec<PartitionAnswer> = data.iter().map(for_session).collect();
-    let session = broker.fetch_sessions.finish(context, &answers, broker.env.clock.now(), &*broker.env.rng);
-    let mut response = FetchResponse {
-        error_code: session.error.code(),
-        session_id: session.session_id,
-        node_endpoints: endpoints,
-        ..Default::default()
-    };
-    let mut told_records = Vec::new();
-    for (((key, _), (target, told)), (data, pieces)) in
-        context.partitions.iter().zip(targets.iter().zip(session.told)).zip(data.into_iter().zip(records))
-    {
-        count(target, &data, &pieces);
-        if told {
-            told_records.extend((!pieces.is_empty()).then_some(pieces));
-            add(&mut response.responses, &key.topic, data);
+    let answers = targets.iter_mut().map(Target::for_session);
+    let session = broker.fetch_sessions.finish(context, answers, broker.env.clock.now(), &*broker.env.rng);
+    let mut response =
+        FetchResponse { error_code: session.error.code(), session_id: session.session_id, ..Default::default() };
+    for target in &targets {
+        target.count();
+        if target.is_told {
+            let data = target.data(&call, &mut response.node_endpoints);
+            add(&mut response.responses, &target.key.topic, data);
         }
     }
-    call.reply_with_records(&response, told_records)
-}
-
-/// What a partition's topic counts of an answer that is sent.
-fn count(target: &Target, data: &PartitionData, pieces: &[Piece]) {
-    let Ok(partition) = &target.partition else { return };
-    let traffic = partition.traffic();
-    traffic.fetch_requests.add(1);
-    match ErrorCode::from_code(data.error_code) {
-        Some(ErrorCode::None) => traffic.bytes_out.add(pieces.iter().map(Piece::len).sum()),
-        error => traffic.failed_fetch_requests.add(error.is_none_or(errors::is_failed_fetch).into()),
-    }
+    let told = targets.into_iter().filter(|target| target.is_told && !target.pieces.is_empty());
+    call.reply_with_records(&response, told.map(|target| target.pieces))
 }
 
 /// The fields of a partition, about: they count too.
 const PARTITION_BYTES: u64 = 64;
 
 /// What a quota counts.
-fn response_bytes(records: &[Vec<Piece>]) -> u64 {
-    records.iter().map(|pieces| PARTITION_BYTES + pieces.iter().map(Piece::len).sum::<u64>()).sum()
+fn response_bytes(targets: &[Target]) -> u64 {
+    targets.iter().map(|target| PARTITION_BYTES + target.size_bytes()).sum()
 }
 
 /// Neighbours of one topic share its entry, as in `FetchResponse.of`.
@@ -296,52 +290,104 @@ fn add(topics: &mut Vec<FetchableTopicResponse>, topic: &TopicKey, data: Partiti
     }
 }
 
-fn of_fetched(index: i32, fetched: &Fetched, pieces: &[Piece]) -> PartitionData {
-    let size_bytes: u64 = pieces.iter().map(Piece::len).sum();
-    let records = match size_bytes {
-        0 => Records::default(),
-        size_bytes => Records::Elsewhere(size_bytes as usize),
-    };
-    let diverging = fetched.diverging.map(|(epoch, end_offset)| EpochEndOffset {
-        epoch: epoch.0,
-        end_offset: end_offset.0,
-        ..Default::default()
-    });
-    PartitionData {
-        partition_index: index,
-        high_watermark: fetched.high_watermark.0,
-        last_stable_offset: fetched.last_stable_offset.0,
-        log_start_offset: fetched.log_start.0,
-        diverging_epoch: diverging.unwrap_or_default(),
-        aborted_transactions: fetched.is_read_committed.then(Vec::new),
-        records: Some(records),
-        ..Default::default()
+impl Target {
+    /// What its topic counts of an answer that is sent.
+    fn count(&self) {
+        let Ok(partition) = &self.partition else { return };
+        let traffic = partition.traffic();
+        traffic.fetch_requests.add(1);
+        match &self.read {
+            Ok(_) => traffic.bytes_out.add(self.size_bytes()),
+            Err(error) => traffic.failed_fetch_requests.add(errors::is_failed_fetch(*error).into()),
+        }
     }
-}
 
-fn of_error(
-    call: &Call,
-    index: i32,
-    target: &Target,
-    error: ErrorCode,
-    endpoints: &mut Vec<NodeEndpoint>,
-) -> PartitionData {
-    let mut data = PartitionData {
-        partition_index: index,
-        error_code: error.code(),
-        high_watermark: -1,
-        last_stable_offset: -1,
-        log_start_offset: -1,
-        // Null where the log was asked, which is how Kafka's two ways to an error differ.
-        aborted_transactions: target.partition.is_err().then(Vec::new),
-        records: Some(Records::default()),
-        ..Default::default()
-    };
-    let wrong_leader = matches!(error, ErrorCode::NotLeaderOrFollower | ErrorCode::FencedLeaderEpoch);
-    if let (true, 16.., Ok(partition)) = (wrong_leader, call.version, &target.partition) {
-        tell_leader(call, &mut data, partition, endpoints);
+    fn for_session(&mut self) -> Answered<'_> {
+        let has_records = self.size_bytes() > 0;
+        let answer = match &self.read {
+            Ok(fetched) => PartitionAnswer {
+                has_records,
+                high_watermark: fetched.high_watermark.0,
+                log_start_offset: fetched.log_start.0,
+                error: false,
+                must_be_told: fetched.diverging.is_some(),
+            },
+            Err(_) => PartitionAnswer {
+                has_records,
+                high_watermark: UNKNOWN,
+                log_start_offset: UNKNOWN,
+                error: true,
+                must_be_told: false,
+            },
+        };
+        Answered { key: &self.key, request: &self.request, answer, is_told: &mut self.is_told }
     }
-    data
+
+    fn data(&self, call: &Call, endpoints: &mut Vec<NodeEndpoint>) -> PartitionData {
+        match &self.read {
+            Ok(fetched) => self.of_fetched(fetched),
+            Err(error) => self.of_error(call, *error, endpoints),
+        }
+    }
+
+    fn of_fetched(&self, fetched: &Fetched) -> PartitionData {
+        let records = match self.size_bytes() {
+            0 => Records::default(),
+            size_bytes => Records::Elsewhere(size_bytes as usize),
+        };
+        let diverging = fetched.diverging.map(|(epoch, end_offset)| EpochEndOffset {
+            epoch: epoch.0,
+            end_offset: end_offset.0,
+            ..Default::default()
+        });
+        PartitionData {
+            partition_index: self.key.partition,
+            high_watermark: fetched.high_watermark.0,
+            last_stable_offset: fetched.last_stable_offset.0,
+            log_start_offset: fetched.log_start.0,
+            diverging_epoch: diverging.unwrap_or_default(),
+            aborted_transactions: fetched.is_read_committed.then(Vec::new),
+            records: Some(records),
+            ..Default::default()
+        }
+    }
+
+    fn of_error(&self, call: &Call, error: ErrorCode, endpoints: &mut Vec<NodeEndpoint>) -> PartitionData {
+        let mut data = PartitionData {
+            partition_index: self.key.partition,
+            error_code: error.code(),
+            high_watermark: UNKNOWN,
+            last_stable_offset: UNKNOWN,
+            log_start_offset: UNKNOWN,
+            // Null where the log was asked, which is how Kafka's two ways to an error differ.
+            aborted_transactions: self.partition.is_err().then(Vec::new),
+            records: Some(Records::default()),
+            ..Default::default()
+        };
+        let wrong_leader = matches!(error, ErrorCode::NotLeaderOrFollower | ErrorCode::FencedLeaderEpoch);
+        if let (true, 16.., Ok(partition)) = (wrong_leader, call.version, &self.partition) {
+            tell_leader(call, &mut data, partition, endpoints);
+        }
+        data
+    }
+
+    async fn find_pieces(&mut self) {
+        let Ok(fetched) = &mut self.read else { return };
+        for slice in std::mem::take(&mut fetched.slices) {
+            let piece = match slice {
+                Slice::Memory(bytes) => Ok(Piece::Memory(bytes)),
+                Slice::File(slice) => from_file(&self.partition, slice).await,
+            };
+            match piece {
+                Ok(piece) => self.pieces.push(piece),
+                Err(error) => {
+                    self.pieces.clear();
+                    self.read = Err(error);
+                    return;
+                }
+            }
+        }
+    }
 }
 
 /// KIP-951: a client that asked the wrong node hears at once where the leader is.
@@ -362,33 +408,9 @@ fn tell_leader(call: &Call, data: &mut PartitionData, partition: &Partition, end
     }
 }
 
-fn for_session(data: &PartitionData) -> PartitionAnswer {
-    PartitionAnswer {
-        has_records: data.records.as_ref().is_some_and(|records| !records.is_empty()),
-        high_watermark: data.high_watermark,
-        log_start_offset: data.log_start_offset,
-        error: data.error_code != 0,
-        must_be_told: data.preferred_read_replica >= 0 || data.diverging_epoch != EpochEndOffset::default(),
-    }
-}
-
-/// Where the bytes of a partition are, when they go to the socket.
-async fn with_pieces(target: &Target, result: Result<Fetched, ErrorCode>) -> Result<(Fetched, Vec<Piece>), ErrorCode> {
-    let mut fetched = result?;
-    let mut pieces = Vec::with_capacity(fetched.slices.len());
-    for slice in std::mem::take(&mut fetched.slices) {
-        let piece = match slice {
-            Slice::Memory(bytes) => Piece::Memory(bytes),
-            Slice::File(slice) => from_file(target, slice).await?,
-        };
-        pieces.push(piece);
-    }
-    Ok((fetched, pieces))
-}
-
 /// A large range that is known to be sound and warm is sent as it is, a small warm one is checked and copied right here;
 /// everything else is read and checked on a reader thread.
-async fn from_file(target: &Target, slice: FileSlice) -> Result<Piece, ErrorCode> {
+async fn from_file(partition: &Result<Arc<Partition>, ErrorCode>, slice: FileSlice) -> Result<Piece, ErrorCode> {
     if slice.size_bytes >= SEND_FILE_BYTES_MIN {
         if slice.may_be_sent() {
             let (at, len) = (slice.position, slice.size_bytes as u64);
@@ -397,7 +419,7 @@ async fn from_file(target: &Target, slice: FileSlice) -> Result<Piece, ErrorCode
     } else if let Ok(Some(bytes)) = slice.read_cached() {
         return Ok(Piece::Memory(bytes));
     }
-    let partition = target.partition.as_ref().map_err(|&error| error)?;
+    let partition = partition.as_ref().map_err(|&error| error)?;
     let read = partition.read_cold(slice).await;
     read.map(Piece::Memory).map_err(|error| {
         if !matches!(error, storage::ReadError::Faulty { .. }) {

@@ -12,7 +12,7 @@ use crate::broker::Broker;
 use crate::connection::{Handled, Outcome, Service, Times};
 use crate::frame::Frame;
 use crate::quotas::{Client, Flow, Meter, Metered};
-use crate::reply::{Piece, Reply};
+use crate::reply::{Pieces, Reply};
 use crate::telemetry::Teller;
 
 mod api_versions;
@@ -295,7 +295,7 @@ impl Call {
     }
 
     /// A response whose records are elsewhere: `records` are the pieces of each.
-    pub fn reply_with_records<M: Message>(&self, response: &M, records: Vec<Vec<Piece>>) -> Answer {
+    pub fn reply_with_records<M: Message>(&self, response: &M, records: impl Iterator<Item = Pieces>) -> Answer {
         let frame = protocol::encode_response_in_segments(response, self.api_key, self.version, self.correlation_id);
         let frame = frame.map_err(|error| self.unwritten(error))?;
         Ok(Handled::Reply(Reply::with_records(frame, records)))

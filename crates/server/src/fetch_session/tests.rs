@@ -46,16 +46,31 @@ const RECORDS: PartitionAnswer = PartitionAnswer { has_records: true, ..QUIET };
 const ERROR: PartitionAnswer = PartitionAnswer { error: true, high_watermark: -1, log_start_offset: -1, ..QUIET };
 const NOW: Instant = Instant(0);
 
+/// The session's answer, and what it tells.
+fn finish(
+    sessions: &FetchSessions,
+    context: &FetchContext,
+    answers: &[PartitionAnswer],
+    now: Instant,
+) -> (SessionAnswer, Vec<bool>) {
+    assert_eq!(context.partitions.len(), answers.len(), "every partition has an answer");
+    let mut told = vec![false; answers.len()];
+    let answered = context.partitions.iter().zip(answers).zip(&mut told);
+    let answered =
+        answered.map(|(((key, request), answer), is_told)| Answered { key, request, answer: *answer, is_told });
+    (sessions.finish(context, answered, now, &rng()), told)
+}
+
 fn open(sessions: &FetchSessions, partitions: &[i32]) -> i32 {
     let context = sessions.begin(request(0, 0, partitions), NOW).expect("a full fetch");
-    sessions.finish(&context, &vec![QUIET; partitions.len()], NOW, &rng()).session_id
+    finish(sessions, &context, &vec![QUIET; partitions.len()], NOW).0.session_id
 }
 
 fn resume(sessions: &FetchSessions, id: i32, epoch: i32, answers: &[PartitionAnswer]) -> Vec<bool> {
     let context = sessions.begin(request(id, epoch, &[]), NOW).expect("the session goes on");
-    let answer = sessions.finish(&context, answers, NOW, &rng());
+    let (answer, told) = finish(sessions, &context, answers, NOW);
     assert_eq!((answer.error, answer.session_id), (ErrorCode::None, id));
-    answer.told
+    told
 }
 
 #[test]
@@ -109,7 +124,7 @@ fn a_session_that_forgets_everything_ends() {
     let id = open(&sessions, &[0]);
     let context =
         sessions.begin(SessionRequest { forgotten: vec![key(0)], ..request(id, 1, &[]) }, NOW).expect("it ends");
-    assert_eq!(sessions.finish(&context, &[], NOW, &rng()).session_id, 0);
+    assert_eq!(finish(&sessions, &context, &[], NOW).0.session_id, 0);
     assert!(sessions.is_empty());
 }
 
@@ -132,8 +147,8 @@ fn two_requests_at_once_cannot_both_be_answered() {
     let id = open(&sessions, &[0]);
     let first = sessions.begin(request(id, 1, &[]), NOW).expect("the session goes on");
     let second = sessions.begin(request(id, 2, &[]), NOW).expect("the session goes on");
-    assert_eq!(sessions.finish(&first, &[QUIET], NOW, &rng()).error, ErrorCode::InvalidFetchSessionEpoch);
-    assert_eq!(sessions.finish(&second, &[QUIET], NOW, &rng()).error, ErrorCode::None);
+    assert_eq!(finish(&sessions, &first, &[QUIET], NOW).0.error, ErrorCode::InvalidFetchSessionEpoch);
+    assert_eq!(finish(&sessions, &second, &[QUIET], NOW).0.error, ErrorCode::None);
 }
 
 #[test]
@@ -141,7 +156,7 @@ fn a_full_fetch_closes_the_session_it_names_and_the_final_epoch_opens_none() {
     let sessions = FetchSessions::new(10);
     let id = open(&sessions, &[0]);
     let context = sessions.begin(request(id, -1, &[0]), NOW).expect("closes");
-    assert_eq!(sessions.finish(&context, &[QUIET], NOW, &rng()).session_id, 0);
+    assert_eq!(finish(&sessions, &context, &[QUIET], NOW).0.session_id, 0);
     assert!(sessions.is_empty());
 }
 
@@ -160,7 +175,7 @@ fn a_full_cache_opens_no_session_until_one_is_stale_or_old_and_smaller() {
     sessions.begin(request(first, 1, &[]), old).expect("still in use");
     let later = |partitions: &[i32]| {
         let context = sessions.begin(request(0, 0, partitions), old).expect("a full fetch");
-        sessions.finish(&context, &vec![QUIET; partitions.len()], old, &rng()).session_id
+        finish(&sessions, &context, &vec![QUIET; partitions.len()], old).0.session_id
     };
     assert_eq!(later(&[0]), 0, "no larger than the old one");
     assert_ne!(later(&[0, 1]), 0, "larger than the old one");
@@ -173,5 +188,5 @@ fn a_follower_takes_the_place_of_a_consumer() {
     open(&sessions, &[0, 1, 2]);
     let context =
         sessions.begin(SessionRequest { is_follower: true, ..request(0, 0, &[0]) }, NOW).expect("a full fetch");
-    assert_ne!(sessions.finish(&context, &[QUIET], NOW, &rng()).session_id, 0);
+    assert_ne!(finish(&sessions, &context, &[QUIET], NOW).0.session_id, 0);
 }
