@@ -253,8 +253,8 @@ impl CommitWorker {
         head.last_index = self.head.end.last.index;
         head.bytes = self.head.end.position;
         self.note_files();
-        // A snapshot goes on between groups, so that a busy log does not starve it.
-        if self.snapshot.is_some() {
+        // A snapshot begins and goes on between groups, so that a busy log does not starve it.
+        if self.take_snapshot_request() {
             self.snapshot_step()?;
         }
         Ok(Next::Again)
