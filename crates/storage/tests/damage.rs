@@ -2,7 +2,7 @@
 //! answers an error there. Never a wrong byte, never a log that is silently shorter.
 //!
 //! Bounded so that it runs with every `cargo test`: a sample, drawn by `OTTLA_DAMAGE_SEED`. `OTTLA_DAMAGE=all` flips every
-//! bit of every file and cuts each at every length.
+//! bit of every file and cuts each at every length; `OTTLA_DAMAGE=3/8` does the third of eight parts of that.
 mod damaged;
 mod rig;
 
@@ -21,8 +21,21 @@ use storage::{AppendError, ReadError, Settings};
 const BITS_SAMPLED: u64 = 190;
 const LENGTHS_SAMPLED: u64 = 80;
 
-fn is_whole() -> bool {
-    std::env::var("OTTLA_DAMAGE").is_ok_and(|text| text == "all")
+/// Which of how many parts of all there is, if somebody asks for that.
+fn asked_part() -> Option<(u64, u64)> {
+    let asked = std::env::var("OTTLA_DAMAGE").ok()?;
+    let (part, parts) = if asked == "all" { ("1", "1") } else { asked.split_once('/').expect("all, or a part as 3/8") };
+    let (part, parts): (u64, u64) = (part.parse().expect("a number"), parts.parse().expect("a number"));
+    assert!((1..=parts).contains(&part), "{asked}");
+    Some((part - 1, parts))
+}
+
+/// Whether this one of all is to be tried: one of so many, where nobody asks for more.
+fn is_drawn(number: u64, chance: &mut Chance, one_of: u64) -> bool {
+    match asked_part() {
+        Some((part, parts)) => number % parts == part,
+        None => chance.index(one_of as usize) == 0,
+    }
 }
 
 fn chance() -> Chance {
@@ -36,7 +49,7 @@ fn flip_bits(image: &Image) {
     for (path, content) in image.files() {
         let bits = content.len() as u64 * 8;
         for bit in (0..bits).filter(|bit| image.means_something(&path, &content, bit / 8)) {
-            if is_whole() || chance.index(BITS_SAMPLED as usize) == 0 {
+            if is_drawn(bit, &mut chance, BITS_SAMPLED) {
                 flip_bit(image, &mut tried, &path, bit);
             }
         }
@@ -59,7 +72,7 @@ fn cut_files(image: &Image) {
         let len = content.len() as u64;
         let always = [0, 1, len / 2, len.saturating_sub(1), len.saturating_sub(4096)];
         for length in 0..len {
-            if is_whole() || always.contains(&length) || chance.index(LENGTHS_SAMPLED as usize) == 0 {
+            if always.contains(&length) || is_drawn(length, &mut chance, LENGTHS_SAMPLED) {
                 let what = format!("{}: {path} cut to {length} of {len}", image.name);
                 tried.count(&path, told(&what, || image.judge(|disk| damaged::cut(disk, &path, length))));
             }
