@@ -12,7 +12,8 @@ use tokio::io::AsyncWriteExt;
 
 /// One response, whole: its length prefix included.
 pub struct Reply {
-    pieces: SmallVec<[Piece; 1]>,
+    /// A frame, or two halves of one with records in between.
+    pieces: SmallVec<[Piece; 3]>,
 }
 
 /// Bytes in memory, or a range of a file.

@@ -2,6 +2,7 @@
 //! Derived from the batches of the log and from elections; answers OffsetForLeaderEpoch and where two logs diverge.
 
 use std::fmt;
+use std::sync::Arc;
 
 use record::{LeaderEpoch, Offset};
 
@@ -15,8 +16,8 @@ pub struct EpochStart {
 /// All epochs that a log knows.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct LeaderEpochs {
-    // Epochs and starts rise strictly, none is negative.
-    entries: Vec<EpochStart>,
+    // Epochs and starts rise strictly, none is negative. They change seldom, and every read asks for them.
+    entries: Arc<Vec<EpochStart>>,
 }
 
 /// Why bytes are not what `encode` wrote.
@@ -36,8 +37,9 @@ impl LeaderEpochs {
         if known || epoch.is_none() || start.is_none() {
             return false;
         }
-        while self.entries.pop_if(|last| last.epoch >= epoch || last.start >= start).is_some() {}
-        self.entries.push(EpochStart { epoch, start });
+        let entries = Arc::make_mut(&mut self.entries);
+        while entries.pop_if(|last| last.epoch >= epoch || last.start >= start).is_some() {}
+        entries.push(EpochStart { epoch, start });
         true
     }
 
@@ -93,7 +95,9 @@ impl LeaderEpochs {
     pub fn truncate_from_end(&mut self, end: Offset) -> bool {
         let left = self.entries.partition_point(|entry| entry.start < end);
         let changed = left < self.entries.len();
-        self.entries.truncate(left);
+        if changed {
+            Arc::make_mut(&mut self.entries).truncate(left);
+        }
         changed
     }
 
@@ -102,15 +106,18 @@ impl LeaderEpochs {
         let gone = self.entries.partition_point(|entry| entry.start <= start);
         let Some(last) = gone.checked_sub(1) else { return false };
         let changed = last > 0 || self.entries[last].start != start;
-        self.entries[last].start = start;
-        self.entries.drain(..last);
+        if changed {
+            let entries = Arc::make_mut(&mut self.entries);
+            entries[last].start = start;
+            entries.drain(..last);
+        }
         changed
     }
 
     /// Appends a count of 4 bytes, then epoch (4) and start (8) of each, big-endian.
     pub fn encode(&self, out: &mut Vec<u8>) {
         out.extend_from_slice(&(self.entries.len() as u32).to_be_bytes());
-        for entry in &self.entries {
+        for entry in self.entries.iter() {
             out.extend_from_slice(&entry.epoch.0.to_be_bytes());
             out.extend_from_slice(&entry.start.0.to_be_bytes());
         }
@@ -121,21 +128,21 @@ impl LeaderEpochs {
         let (count, rest) = bytes.split_first_chunk().ok_or(EpochsError::CutOff)?;
         let size = (u32::from_be_bytes(*count) as usize).checked_mul(ENTRY_BYTES).ok_or(EpochsError::CutOff)?;
         let (fields, rest) = rest.split_at_checked(size).ok_or(EpochsError::CutOff)?;
-        let mut epochs = LeaderEpochs { entries: Vec::with_capacity(size / ENTRY_BYTES) };
+        let mut entries: Vec<EpochStart> = Vec::with_capacity(size / ENTRY_BYTES);
         for (index, field) in fields.chunks_exact(ENTRY_BYTES).enumerate() {
             let (epoch, start) = field.split_at(4);
             let entry = EpochStart {
                 epoch: LeaderEpoch(i32::from_be_bytes(epoch.try_into().expect("four bytes"))),
                 start: Offset(i64::from_be_bytes(start.try_into().expect("eight bytes"))),
             };
-            let rises = epochs.latest().is_none_or(|last| last.epoch < entry.epoch && last.start < entry.start);
+            let rises = entries.last().is_none_or(|last| last.epoch < entry.epoch && last.start < entry.start);
             if !rises || entry.epoch.is_none() || entry.start.is_none() {
                 return Err(EpochsError::NotRising { index });
             }
-            epochs.entries.push(entry);
+            entries.push(entry);
         }
         *bytes = rest;
-        Ok(epochs)
+        Ok(LeaderEpochs { entries: entries.into() })
     }
 }
 
