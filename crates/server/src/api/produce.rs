@@ -139,7 +139,11 @@ impl Appender<'_> {
         if !broker.has_partition(topic, index) {
             return Err(Refused::Code(ErrorCode::UnknownTopicOrPartition));
         }
-        let acks = self.acks.map_err(Refused::Code)?;
+        let acks = match self.acks {
+            Err(error) if BatchView::parse(&records).is_ok() => return Err(Refused::Code(error)),
+            // Kafka looks first whether there is a batch: what is none is refused below, and never appended.
+            acks => acks.unwrap_or(Acks::Leader),
+        };
         if metadata::is_internal(topic) && self.call.client_id() != ADMIN_CLIENT_ID {
             return Err(Refused::Code(ErrorCode::InvalidTopicException));
         }
