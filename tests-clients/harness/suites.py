@@ -427,6 +427,11 @@ class WireGenerated(Wire):
     exercises = "requests made by chance from Kafka's schemas, the same for both: 40 APIs at every version"
 
 
+class WireSequences(Wire):
+    name = "wire-sequences"
+    exercises = "sequences made by chance: topics of odd configs, producers, groups, each request on what the earlier ones left"
+
+
 class WireLimits(Wire):
     name = "wire-limits"
     exercises = "a broker with small limits: sizes of groups, sessions, connections, frames; quota of a byte a second"
@@ -478,7 +483,7 @@ class Flights(OurProgram):
 SUITES = [suite() for suite in (Kcat, JavaClient, KafkaTools, ConfluentKafka, RdkafkaOwn, RskafkaOwn, KafkaPython, KafkaPythonOwn,
                                 KafkaJs, Platformatic, FranzGo, Sarama, Monitors, SchemaRegistry, Karapace, Connect,
                                 OttlaCommands, Prometheus,
-                                Wire, WireGenerated, WireLimits, WireDirs, Churn, Hostile, Flights)]
+                                Wire, WireGenerated, WireSequences, WireLimits, WireDirs, Churn, Hostile, Flights)]
 
 
 def port_for(suite):

@@ -39,6 +39,16 @@ def holds(scene, *topics):
     return {name: len(each["partitions"]) for name, each in described(scene, *topics).items()}
 
 
+def all_held(scene, topic, partitions):
+    """The same, once all of them are made."""
+    for _ in range(200):
+        found = holds(scene, topic)
+        if sum(found.values()) >= partitions:
+            break
+        time.sleep(0.05)
+    return found
+
+
 def place(scene, topic, partition=0):
     """Where it is, once it is in one place."""
     for _ in range(200):
@@ -75,7 +85,7 @@ def make(scene, label, name, partitions=1, **more):
 
 def two_directories(scene):
     create(scene, "spread", 6)
-    scene.note("six partitions", holds(scene, "spread"))
+    scene.note("six partitions", all_held(scene, "spread", 6))
     for partition in range(6):
         scene.ask(f"written to {partition}", "Produce", 9, produce("spread", batch(), partition=partition))
     for version in range(1, 6):
@@ -123,8 +133,7 @@ def moved(scene):
     time.sleep(2)
     scene.note("nothing is left", holds(scene, "walks"))
     create(scene, "walks", 2)
-    time.sleep(0.5)
-    scene.note("made anew", sum(holds(scene, "walks").values()))
+    scene.note("made anew", sum(all_held(scene, "walks", 2).values()))
 
 
 def preferred(scene):
@@ -148,11 +157,9 @@ def cordoned(scene):
     scene.note("one is cordoned", {name: each.get("isCordoned") for name, each in described(scene).items()})
     scene.note("as of old", described(scene, version=4))
     make(scene, "made", "beside", 4)
-    time.sleep(0.5)
-    scene.note("all in the other", holds(scene, "beside"))
+    scene.note("all in the other", all_held(scene, "beside", 4))
     scene.ask("added", "CreatePartitions", 3, {"timeoutMs": 5000, "topics": [{"name": "beside", "count": 6, "assignments": None}]})
-    time.sleep(0.5)
-    scene.note("they, too", holds(scene, "beside"))
+    scene.note("they, too", all_held(scene, "beside", 6))
     scene.note("what was there stays", holds(scene, "before")["b"] > 0)
     for partition in range(12):
         scene.ask(f"written to {partition}", "Produce", 9, produce("before", batch(), partition=partition))
@@ -187,8 +194,7 @@ def cordoned(scene):
     cordon(scene)
     scene.note("none any more", {name: each.get("isCordoned") for name, each in described(scene).items()})
     make(scene, "made again", "after", 4)
-    time.sleep(0.5)
-    scene.note("spread", sum(holds(scene, "after").values()))
+    scene.note("spread", sum(all_held(scene, "after", 4).values()))
     for value in ("/no/such", f"{known['a']},/no/such", f"{known['a']},*", f"{known['a']},{known['a']}", f" {known['a']} , {known['b']}", ",", "", "*,*", known["a"] + "/"):
         label = value.replace(known["a"], "A").replace(known["b"], "B")
         for resource in ("0", ""):

@@ -18,6 +18,7 @@ import dirs_scenes
 import generated
 import limit_scenes
 import odd_scenes
+import sequences
 import telemetry_scenes
 import transcript
 from checks import BOOTSTRAP, run
@@ -57,6 +58,7 @@ SUITES = {
     "wire": (SCENES + admin_scenes.SCENES + config_scenes.SCENES + odd_scenes.SCENES + telemetry_scenes.SCENES, "kafka-4.4.0.txt"),
     "wire-generated": (generated.SCENES, "kafka-4.4.0-generated.txt"),
     "wire-limits": (limit_scenes.SCENES, "kafka-4.4.0-limits.txt"),
+    "wire-sequences": (sequences.SCENES, "kafka-4.4.0-sequences.txt"),
     "wire-dirs": (dirs_scenes.SCENES, "kafka-4.4.0-dirs.txt"),
 }
 
