@@ -67,7 +67,7 @@ impl Core {
         let mut seeds = Chance::new(settings.seed);
         let queue = Queue { events: BTreeMap::new(), next_number: 0, chance: seeds.fork(), happened: 0, digest: 0 };
         Arc::new(Self {
-            now: AtomicU64::new(0),
+            now: AtomicU64::new(settings.begins_ns),
             numbers: AtomicU64::new(1),
             queue: Mutex::new(queue),
             network: Network::new(seeds.fork()),

@@ -6,6 +6,8 @@ pub type Trace = Box<dyn FnMut(&str) + Send + Sync>;
 
 pub struct Settings {
     pub seed: u64,
+    /// When the world begins, for one that goes on where another stands.
+    pub begins_ns: u64,
     /// From a wake to the step that it asks for.
     pub wake_ns: Range<u64>,
     /// How probably a step comes much later, as if the kernel had run something else.
@@ -36,6 +38,7 @@ impl Settings {
     pub fn seed(seed: u64) -> Self {
         Self {
             seed,
+            begins_ns: 0,
             wake_ns: 500..6_000,
             hiccup_probability: 0.002,
             hiccup_ns: 50_000..3_000_000,

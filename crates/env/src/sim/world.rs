@@ -21,7 +21,7 @@ pub struct World {
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Report {
     pub events: u64,
-    /// Since the world began.
+    /// The world's time, which begins at 0 unless told otherwise.
     pub now: Instant,
     /// Of every event in its order. Equal for equal seeds, in whichever process.
     pub digest: u64,

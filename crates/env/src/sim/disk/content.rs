@@ -5,7 +5,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use super::faults::Call;
-use super::pages::{PAGE, Page, sectors, shared, split};
+use super::pages::{PAGE, Page, overwritten, sectors, shared, split};
 use super::state::{Change, InodeId, Pending, State, errno};
 
 impl State {
@@ -76,9 +76,7 @@ impl State {
             }
             end = at + part.end as u64;
             let changed = sectors(&within);
-            let mut page = before.map_or([0; PAGE], |page| *page);
-            page[within].copy_from_slice(&bytes[part]);
-            let page = shared(page);
+            let page = overwritten(before.as_ref(), within, &bytes[part]);
             let file = self.file_mut(inode);
             file.visible.set_page(index, Some(page.clone()));
             file.cache(boot).insert(index);
@@ -201,7 +199,7 @@ impl State {
             file.cached.remove(page);
             if dropped_pages.contains(page) {
                 let on_medium = file.durable.page(*page).cloned();
-                file.visible.set_page(*page, Some(on_medium.unwrap_or_else(|| shared([0; PAGE]))));
+                file.visible.set_page(*page, Some(on_medium.unwrap_or_else(|| shared(&[0; PAGE]))));
             }
         }
         for page in &cached {

@@ -25,7 +25,8 @@ pub enum Call {
 #[derive(Clone, Debug)]
 pub struct Fault {
     call: Call,
-    path_part: String,
+    /// All of them are in it.
+    path_parts: Vec<String>,
     skip: u64,
     times: u64,
     errno: i32,
@@ -35,7 +36,7 @@ impl Fault {
     /// The next such call, of any path, fails with this error number. A failed write leaves a prefix written. A failed
     /// sync drops the dirty pages as Linux does: they stay visible while cached, and no later sync writes them.
     pub fn new(call: Call, errno: i32) -> Self {
-        Self { call, path_part: String::new(), skip: 0, times: 1, errno }
+        Self { call, path_parts: Vec::new(), skip: 0, times: 1, errno }
     }
 
     pub fn input_output(call: Call) -> Self {
@@ -50,9 +51,10 @@ impl Fault {
         Self::new(call, libc::EMFILE)
     }
 
-    /// Only paths that contain this.
-    pub fn on_path(self, part: &str) -> Self {
-        Self { path_part: part.to_owned(), ..self }
+    /// Only paths that contain this, too.
+    pub fn on_path(mut self, part: &str) -> Self {
+        self.path_parts.push(part.to_owned());
+        self
     }
 
     /// Lets this many calls pass first.
@@ -94,7 +96,7 @@ impl Faults {
 
     pub fn strike(&mut self, call: Call, path: &str) -> io::Result<()> {
         for (index, fault) in self.errors.iter_mut().enumerate() {
-            if fault.call != call || !path.contains(&fault.path_part) {
+            if fault.call != call || !fault.path_parts.iter().all(|part| path.contains(part)) {
                 continue;
             }
             if fault.skip > 0 {

@@ -9,6 +9,7 @@ mod marks;
 mod pages;
 mod state;
 
+use std::borrow::Cow;
 use std::io::{self, IoSlice};
 use std::ops::Range;
 use std::os::fd::RawFd;
@@ -228,6 +229,12 @@ impl Disk {
         self.state().observer = Some(Arc::new(observer));
     }
 
+    /// Nobody looks at what this view does any more, nor at its marks.
+    pub fn unwatch(&self) {
+        let mut state = self.state();
+        (state.observer, state.marks) = (None, None);
+    }
+
     // Faults.
 
     pub fn inject(&self, fault: Fault) {
@@ -414,10 +421,14 @@ impl File for OpenFile {
 
     fn write_all_at(&self, parts: &[IoSlice<'_>], at: u64) -> io::Result<()> {
         self.check_writable()?;
-        let mut bytes = Vec::new();
+        let mut end = at;
         for part in parts {
-            self.check_direct(part, at + bytes.len() as u64)?;
-            bytes.extend_from_slice(part);
+            self.check_direct(part, end)?;
+            end += part.len() as u64;
+        }
+        let mut bytes = Cow::Borrowed(parts.first().map_or(&[][..], |part| part));
+        for part in parts.iter().skip(1) {
+            bytes.to_mut().extend_from_slice(part);
         }
         self.disk.state().write(self.inode, &self.path, &bytes, at)
     }

@@ -81,7 +81,7 @@ impl Content {
         {
             let mut cut = **page;
             cut[within..].fill(0);
-            self.set_page(last, Some(shared(cut)));
+            self.set_page(last, Some(shared(&cut)));
         }
         before - self.pages()
     }
@@ -96,7 +96,7 @@ impl Content {
                 let range = sector * SECTOR..(sector + 1) * SECTOR;
                 page[range.clone()].copy_from_slice(&from[range]);
             }
-            self.set_page(index, Some(shared(page)));
+            self.set_page(index, Some(shared(&page)));
         }
     }
 }
@@ -115,10 +115,29 @@ pub fn split(at: u64, len: usize) -> impl Iterator<Item = (u64, Range<usize>, Ra
 }
 
 /// Pages of zeros, of which a prepared file has many, share one.
-pub fn shared(page: Page) -> Arc<Page> {
+pub fn shared(page: &Page) -> Arc<Page> {
+    let zero = zero();
+    if page == &**zero { zero.clone() } else { copied(page) }
+}
+
+/// A page of its own. Bytes are copied once, straight to where they stay.
+pub fn copied(page: &Page) -> Arc<Page> {
+    Arc::<[u8]>::from(&page[..]).try_into().expect("as long as a page")
+}
+
+fn zero() -> &'static Arc<Page> {
     static ZERO: OnceLock<Arc<Page>> = OnceLock::new();
-    let zero = ZERO.get_or_init(|| Arc::new([0; PAGE]));
-    if page == **zero { zero.clone() } else { Arc::new(page) }
+    ZERO.get_or_init(|| Arc::new([0; PAGE]))
+}
+
+/// What `before` becomes when these bytes are written into it.
+pub fn overwritten(before: Option<&Arc<Page>>, within: Range<usize>, bytes: &[u8]) -> Arc<Page> {
+    if let Ok(whole) = bytes.try_into() {
+        return shared(whole);
+    }
+    let mut page = copied(before.unwrap_or(zero()));
+    Arc::get_mut(&mut page).expect("nobody else has it yet")[within].copy_from_slice(bytes);
+    page
 }
 
 /// The sectors that a range within a page touches.
