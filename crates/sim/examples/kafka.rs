@@ -47,7 +47,7 @@ fn main() {
                 name,
                 partitions: 2,
                 promise: Promise::Durable,
-                has_retention: false,
+                retention: None,
                 delete_retention: None,
                 configs: vec![("segment.ms", "500".to_owned())],
             })

@@ -1,5 +1,5 @@
 //! The broker under test: one node on one machine, started, killed and started again. All else about it is the node's own.
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 
 use env::sim::Machine;
 use node::config::Config;
@@ -10,14 +10,28 @@ use tokio::sync::Notify;
 use crate::bugs::Bug;
 
 pub const PORT: u16 = 9092;
+/// The first log directory, which has the metadata log too,
 pub const DATA: &str = "/data";
+/// and the second, of worlds that have two.
+pub const MORE: &str = "/more";
 /// What the process may use, as far as the node knows.
 const RESOURCES: Resources = Resources { memory_bytes: 256 << 20, open_files_max: 1 << 12 };
+
+/// Read once: it takes longer than many a start.
+static CONFIG: LazyLock<Config> = LazyLock::new(|| {
+    let mut config = Config::for_tests(DATA, PORT);
+    config.offsets.topic_partitions = 2;
+    for listener in &mut config.listeners {
+        listener.host = None;
+    }
+    config
+});
 
 /// How every process of the broker is started.
 #[derive(Clone)]
 pub struct Setup {
     pub settings: Settings,
+    pub log_dirs: &'static [&'static str],
     pub bug: Option<Bug>,
     /// Reads fail: it may say no.
     pub may_be_refused: bool,
@@ -40,11 +54,8 @@ pub fn start(machine: &Machine, setup: &Setup) -> Process {
     env.clone().spawn.task(
         "node",
         Box::pin(async move {
-            let mut config = Config::for_tests(DATA, PORT);
-            config.offsets.topic_partitions = 2;
-            for listener in &mut config.listeners {
-                listener.host = None;
-            }
+            let mut config = CONFIG.clone();
+            config.log_dirs = setup.log_dirs.iter().map(Into::into).collect();
             for advertised in &mut config.advertised {
                 advertised.host = Some(machine.ip().to_string());
             }

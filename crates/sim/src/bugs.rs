@@ -7,7 +7,7 @@ pub enum Bug {
     HighWatermarkOverReceived,
 }
 
-pub const ALL: [Bug; 25] = [
+pub const ALL: [Bug; 26] = [
     Bug::Storage(Mutant::AcknowledgeBeforeSync),
     Bug::Storage(Mutant::AcknowledgePastGroup),
     Bug::Storage(Mutant::AcknowledgeRelaxedBeforeWrite),
@@ -25,6 +25,7 @@ pub const ALL: [Bug; 25] = [
     Bug::Storage(Mutant::IgnoreTruncateInReplay),
     Bug::Storage(Mutant::NoDirectorySyncOnDirectPath),
     Bug::Storage(Mutant::PublishUnsyncedAfterRecovery),
+    Bug::Storage(Mutant::RecycleAfterOneCheckpoint),
     Bug::Storage(Mutant::RecycleBeforeCheckpoint),
     Bug::Storage(Mutant::RemoveReplacedEarly),
     Bug::Storage(Mutant::ReplaceBeforeDirectorySync),

@@ -48,8 +48,10 @@ struct Newest {
 /// What judges a partition besides its records.
 #[derive(Clone, Copy, Debug)]
 pub struct Horizon {
-    /// `delete.retention.ms`
-    pub retention: Duration,
+    /// `delete.retention.ms`, for tombstones.
+    pub delete_retention: Duration,
+    /// `retention.ms` where old segments go, whatever is in them: `cleanup.policy=compact,delete`.
+    pub retention: Option<Duration>,
     pub now: Instant,
     /// How far the wall clock of who removes it may have been ahead of that of who has given it its time.
     pub wall_ahead: Duration,
@@ -68,8 +70,8 @@ impl KeyedPartition {
         marks.zip(offset..).try_for_each(|(mark, offset)| self.is_at(mark, offset))
     }
 
-    /// All that a batch holds, as it was read; each with its mark.
-    pub fn read(&mut self, batch: &BatchView<'_>) -> Result<Vec<(i64, u64)>, String> {
+    /// All that a batch holds, as it was read; each with its mark. It may be anywhere yet.
+    pub fn read(&self, batch: &BatchView<'_>) -> Result<Vec<(i64, u64)>, String> {
         let mut decompressor = Decompressor::new();
         let body = decompressor.body(batch, 64 << 20).map_err(|error| error.to_string())?;
         let mut found = Vec::new();
@@ -81,10 +83,31 @@ impl KeyedPartition {
             if record.key != Some(&sent.key.to_be_bytes()) || record.value.map(<[u8]>::len) != sent.value_bytes {
                 return Err(format!("the record at {offset} is not what was sent"));
             }
-            self.is_at(mark, offset)?;
             found.push((offset, mark));
         }
         Ok(found)
+    }
+
+    /// Learns where these records are.
+    pub fn are_at(&mut self, found: &[(i64, u64)]) -> Result<(), String> {
+        found.iter().try_for_each(|(offset, mark)| self.is_at(*mark, *offset))
+    }
+
+    /// They do not contradict what is known.
+    pub fn may_be_at(&self, found: &[(i64, u64)]) -> Result<(), String> {
+        for &(offset, mark) in found {
+            let sent = &self.sent[&mark];
+            match (sent.offset, self.known.get(&offset)) {
+                (Some(before), _) if before != offset => {
+                    return Err(format!("the record {mark} is at {offset}, and at {before} too"));
+                }
+                (_, Some(&other)) if other != mark => {
+                    return Err(format!("an offset means two things: {offset} is {mark}, and {other}"));
+                }
+                _ => self.is_before_newest(mark, offset)?,
+            }
+        }
+        Ok(())
     }
 
     fn is_at(&mut self, mark: u64, offset: i64) -> Result<(), String> {
@@ -98,8 +121,14 @@ impl KeyedPartition {
             return Err(format!("an offset means two things: {offset} is {mark}, and {other}"));
         }
         let newest = self.newest.get_mut(&sent.key).expect("its key was sent");
-        let before = newest.known.replace(newest.known.unwrap_or(0).max(mark)).filter(|known| *known > mark);
-        match before.and_then(|newer| self.sent[&newer].offset) {
+        newest.known = newest.known.max(Some(mark));
+        self.is_before_newest(mark, offset)
+    }
+
+    /// The newest known record of its key is not before it.
+    fn is_before_newest(&self, mark: u64, offset: i64) -> Result<(), String> {
+        let newer = self.newest[&self.sent[&mark].key].known.filter(|known| *known > mark);
+        match newer.and_then(|newer| self.sent[&newer].offset) {
             Some(newer) if newer <= offset => {
                 Err(format!("the record {mark} at {offset} is behind a newer one at {newer}"))
             }
@@ -131,7 +160,13 @@ impl KeyedPartition {
         if let Some(pair) = found.windows(2).find(|pair| pair[1].0 <= pair[0].0) {
             return Err(format!("a step back, from {} to {}", pair[0].0, pair[1].0));
         }
-        let last: BTreeMap<u64, u64> = found.iter().map(|(_, mark)| (self.sent[mark].key, *mark)).collect();
+        let mut last: BTreeMap<u64, u64> = BTreeMap::new();
+        for (offset, mark) in found {
+            let key = self.sent[mark].key;
+            if let Some(before) = last.insert(key, *mark).filter(|before| before >= mark) {
+                return Err(format!("key {key} has {mark} at {offset}, behind the newer {before}"));
+            }
+        }
         for (key, newest) in &self.newest {
             let Some(known) = newest.known else { continue };
             let sent = &self.sent[&known];
@@ -141,10 +176,10 @@ impl KeyedPartition {
                 .sent
                 .range(known..)
                 .filter(|(mark, sent)| sent.key == *key && (**mark == known || sent.offset.is_none()));
-            let expired = |sent: &Sent| sent.value_bytes.is_none() && horizon.has_passed(sent.at);
+            let expired = |sent: &Sent| horizon.has_passed(sent.at, sent.value_bytes.is_none());
             let what = if sent.value_bytes.is_some() { "value" } else { "tombstone" };
             match last.get(key) {
-                Some(last) if *last == known => {}
+                Some(last) if *last >= known => {} // One newer may have had no answer.
                 None if and_newer.map(|(_, sent)| sent).any(expired) => {}
                 Some(last) => {
                     return Err(format!("key {key} ends with {last}, and the {what} {known} at {offset} is gone"));
@@ -157,8 +192,9 @@ impl KeyedPartition {
 }
 
 impl Horizon {
-    fn has_passed(&self, at: Instant) -> bool {
-        at + self.retention <= self.now + self.wall_ahead
+    fn has_passed(&self, at: Instant, is_tombstone: bool) -> bool {
+        let limits = is_tombstone.then_some(self.delete_retention).into_iter().chain(self.retention);
+        limits.min().is_some_and(|limit| at + limit <= self.now + self.wall_ahead)
     }
 }
 
@@ -173,8 +209,12 @@ fn mark_of(record: &Record<'_>) -> Option<u64> {
 mod tests {
     use super::*;
 
-    const HORIZON: Horizon =
-        Horizon { retention: Duration::from_secs(1), now: Instant(0), wall_ahead: Duration::from_millis(100) };
+    const HORIZON: Horizon = Horizon {
+        delete_retention: Duration::from_secs(1),
+        retention: None,
+        now: Instant(0),
+        wall_ahead: Duration::from_millis(100),
+    };
 
     fn partition(records: &[(u64, u64, Option<usize>)]) -> KeyedPartition {
         let mut partition = KeyedPartition::default();
@@ -208,6 +248,20 @@ mod tests {
         assert_eq!(
             partition.verify(&[(0, 1)], later),
             Err("key 7 ends with 1, and the tombstone 2 at 1 is gone".to_owned())
+        );
+    }
+
+    #[test]
+    fn with_retention_a_value_may_go_once_its_time_is_over_but_not_behind_an_older_one() {
+        let mut partition = partition(&[(1, 7, Some(9)), (2, 7, Some(9))]);
+        partition.acknowledged(1..3, 0).unwrap();
+        let early = Horizon { retention: Some(Duration::from_millis(500)), ..HORIZON };
+        assert_eq!(partition.verify(&[], early), Err("key 7 is gone, with the value 2 at 1".to_owned()));
+        let later = Horizon { now: Instant(400_000_000), ..early };
+        assert_eq!(partition.verify(&[], later), Ok(()));
+        assert_eq!(
+            partition.verify(&[(0, 1)], later),
+            Err("key 7 ends with 1, and the value 2 at 1 is gone".to_owned())
         );
     }
 

@@ -82,12 +82,13 @@ pub struct TopicLedger {
     /// It is relaxed, or was: what a power loss took then may be noticed later.
     pub was_relaxed: bool,
     pub deletion: Deletion,
-    /// Old segments go by themselves.
-    pub has_retention: bool,
+    /// Old segments go by themselves, after this time.
+    pub retention: Option<Duration>,
     /// It is compacted: then what is known of its partitions is in `keyed`, record by record.
     pub delete_retention: Option<Duration>,
-    pub partitions: Vec<PartitionLedger>,
-    keyed: Vec<KeyedPartition>,
+    /// Shared with the copies that judge other disks, until written.
+    pub partitions: Vec<Arc<PartitionLedger>>,
+    keyed: Vec<Arc<KeyedPartition>>,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -118,9 +119,10 @@ pub struct Ledger {
     pub topics: BTreeMap<Uuid, TopicLedger>,
     pub counts: Counts,
     producer_ids: BTreeSet<i64>,
-    /// When the power was lost.
+    /// When the power was lost, or a log directory.
     losses: Vec<Instant>,
     pub boots: u64,
+    /// The whole broker, with all its log directories.
     pub is_up: bool,
     /// How much a power loss may take of a relaxed topic.
     window: Duration,
@@ -130,6 +132,8 @@ pub struct Ledger {
     pub committed: BTreeMap<(String, i32), Committed>,
     /// Not in a copy that judges another disk.
     disk: Option<Disk>,
+    /// It judges, and learns nothing: what it holds stays shared.
+    is_copy: bool,
 }
 
 /// An offset that a group commits, which only grows.
@@ -176,6 +180,16 @@ impl fmt::Display for BatchKey {
     }
 }
 
+impl TopicLedger {
+    fn partition(&mut self, index: usize) -> &mut PartitionLedger {
+        Arc::make_mut(&mut self.partitions[index])
+    }
+
+    fn keyed(&mut self, index: usize) -> &mut KeyedPartition {
+        Arc::make_mut(&mut self.keyed[index])
+    }
+}
+
 impl BatchKey {
     pub fn of(batch: &BatchView<'_>) -> Self {
         Self {
@@ -204,13 +218,15 @@ impl Ledger {
             wall_ahead: Duration::ZERO,
             committed: BTreeMap::new(),
             disk,
+            is_copy: false,
         }
     }
 
-    /// As it stands now, to judge what would be left if the power were lost at this moment.
+    /// As it stands now, to judge what would be left if the power were lost at this moment. Costs little.
     pub fn as_if_power_was_lost(&self, now: Instant) -> Self {
         let mut copy = self.clone();
         copy.disk = None;
+        copy.is_copy = true;
         copy.losses.push(now);
         copy
     }
@@ -219,6 +235,11 @@ impl Ledger {
     pub fn went_down(&mut self, power_lost_at: Option<Instant>) {
         self.is_up = false;
         self.losses.extend(power_lost_at);
+    }
+
+    /// A log directory is offline: of a relaxed log in it the window may be lost, whenever the process ends.
+    pub fn lost_sight(&mut self, now: Instant) {
+        self.losses.push(now);
     }
 
     /// The broker's process is another one now, on this disk.
@@ -234,10 +255,10 @@ impl Ledger {
             promise: plan.promise,
             was_relaxed: plan.promise == Promise::Relaxed,
             deletion: Deletion::No,
-            has_retention: plan.has_retention,
+            retention: plan.retention,
             delete_retention: plan.delete_retention,
-            partitions: vec![PartitionLedger::default(); plan.partitions],
-            keyed: vec![KeyedPartition::default(); plan.partitions],
+            partitions: vec![Arc::default(); plan.partitions],
+            keyed: vec![Arc::default(); plan.partitions],
         };
         let before = self.topics.insert(id, topic);
         assert!(before.is_none(), "the id {id} was used before");
@@ -258,7 +279,8 @@ impl Ledger {
         let life = self.life();
         let topic = self.topic(id);
         topic.promise = Promise::Durable;
-        for held in topic.partitions.iter_mut().flat_map(|partition| partition.held.values_mut()) {
+        let partitions = topic.partitions.iter_mut().map(Arc::make_mut);
+        for held in partitions.flat_map(|partition| partition.held.values_mut()) {
             held.promised |= held.heard.life == life;
         }
     }
@@ -284,8 +306,8 @@ impl Ledger {
             offset: None,
         };
         let topic = self.topic(topic);
-        topic.keyed[partition].sent(&made.keyed, now);
-        let before = topic.partitions[partition].sent.insert(made.key, sent);
+        topic.keyed(partition).sent(&made.keyed, now);
+        let before = topic.partition(partition).sent.insert(made.key, sent);
         assert!(before.is_none(), "the client used {} twice", made.key);
     }
 
@@ -317,10 +339,11 @@ impl Ledger {
         let place = self.place(topic, partition);
         let mark = self.sent_mark(topic, partition, key);
         let Sent { first_mark, records, .. } = self.topic(topic).partitions[partition].sent[&key];
-        let keyed = &mut self.topic(topic).keyed[partition];
+        let may_be_gone = self.topic(topic).retention.is_some();
+        let keyed = self.topic(topic).keyed(partition);
         let answer = keyed.acknowledged(first_mark..first_mark + records as u64, offset);
         answer.unwrap_or_else(|why| panic!("{place}: {key} was acknowledged at {offset}: {why}"));
-        if let Some(mark) = mark.filter(|mark| keyed.is_newest(*mark)) {
+        if let Some(mark) = mark.filter(|mark| keyed.is_newest(*mark) && !may_be_gone) {
             self.check_durable(mark, || format!("{place}: {key} was acknowledged at {offset}"));
         }
         self.counts.acknowledged += 1;
@@ -330,14 +353,24 @@ impl Ledger {
     fn read_keyed(&mut self, topic: Uuid, partition: usize, seen: &Seen<'_>) -> Vec<(i64, u64)> {
         let place = self.place(topic, partition);
         let base = seen.batch.base_offset();
-        let found = self.topic(topic).keyed[partition].read(&seen.batch);
+        let is_copy = self.is_copy;
+        let topic = self.topic(topic);
+        let found = topic.keyed[partition].read(&seen.batch);
+        let found = found.and_then(|found| {
+            match is_copy {
+                true => topic.keyed[partition].may_be_at(&found)?,
+                false => topic.keyed(partition).are_at(&found)?,
+            }
+            Ok(found)
+        });
         self.counts.read += 1;
         found.unwrap_or_else(|why| panic!("{place}: the batch at {base} was read: {why}"))
     }
 
-    /// An answer that says nothing of the place: a duplicate of a batch that the broker no longer remembers.
-    pub fn acknowledged_somewhere(&mut self) {
+    /// A batch that was acknowledged before came again: it is where it was.
+    pub fn acknowledged_again(&mut self, topic: Uuid, partition: usize, key: BatchKey, offset: i64, heard: Heard) {
         self.counts.duplicates += 1;
+        self.put(topic, partition, key, offset, heard);
     }
 
     /// A batch was read. Returns what a compacted topic's holds: the offset and the mark of each record.
@@ -389,16 +422,28 @@ impl Ledger {
     /// A batch is known to be at this offset.
     fn put(&mut self, topic: Uuid, partition: usize, key: BatchKey, base: i64, heard: Heard) {
         let place = self.place(topic, partition);
-        let ledger = self.topic(topic);
+        let ledger = &self.topics[&topic];
         let promised = ledger.promise == Promise::Durable;
         let sent = ledger.partitions[partition].sent.get(&key).expect("looked for by the caller");
         let (end, known) = (base + i64::from(sent.records), sent.offset);
-        if known == Some(base) {
-            let held = ledger.partitions[partition].held.get_mut(&base).expect("where it is known to be");
-            if heard.life > held.heard.life {
-                held.heard = heard; // It has come through what happened since.
+        if self.is_copy {
+            // What was known to be elsewhere, or here, is lost there.
+            let elsewhere = known.filter(|known| *known != base);
+            let other = self.conflict(topic, partition, base..end).filter(|(_, held)| held.key != key);
+            for lost in elsewhere.into_iter().chain(other.map(|(other, _)| other)) {
+                let held = &ledger.partitions[partition].held[&lost];
+                self.may_be_lost(&place, lost, held, &format!("{key} is at {base}"));
             }
-            held.promised |= promised;
+            return;
+        }
+        if known == Some(base) {
+            let held = &ledger.partitions[partition].held[&base];
+            let is_news = heard.life > held.heard.life; // It has come through what happened since.
+            if is_news || promised && !held.promised {
+                let held = self.topic(topic).partition(partition).held.get_mut(&base).expect("as before");
+                held.heard = if is_news { heard } else { held.heard };
+                held.promised |= promised;
+            }
             return;
         }
         if let Some(known) = known {
@@ -413,7 +458,7 @@ impl Ledger {
             assert!(held.heard.life < heard.life, "{place}: an offset means two things: {why}");
             self.lose_from(topic, partition, other, heard.life, &why);
         }
-        let partition = &mut self.topic(topic).partitions[partition];
+        let partition = self.topic(topic).partition(partition);
         partition.sent.get_mut(&key).expect("as before").offset = Some(base);
         partition.held.insert(base, Held { key, end, heard, promised });
     }
@@ -430,38 +475,41 @@ impl Ledger {
     /// not allowed. What was heard of above it since may have come after the loss.
     fn lose_from(&mut self, topic: Uuid, partition: usize, offset: i64, life: usize, why: &str) {
         let place = self.place(topic, partition);
-        let window = self.window;
-        let above = self.topic(topic).partitions[partition].held.split_off(&offset);
+        let above = self.topic(topic).partition(partition).held.split_off(&offset);
         let last_seen = above[&offset].heard.life.min(life - 1);
         let (lost, kept): (BTreeMap<i64, Held>, _) =
             above.into_iter().partition(|(_, held)| held.heard.life <= last_seen);
-        self.topic(topic).partitions[partition].held.extend(kept);
+        self.topic(topic).partition(partition).held.extend(kept);
         for (base, held) in lost {
-            assert!(!held.promised, "{place}: {} at {base} is gone: {why}", held.key);
-            let Some(loss) = self.losses.get(held.heard.life) else {
-                panic!("{place}: {} at {base} is gone without a power loss: {why}", held.key);
-            };
-            assert!(
-                held.heard.at + window >= *loss,
-                "{place}: {} at {base} is gone, known {:?} before the power was lost: {why}",
-                held.key,
-                *loss - held.heard.at
-            );
+            self.may_be_lost(&place, base, &held, why);
             self.counts.lost_relaxed += 1;
             // It may come to another place if its producer sends it again; ours do not, but it is no longer here.
-            self.topic(topic).partitions[partition].sent.get_mut(&held.key).expect("was sent").offset = None;
+            self.topic(topic).partition(partition).sent.get_mut(&held.key).expect("was sent").offset = None;
         }
     }
 
+    fn may_be_lost(&self, place: &Place, base: i64, held: &Held, why: &str) {
+        assert!(!held.promised, "{place}: {} at {base} is gone: {why}", held.key);
+        let Some(loss) = self.losses.get(held.heard.life) else {
+            panic!("{place}: {} at {base} is gone without a power loss: {why}", held.key);
+        };
+        assert!(
+            held.heard.at + self.window >= *loss,
+            "{place}: {} at {base} is gone, known {:?} before the power was lost: {why}",
+            held.key,
+            *loss - held.heard.at
+        );
+    }
+
     pub fn delete_records_asked(&mut self, topic: Uuid, partition: usize, offset: i64) {
-        let partition = &mut self.topic(topic).partitions[partition];
+        let partition = self.topic(topic).partition(partition);
         partition.log_start_most = partition.log_start_most.max(offset);
     }
 
     pub fn delete_records_done(&mut self, topic: Uuid, partition: usize, log_start: i64) {
         let place = self.place(topic, partition);
-        let has_retention = self.topic(topic).has_retention;
-        let partition = &mut self.topic(topic).partitions[partition];
+        let has_retention = self.topic(topic).retention.is_some();
+        let partition = self.topic(topic).partition(partition);
         assert!(
             log_start <= partition.log_start_most || has_retention,
             "{place}: the log start {log_start} is above all that was asked for, {}",
@@ -481,7 +529,7 @@ impl Ledger {
     /// It is not above all that anybody has asked to be deleted.
     pub fn log_start_is_allowed(&mut self, topic: Uuid, partition: usize, log_start: i64) {
         let place = self.place(topic, partition);
-        let has_retention = self.topic(topic).has_retention;
+        let has_retention = self.topic(topic).retention.is_some();
         let partition = &self.topic(topic).partitions[partition];
         assert!(
             log_start <= partition.log_start_most || has_retention,
@@ -493,7 +541,7 @@ impl Ledger {
     /// Whether the log may have lost everything up to this offset to DeleteRecords or retention.
     pub fn may_begin_above(&self, topic: Uuid, partition: usize, offset: i64) -> bool {
         let topic = &self.topics[&topic];
-        topic.has_retention || offset < topic.partitions[partition].log_start_most
+        topic.retention.is_some() || offset < topic.partitions[partition].log_start_most
     }
 
     /// What DeleteRecords was acknowledged for.
@@ -520,7 +568,8 @@ impl Ledger {
         let of_topic = &self.topics[&topic];
         let held = of_topic.partitions[partition].held.range(log_start..);
         let held = held.filter(|(base, held)| held.promised && !self.may_begin_above(topic, partition, **base));
-        held.map(|(base, _)| *base).chain(of_topic.keyed[partition].newest_values()).collect()
+        let newest = of_topic.keyed[partition].newest_values().filter(|_| of_topic.retention.is_none());
+        held.map(|(base, _)| *base).chain(newest).collect()
     }
 
     /// Judges a whole log, read from its start to its end by [`Ledger::read`].
@@ -528,8 +577,9 @@ impl Ledger {
         let place = self.place(topic, partition);
         let life = self.life();
         self.log_start_seen(topic, partition, found.log_start);
-        if let Some(retention) = self.topic(topic).delete_retention {
-            let horizon = Horizon { retention, now: found.now, wall_ahead: self.wall_ahead };
+        if let Some(delete_retention) = self.topic(topic).delete_retention {
+            let (retention, wall_ahead) = (self.topic(topic).retention, self.wall_ahead);
+            let horizon = Horizon { delete_retention, retention, now: found.now, wall_ahead };
             let end = self.known_end(topic, partition);
             assert!(found.log_end >= end, "{place}: the log ends at {}, and went up to {end}", found.log_end);
             let judged = self.topic(topic).keyed[partition].verify(&found.records, horizon);

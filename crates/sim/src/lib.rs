@@ -7,6 +7,7 @@ pub mod bugs;
 pub mod group;
 pub mod keyed;
 pub mod ledger;
+pub mod log_dirs;
 pub mod observed;
 pub mod producer;
 pub mod rare;

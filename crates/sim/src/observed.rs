@@ -29,7 +29,8 @@ struct State {
     /// Whether a lane file was written last by a group, by name: then a rename, or a change of the file that is written,
     /// says that one is used again.
     lane_files: BTreeMap<String, u64>,
-    lane_file_now: String,
+    /// By lane.
+    lane_file_now: BTreeMap<String, String>,
 }
 
 impl Observer {
@@ -54,12 +55,14 @@ impl State {
             }
             Call::Write => {
                 observed.written += 1;
-                if path.contains("/lane/") && self.lane_file_now != path {
+                let Some((directory, _)) = path.split_once("/lane/") else { return };
+                let now = self.lane_file_now.get(directory);
+                if now.is_none_or(|now| now != path) {
                     // Writing moves on to a file that writing has left before.
                     let times = self.lane_files.entry(path.to_owned()).or_default();
                     *times += 1;
                     observed.lane_files_recycled += u64::from(*times > 1);
-                    self.lane_file_now = path.to_owned();
+                    self.lane_file_now.insert(directory.to_owned(), path.to_owned());
                 }
             }
             Call::CreateFile => {

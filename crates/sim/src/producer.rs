@@ -12,7 +12,7 @@ use protocol::produce_response::ProduceResponse;
 use protocol::{ErrorCode, Records, Uuid};
 
 use crate::batches::{Made, make, make_keyed};
-use crate::ledger::{BatchKey, sequence_after};
+use crate::ledger::{BatchKey, Deletion, sequence_after};
 use crate::shared::{Phase, Shared};
 use crate::wire::{Wire, WireError};
 
@@ -20,6 +20,8 @@ pub const PRODUCE_VERSIONS: [i16; 2] = [12, 13];
 const INIT_PRODUCER_ID_VERSION: i16 = 4;
 /// As Kafka's: the broker remembers so many batches of a producer.
 const BATCHES_IN_FLIGHT_MAX: usize = 5;
+/// How probably, between two requests, an old one comes once more.
+const REPEAT_PROBABILITY: f64 = 0.03;
 
 pub struct Plan {
     /// Whose partitions it writes to.
@@ -54,8 +56,10 @@ struct Stream {
     /// Without an answer, oldest first; the first `sent` of them are on their way.
     pending: VecDeque<Made>,
     sent: usize,
-    /// The broker knows us there. Until then one batch goes at a time: Kafka takes any sequence from a producer that it
-    /// does not know, so a second batch could overtake a first one that was refused.
+    /// The last that have an answer, oldest first: some more than the broker remembers.
+    answered: VecDeque<Made>,
+    /// On this connection it has taken one of ours. Until then one batch goes at a time: Kafka takes any sequence from a
+    /// producer that it does not know, or no longer, so a second batch could overtake a first one that was refused.
     is_known: bool,
 }
 
@@ -81,7 +85,7 @@ impl Producer {
             // Whatever ends a connection, the next one goes on with what has no answer.
             let _ = self.connected().await;
             self.in_flight.clear();
-            self.streams.values_mut().for_each(|stream| stream.sent = 0);
+            self.streams.values_mut().for_each(|stream| (stream.sent, stream.is_known) = (0, false));
             // Often at once: what was sent before may not be durable yet.
             let pause = Duration::from_micros(match self.chance.happens(0.7) {
                 true => self.chance.in_range(0..50),
@@ -110,6 +114,9 @@ impl Producer {
         while !self.is_done() {
             if wire.in_flight() == 0 {
                 self.shared.quiet().await;
+                if next == Next::GoOn && self.chance.happens(REPEAT_PROBABILITY) {
+                    self.repeat(&mut wire, life).await?;
+                }
             }
             match next {
                 Next::GoOn if wire.in_flight() < self.plan.depth && self.send(&mut wire).await? => {
@@ -168,6 +175,51 @@ impl Producer {
         }
     }
 
+    /// A batch that has its answer comes once more, as from a network that has held it back. One of the last five is
+    /// answered as it was, an older one is refused; in the log it is once.
+    async fn repeat(&mut self, wire: &mut Wire, life: usize) -> Result<(), WireError> {
+        let repeatable = |(topic, stream): (Uuid, &Stream)| {
+            let mut ledger = self.shared.ledger();
+            let topic = ledger.topic(topic);
+            // Where nothing has ever been forgotten of a producer. One that nobody knows may begin anywhere.
+            let is_sure = !topic.was_relaxed && topic.delete_retention.is_none() && topic.deletion == Deletion::No;
+            is_sure && stream.pending.is_empty() && !stream.answered.is_empty()
+        };
+        let streams = self.streams.iter().filter(|((topic, _), stream)| repeatable((*topic, stream)));
+        let places: Vec<(Uuid, usize)> = streams.map(|(place, _)| *place).collect();
+        if places.is_empty() {
+            return Ok(());
+        }
+        let (topic, partition) = *self.chance.pick(&places);
+        let answered = &self.streams[&(topic, partition)].answered;
+        let again = self.chance.index(answered.len());
+        let is_remembered = answered.len() - again <= BATCHES_IN_FLIGHT_MAX;
+        let Made { key, bytes, .. } = &answered[again];
+        let key = *key;
+        let mut request = ProduceRequest { acks: self.plan.acks, timeout_ms: 2_000, ..Default::default() };
+        self.put_in(&mut request, (topic, partition), bytes.clone());
+        let response = wire.call(&request, self.plan.version).await?;
+        let answer = &response.responses[0].partition_responses[0];
+        let error = ErrorCode::from_code(answer.error_code).expect("an error of Kafka");
+        let place = self.shared.ledger().place(topic, partition);
+        match error {
+            ErrorCode::None => {
+                assert!(is_remembered, "{place}: {key} came again, after more than five others, and was taken");
+                self.shared.met("answer: the offset of a batch that came again");
+                let heard = self.shared.heard_in(life);
+                self.shared.ledger().acknowledged_again(topic, partition, key, answer.base_offset, heard);
+            }
+            ErrorCode::OutOfOrderSequenceNumber => {
+                assert!(!is_remembered, "{place}: {key} came again, one of the last five, and was refused");
+                self.shared.met("answer: out of order, to a batch that came again late");
+            }
+            ErrorCode::UnknownTopicId | ErrorCode::InconsistentTopicId => {}
+            error if error.is_retriable() => {}
+            error => panic!("{place}: {key} came again, and got {error}"),
+        }
+        Ok(())
+    }
+
     /// Sends one request, if there is anything to send.
     async fn send(&mut self, wire: &mut Wire) -> Result<bool, WireError> {
         if self.shared.is_quiet() {
@@ -178,23 +230,7 @@ impl Producer {
         for (topic, partition) in self.choose() {
             let Some((key, bytes)) = self.next_batch(topic, partition) else { continue };
             parts.push((topic, partition, key));
-            let data = PartitionProduceData {
-                index: partition as i32,
-                records: Some(Records::Here(bytes)),
-                ..Default::default()
-            };
-            match request.topic_data.iter_mut().find(|data| data.topic_id == topic) {
-                Some(of_topic) => of_topic.partition_data.push(data),
-                None => {
-                    let name = self.shared.ledger().topic(topic).name.to_string();
-                    request.topic_data.push(TopicProduceData {
-                        name,
-                        topic_id: topic,
-                        partition_data: vec![data],
-                        ..Default::default()
-                    });
-                }
-            }
+            self.put_in(&mut request, (topic, partition), bytes);
         }
         if parts.is_empty() {
             return Ok(false);
@@ -202,6 +238,24 @@ impl Producer {
         wire.send(&request, self.plan.version).await?;
         self.in_flight.push_back(parts);
         Ok(true)
+    }
+
+    fn put_in(&self, request: &mut ProduceRequest, (topic, partition): (Uuid, usize), bytes: bytes::Bytes) {
+        let records = Some(Records::Here(bytes));
+        let data = PartitionProduceData { index: partition as i32, records, ..Default::default() };
+        match request.topic_data.iter_mut().find(|data| data.topic_id == topic) {
+            Some(of_topic) => of_topic.partition_data.push(data),
+            None => {
+                let name = self.shared.ledger().topic(topic).name.to_string();
+                let partition_data = vec![data];
+                request.topic_data.push(TopicProduceData {
+                    name,
+                    topic_id: topic,
+                    partition_data,
+                    ..Default::default()
+                });
+            }
+        }
     }
 
     /// Some partitions, mostly one. In the end those that still have something.
@@ -235,6 +289,7 @@ impl Producer {
             next_sequence: if self.chance.happens(0.2) { i32::MAX - self.chance.index(200) as i32 } else { 0 },
             pending: VecDeque::new(),
             sent: 0,
+            answered: VecDeque::new(),
             is_known: false,
         });
         if !stream.is_known && stream.sent > 0 {
@@ -296,28 +351,24 @@ impl Producer {
             _ => {}
         }
         match error {
-            ErrorCode::None | ErrorCode::DuplicateSequenceNumber => {
+            ErrorCode::None => {
                 assert!(
                     is_first,
                     "{}: {key} was answered before an earlier one",
                     self.shared.ledger().place(topic, partition)
                 );
-                stream.pending.pop_front();
                 stream.sent -= 1;
-                match error {
-                    ErrorCode::None => {
-                        let heard = self.shared.heard_in(life);
-                        self.shared.ledger().acknowledged(topic, partition, key, offset, heard);
-                    }
-                    _ => {
-                        self.shared.met("answer: duplicate sequence number");
-                        self.shared.ledger().acknowledged_somewhere();
-                    }
+                stream.is_known = true;
+                stream.answered.extend(stream.pending.pop_front());
+                if stream.answered.len() > 2 * BATCHES_IN_FLIGHT_MAX {
+                    stream.answered.pop_front();
                 }
+                let heard = self.shared.heard_in(life);
+                self.shared.ledger().acknowledged(topic, partition, key, offset, heard);
                 Next::GoOn
             }
             ErrorCode::UnknownTopicId | ErrorCode::InconsistentTopicId => {
-                let deleted = self.shared.ledger().topic(topic).deletion != crate::ledger::Deletion::No;
+                let deleted = self.shared.ledger().topic(topic).deletion != Deletion::No;
                 if deleted {
                     self.streams.remove(&place);
                     Next::GoOn

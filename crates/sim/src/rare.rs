@@ -5,21 +5,28 @@ use std::collections::BTreeMap;
 use storage::{Rare, Reached};
 
 /// What the clients and the faults come through, besides the engine's own.
-pub const SCENES: [&str; 18] = [
-    "answer: duplicate sequence number",
+pub const SCENES: [&str; 25] = [
     "answer: kafka storage error to a fetch",
     "answer: kafka storage error to a produce",
     "answer: offset out of range",
     "answer: out of order sequence number",
+    "answer: out of order, to a batch that came again late",
+    "answer: the offset of a batch that came again",
     "crash: killed inside the call",
     "crash: power lost inside the call",
     "crash: inside a start",
     "crash: inside a start, twice in a row",
     "crash: inside a start after a kill",
     "crash: while the disk was full",
+    "directory: full",
+    "directory: its calls failed",
+    "directory: not found at a start",
+    "directory: taken away",
+    "image: without one of two checkpoints",
     "spoiled: a range is lost, and said so",
     "spoiled: nothing was lost",
     "spoiled: the start was refused",
+    "start: a read failed, and a directory is offline",
     "start: a read failed, and it was refused",
     "start: a read failed, and it went well",
     "producer: began anew",

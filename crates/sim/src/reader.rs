@@ -209,9 +209,10 @@ pub async fn verify(wire: &mut Wire, ledger: &impl LedgerOf, place: (Uuid, usize
         match fetched.error {
             ErrorCode::None => {}
             // Retention has been at work meanwhile: begin again.
-            ErrorCode::OffsetOutOfRange if ledger.with(|ledger| ledger.topic(topic).has_retention) => {
+            ErrorCode::OffsetOutOfRange if ledger.with(|ledger| ledger.topic(topic).retention.is_some()) => {
                 found.log_start = settled(wire, ledger, &name, partition, EARLIEST).await?;
                 found.batches.clear();
+                found.records.clear();
                 next = found.log_start;
                 continue;
             }

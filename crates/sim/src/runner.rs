@@ -52,7 +52,7 @@ fn command(plan: Plan) -> String {
 pub fn one(plan: Plan, trace: bool, log: bool) -> bool {
     let mut settings = world_settings(plan.seed);
     if trace {
-        let mut out = std::io::BufWriter::new(std::io::stdout());
+        let mut out = std::io::LineWriter::new(std::io::stdout()); // Up to the line before a panic.
         settings.trace = Some(Box::new(move |line| writeln!(out, "{line}").expect("somebody reads the trace")));
     }
     if log {
@@ -113,6 +113,7 @@ fn print_counts(passed: &[&(Summary, Report)]) {
     row("writes that failed", |(summary, _)| summary.write_errors);
     row("reads that failed", |(summary, _)| summary.read_errors);
     row("full disks", |(summary, _)| summary.full_disks);
+    row("log directories that failed", |(summary, _)| summary.directories_failed);
     row("images judged", |(summary, _)| summary.images_judged);
     row("damaged images judged", |(summary, _)| summary.spoiled);
     row("checkpoints", |(summary, _)| summary.observed.checkpoints);

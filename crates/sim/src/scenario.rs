@@ -1,4 +1,5 @@
 //! One run: a broker, clients, faults, and at the end every log judged. All of it follows from the seed.
+mod directories;
 mod faults;
 mod spoiled;
 
@@ -7,14 +8,14 @@ use std::ops::Range;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use env::sim::{Chance, Disk, Machine, World};
+use env::sim::{Chance, Disk, Machine, World, simulate};
 use env::{Env, Instant};
 use protocol::Uuid;
-use storage::{CompactionSettings, Rare, Settings};
+use storage::{CompactionSettings, Rare, Reached, Settings};
 
-use self::faults::{FAULTS, Fault};
+use self::faults::{FAULTS, FAULTS_OF_TWO, Fault};
 use crate::admin::{ACTS, Admin, TopicPlan};
-use crate::broker::{self, PORT, Process, Setup};
+use crate::broker::{self, DATA, MORE, PORT, Process, Setup};
 use crate::bugs::Bug;
 use crate::group::{self, GROUPS, Group};
 use crate::ledger::{Counts, Deletion, Ledger, MARK_PREFIX, Promise};
@@ -37,7 +38,10 @@ pub struct Plan {
 const IMAGES_PER_FAULT: u64 = 1;
 /// and, so often in all, right after a file of the lane was taken again.
 const IMAGES_AFTER_RECYCLING_MAX: u64 = 8;
+/// Of images that hold the least, one in so many has lost a checkpoint besides.
+const ROTTEN_CHECKPOINT_PROBABILITY: f64 = 0.3;
 const SPOILED_IMAGES: u64 = 2;
+const TWO_DIRECTORIES_PROBABILITY: f64 = 0.3;
 /// A relaxed topic may lose what it acknowledged in so much time before a power loss: what the sync of a group and our
 /// looking at it may take.
 const RELAXED_WINDOW: Duration = Duration::from_millis(400);
@@ -89,7 +93,8 @@ pub async fn run(world: World, plan: Plan) -> Summary {
     machine.disk().set_cold_probability(*chance.pick(&[0.0, 0.02, 0.3]));
     let ledger = Ledger::new(Some(machine.disk()), RELAXED_WINDOW);
     let shared = Shared::new(world.env(), SocketAddr::new(machine.ip(), PORT), ledger);
-    let setup = Setup { settings: settings(&mut chance), bug: plan.bug, may_be_refused: false };
+    let log_dirs = if chance.happens(TWO_DIRECTORIES_PROBABILITY) { &[DATA, MORE][..] } else { &[DATA] };
+    let setup = Setup { settings: settings(&mut chance), log_dirs, bug: plan.bug, may_be_refused: false };
     let process = broker::start(&machine, &setup);
     shared.ledger().booted(Some(machine.disk()));
     let summary = Summary::default();
@@ -150,17 +155,24 @@ fn topics(chance: &mut Chance) -> Vec<TopicPlan> {
         name,
         partitions,
         promise,
-        has_retention: false,
+        retention: None,
         delete_retention: None,
         configs,
     };
     let delete_retention_ms = *chance.pick(&[1_000, 5_000, 3_600_000]);
-    let compacted = vec![
-        segment(),
-        ("cleanup.policy", "compact".to_owned()),
-        ("delete.retention.ms", delete_retention_ms.to_string()),
-        ("min.cleanable.dirty.ratio", (*chance.pick(&["0.01", "0.3", "0.5"])).to_owned()),
-    ];
+    let mut compacted = |policy: &str| {
+        vec![
+            segment(),
+            ("cleanup.policy", policy.to_owned()),
+            ("delete.retention.ms", delete_retention_ms.to_string()),
+            ("min.cleanable.dirty.ratio", (*chance.pick(&["0.01", "0.3", "0.5"])).to_owned()),
+        ]
+    };
+    let (latest, mut fading) = (compacted("compact"), compacted("compact,delete"));
+    let fades_after_ms = *chance.pick(&[400, 2_000, 20_000]);
+    fading.push(("retention.ms", fades_after_ms.to_string()));
+    // The broker makes other batches of the same records.
+    fading.push(("compression.type", (*chance.pick(&["uncompressed", "gzip", "snappy", "lz4", "zstd"])).to_owned()));
     let relaxed = ("durability", "relaxed".to_owned());
     vec![
         plan(group::TOPIC, group::PARTITIONS, Promise::Durable, vec![segment()]),
@@ -169,10 +181,15 @@ fn topics(chance: &mut Chance) -> Vec<TopicPlan> {
         plan("reborn", 2, Promise::Durable, vec![segment()]),
         TopicPlan {
             delete_retention: Some(Duration::from_millis(delete_retention_ms)),
-            ..plan("latest", 2, Promise::Durable, compacted)
+            ..plan("latest", 2, Promise::Durable, latest)
         },
         TopicPlan {
-            has_retention: true,
+            delete_retention: Some(Duration::from_millis(delete_retention_ms)),
+            retention: Some(Duration::from_millis(fades_after_ms)),
+            ..plan("fading", 1, Promise::Durable, fading)
+        },
+        TopicPlan {
+            retention: Some(Duration::from_millis(300)),
             ..plan("short", 2, Promise::Durable, vec![segment(), ("retention.ms", "300".to_owned())])
         },
     ]
@@ -180,11 +197,12 @@ fn topics(chance: &mut Chance) -> Vec<TopicPlan> {
 
 fn producers(chance: &mut Chance) -> Vec<ProducerPlan> {
     let mut keys = 0..0;
-    let mut plan = |topics: &[&str], version| ProducerPlan {
+    // The fast ones leave little to the others, and those have topics that must have their share.
+    let mut plan = |topics: &[&str], version, pauses: &[f64]| ProducerPlan {
         topics: topics.iter().map(|topic| (*topic).to_owned()).collect(),
         acks: if chance.happens(0.25) { 1 } else { -1 },
         depth: 1 + chance.index(5),
-        pause_probability: *chance.pick(&[0.0, 0.05, 0.5]),
+        pause_probability: *chance.pick(pauses),
         pause_max: Duration::from_micros(chance.in_range(100..8_000)),
         version,
         keys: {
@@ -193,12 +211,12 @@ fn producers(chance: &mut Chance) -> Vec<ProducerPlan> {
         },
     };
     vec![
-        plan(&["orders", "short"], 12),
-        plan(&["orders", "latest"], 13),
-        plan(&["orders", "reborn", "short"], 13),
-        plan(&["latest"], 12),
-        plan(&["events", "switching"], 12),
-        plan(&["switching"], 13),
+        plan(&["orders", "short"], 12, &[0.0, 0.05, 0.5]),
+        plan(&["orders", "latest", "fading"], 13, &[0.0, 0.05, 0.5]),
+        plan(&["orders", "reborn", "short"], 13, &[0.05, 0.5]),
+        plan(&["latest", "fading"], 12, &[0.0, 0.02]),
+        plan(&["events", "switching"], 12, &[0.0, 0.02]),
+        plan(&["switching"], 13, &[0.0, 0.05, 0.5]),
     ]
 }
 
@@ -237,7 +255,10 @@ impl Run {
         let disturbance = disturb(self.world.clone(), self.machine.clone(), self.shared.clone(), self.chance.fork());
         self.world.env().spawn.task("disturbance", Box::pin(disturbance));
         let mut faults = FAULTS.to_vec();
-        let steps = (FAULTS.len() as u64 + 1) * (1 + IMAGES_PER_FAULT);
+        if self.setup.log_dirs.len() > 1 {
+            faults.extend(FAULTS_OF_TWO);
+        }
+        let steps = (faults.len() as u64 + 1) * (1 + IMAGES_PER_FAULT);
         for step in 1..=steps {
             if step == steps {
                 self.rest_until(Instant(SIMULATED_MIN.as_nanos() as u64)).await;
@@ -321,16 +342,31 @@ impl Run {
         judge(&self.world.env(), self.shared.address, &self.shared).await;
     }
 
-    /// What a power loss at this moment would leave, recovered on a machine of its own beside the running one.
+    /// What a power loss at this moment would leave, recovered in a world of its own while this one stands still.
     async fn judge_image(&mut self) {
-        let disk = self.machine.disk();
-        let image = match self.chance.happens(0.5) {
-            true => disk.durable_image(),
-            false => disk.fork().power_loss(&mut self.chance),
+        let copy = self.machine.disk().fork();
+        copy.unwatch();
+        let is_least = self.chance.happens(0.5);
+        let image = match is_least {
+            true => copy.durable_image(),
+            false => copy.power_loss(&mut self.chance),
         };
+        let mut setup = self.setup.clone();
+        if is_least && self.chance.happens(ROTTEN_CHECKPOINT_PROBABILITY) && self.rot_checkpoint(&image) {
+            // Damage is found there, as it should be.
+            setup.settings.reached = Reached::default();
+            self.shared.met("image: without one of two checkpoints");
+        }
         self.summary.images_judged += 1;
-        let ledger = self.shared.ledger().as_if_power_was_lost(self.shared.now());
-        judge_disk(&self.world, image, &self.setup, ledger).await;
+        let now = self.shared.now();
+        let ledger = self.shared.ledger().as_if_power_was_lost(now);
+        let world = env::sim::Settings {
+            begins_ns: self.world.now().0,
+            events_max: EVENTS_MAX,
+            ..env::sim::Settings::seed(self.chance.next_u64())
+        };
+        let (_, report) = simulate(world, |world| judge_disk(world, image, setup, ledger, now));
+        self.world.note(&format!("an image is sound: {:x}", report.digest));
     }
 }
 
@@ -345,12 +381,11 @@ async fn disturb(world: World, broker: Machine, shared: Shared, mut chance: Chan
     }
 }
 
-async fn judge_disk(world: &World, image: Disk, setup: &Setup, ledger: Ledger) {
+async fn judge_disk(world: World, image: Disk, setup: Setup, ledger: Ledger, now: Instant) {
     let machine = world.machine_with("judge", image);
-    let _process = broker::start(&machine, setup);
-    let copy = Copy { world: world.clone(), ledger: Mutex::new(ledger) };
+    let _process = broker::start(&machine, &setup);
+    let copy = Copy::new(&world, ledger, now);
     judge(&world.env(), SocketAddr::new(machine.ip(), PORT), &copy).await;
-    world.discard(&machine);
 }
 
 /// Every log of every topic that must be there, and every group's offsets.
@@ -400,6 +435,14 @@ impl LedgerOf for Shared {
 struct Copy {
     world: World,
     ledger: Mutex<Ledger>,
+    /// What the ledger's clock showed when it was copied, and the world's.
+    copied_at: (Instant, Instant),
+}
+
+impl Copy {
+    fn new(world: &World, ledger: Ledger, now: Instant) -> Self {
+        Self { world: world.clone(), ledger: Mutex::new(ledger), copied_at: (now, world.now()) }
+    }
 }
 
 impl LedgerOf for Copy {
@@ -408,7 +451,8 @@ impl LedgerOf for Copy {
     }
 
     fn now(&self) -> Instant {
-        self.world.env().clock.now()
+        let (ledger_s, world_s) = self.copied_at;
+        ledger_s + (self.world.now() - world_s)
     }
 
     fn pause(&self, span: Duration) -> impl Future<Output = ()> + Send {

@@ -86,10 +86,10 @@ impl Shared {
         self.state().quiet_until > self.now()
     }
 
-    /// Ready when it is not quiet: a client asks before it goes on.
+    /// Ready when it is not quiet: a client asks before it goes on. A rest may be prolonged.
     pub async fn quiet(&self) {
-        let until = self.state().quiet_until;
-        if until > self.now() {
+        while self.is_quiet() {
+            let until = self.state().quiet_until;
             self.env.clock.sleep_until(until).await;
         }
     }

@@ -18,6 +18,8 @@ pub struct Summary {
     pub write_errors: u64,
     pub read_errors: u64,
     pub full_disks: u64,
+    /// Of two, one failed or was full.
+    pub directories_failed: u64,
     pub images_judged: u64,
     pub images_after_recycling: u64,
     pub topics_recreated: u64,

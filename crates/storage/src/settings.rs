@@ -187,6 +187,8 @@ pub enum Mutant {
     IgnoreTruncateInReplay,
     NoDirectorySyncOnDirectPath,
     PublishUnsyncedAfterRecovery,
+    /// Only the older checkpoint needs what is gone then, and that only where the newer one rots.
+    RecycleAfterOneCheckpoint,
     RecycleBeforeCheckpoint,
     RemoveReplacedEarly,
     ReplaceBeforeDirectorySync,
@@ -198,12 +200,13 @@ pub enum Mutant {
 
 impl Mutant {
     /// Those that take more load or time than the enumeration has: the simulation finds them.
-    pub const OF_A_BROKER: [Mutant; 5] = [
+    pub const OF_A_BROKER: [Mutant; 6] = [
         Mutant::CheckpointBeforeDirectorySync,
         Mutant::CheckpointBeforeSegmentSync,
         Mutant::ForgetProducersInRecovery,
         Mutant::ForgetTombstonesEarly,
         Mutant::HeaderAheadOfSync,
+        Mutant::RecycleAfterOneCheckpoint,
     ];
 
     /// Those that the enumeration finds.

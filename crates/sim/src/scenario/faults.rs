@@ -5,7 +5,7 @@ use std::time::Duration;
 use env::sim::Machine;
 use env::sim::disk::{self, Call};
 
-use super::{FREE_BYTES_MIN, Run};
+use super::{FREE_BYTES_MIN, Run, connect};
 use crate::broker::{self, Setup};
 
 /// How a process of the broker ends.
@@ -26,6 +26,18 @@ pub(super) enum Fault {
     ReadError,
     /// The disk is full, or nearly, for some time.
     DiskFull,
+    /// One of two log directories fails, for good.
+    DirectoryLost,
+    /// One of two log directories has no room for some time.
+    DirectoryFull,
+}
+
+impl Fault {
+    /// Others would keep the broker from starting, and rightly.
+    fn may_strike_a_start(self) -> bool {
+        use Fault::{Kill, KillInCall, PowerLoss, PowerLossInCall};
+        matches!(self, Kill | KillInCall | PowerLoss | PowerLossInCall)
+    }
 }
 
 pub(super) const FAULTS: [Fault; 15] = [
@@ -45,6 +57,8 @@ pub(super) const FAULTS: [Fault; 15] = [
     Fault::ReadError,
     Fault::DiskFull,
 ];
+/// Where there are two log directories.
+pub(super) const FAULTS_OF_TWO: [Fault; 3] = [Fault::DirectoryLost, Fault::DirectoryLost, Fault::DirectoryFull];
 /// Calls to end in: each has a rule that makes it harmless.
 const CALLS: &[(Call, &str)] = &[
     (Call::Write, "/lane/"),
@@ -77,6 +91,9 @@ const STOP_MAX: Duration = Duration::from_secs(5);
 impl Run {
     pub(super) async fn strike(&mut self, fault: Fault) {
         self.world.note(&format!("{fault:?}"));
+        if !fault.may_strike_a_start() {
+            drop(connect(&self.world.env(), self.shared.address).await.expect("a broker that serves"));
+        }
         match fault {
             Fault::Kill => self.machine.kill(),
             Fault::KillInCall => {
@@ -131,8 +148,11 @@ impl Run {
                     self.shared.met("crash: while the disk was full");
                 }
             }
+            Fault::DirectoryLost => self.lose_directory().await,
+            Fault::DirectoryFull => self.fill_directory().await,
         }
         self.end(fault);
+        self.bring_back();
         self.machine.disk().set_free_bytes(FREE_BYTES);
     }
 
@@ -141,15 +161,7 @@ impl Run {
         let lost_power = match fault {
             Fault::Kill | Fault::KillInCall | Fault::CleanStop => false,
             Fault::PowerLoss | Fault::PowerLossInCall => true,
-            Fault::SyncError | Fault::WriteError | Fault::ReadError | Fault::DiskFull => {
-                let lost_power = self.chance.happens(0.5);
-                if lost_power {
-                    self.machine.power_loss()
-                } else {
-                    self.machine.kill()
-                }
-                lost_power
-            }
+            _ => self.crash(),
         };
         let counter = match fault {
             Fault::Kill | Fault::KillInCall => &mut self.summary.kills,
@@ -159,13 +171,29 @@ impl Run {
             Fault::WriteError => &mut self.summary.write_errors,
             Fault::ReadError => &mut self.summary.read_errors,
             Fault::DiskFull => &mut self.summary.full_disks,
+            Fault::DirectoryLost | Fault::DirectoryFull => &mut self.summary.directories_failed,
         };
         *counter += 1;
+        self.went_down(lost_power);
+    }
+
+    /// By a kill, or by a loss of power: which?
+    pub(super) fn crash(&mut self) -> bool {
+        let lost_power = self.chance.happens(0.5);
+        if lost_power {
+            self.machine.power_loss()
+        } else {
+            self.machine.kill()
+        }
+        lost_power
+    }
+
+    pub(super) fn went_down(&mut self, lost_power: bool) {
         self.lost_power = lost_power;
         self.shared.ledger().went_down(lost_power.then(|| self.shared.now()));
     }
 
-    async fn sleep_ms(&mut self, span: Range<u64>) {
+    pub(super) async fn sleep_ms(&mut self, span: Range<u64>) {
         let span = Duration::from_millis(self.chance.in_range(span));
         self.world.sleep(span).await;
     }
@@ -234,12 +262,12 @@ impl Run {
         }
     }
 
-    fn start(&mut self) {
+    pub(super) fn start(&mut self) {
         self.process = broker::start(&self.machine, &self.setup);
         self.shared.ledger().booted(Some(self.machine.disk()));
     }
 
-    /// A broker that cannot read what it must know does not start, and has changed nothing. If it starts nevertheless,
+    /// A broker that cannot read what it must know does not start, or not with that directory, and has changed nothing. If it starts nevertheless,
     /// which it may where it did not need to know, all is as ever.
     async fn starts_although_a_read_fails(&mut self) -> bool {
         let part = *self.chance.pick(&["/lane/", "/lane/", "checkpoint-", ".log", "/metadata/", "meta.properties"]);
@@ -248,11 +276,15 @@ impl Run {
         let setup = Setup { may_be_refused: true, ..self.setup.clone() };
         self.process = broker::start(&self.machine, &setup);
         self.shared.ledger().booted(Some(self.machine.disk()));
-        if self.process.starts().await {
+        let starts = self.process.starts().await;
+        if starts && !self.is_directory_offline().await {
             self.shared.met("start: a read failed, and it went well");
             return true;
         }
-        self.shared.met("start: a read failed, and it was refused");
+        self.shared.met(match starts {
+            true => "start: a read failed, and a directory is offline",
+            false => "start: a read failed, and it was refused",
+        });
         self.end(Fault::ReadError);
         false
     }

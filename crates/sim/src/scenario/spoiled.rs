@@ -3,16 +3,19 @@
 //! it is silent. All of it happens on a machine of its own beside the running one: there the truth is known.
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
-use std::sync::Mutex;
+use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use env::sim::disk::SECTOR;
 use env::sim::{Disk, Machine};
 use protocol::{ErrorCode, Uuid};
 use storage::Reached;
+use storage::inspect::{self, Finding};
 
+use super::directories::partitions_of;
 use super::{Copy, Run, connect};
-use crate::broker::{self, DATA, PORT, Process, Setup};
+use crate::broker::{self, PORT, Process, Setup};
 use crate::ledger::Deletion;
 use crate::reader::{EARLIEST, LedgerOf, fetch, list_offset, show};
 use crate::wire::{Wire, WireError};
@@ -21,6 +24,8 @@ use crate::wire::{Wire, WireError};
 const PARTS: [&str; 9] = [".log", ".log", ".log", "/lane/", "/lane/", "/lane/", "checkpoint-", "index", "/metadata/"];
 /// A start may be refused because of these, and of no others.
 const MAY_REFUSE: &str = "/metadata/";
+/// A flip in the first bytes of a checkpoint leaves nothing of it.
+const CHECKPOINT_HEADER_BYTES: u64 = 64;
 const MISDIRECTED_PROBABILITY: f64 = 0.25;
 /// Asked so often, and still no leader: the broker says that it has none.
 const TRIES: usize = 40;
@@ -46,6 +51,13 @@ impl Run {
         machine.boot();
         let process = broker::start(&machine, &setup);
         if process.starts().await {
+            if !struck.contains(MAY_REFUSE) {
+                for directory in self.setup.log_dirs {
+                    let address = SocketAddr::new(machine.ip(), PORT);
+                    let there = partitions_of(&self.world.env(), address, directory).await;
+                    assert!(there.is_ok(), "{directory} is offline for {struck}");
+                }
+            }
             let silent = self.judge_served(&machine).await;
             self.shared.met(if silent { "spoiled: nothing was lost" } else { "spoiled: a range is lost, and said so" });
         } else {
@@ -53,6 +65,23 @@ impl Run {
             self.shared.met("spoiled: the start was refused");
         }
         self.world.discard(&machine);
+    }
+
+    /// One of two checkpoints rots, if both are sound and nothing else is wrong. The other one and its lane have all.
+    pub(super) fn rot_checkpoint(&mut self, image: &Disk) -> bool {
+        let directory = Path::new(*self.chance.pick(self.setup.log_dirs));
+        let disk: Arc<dyn env::Disk> = Arc::new(image.fork());
+        let is_sound = inspect::hold(&*disk, directory)
+            .and_then(|held| inspect::verify(&disk, directory, &held))
+            .is_ok_and(|report| !report.findings.iter().any(Finding::is_damage));
+        if !is_sound {
+            return false;
+        }
+        let path = directory.join(*self.chance.pick(&["checkpoint-0", "checkpoint-1"]));
+        let place = self.chance.in_range(0..CHECKPOINT_HEADER_BYTES);
+        image.rot(&path, place, 1 << self.chance.index(8));
+        self.world.note(&format!("{} has a flipped bit at {place}", path.display()));
+        true
     }
 
     async fn stop(&self, process: &Process) {
@@ -106,19 +135,20 @@ impl Run {
 
     /// A file with something in it.
     fn pick_file(&mut self, disk: &Disk, part: &str) -> Option<(String, u64)> {
-        let is_there = |(path, len): &(String, u64)| path.starts_with(DATA) && path.contains(part) && *len > 0;
+        let is_there = |(path, len): &(String, u64)| path.contains(part) && *len > 0;
         let files: Vec<(String, u64)> = disk.files().into_iter().filter(is_there).collect();
         (!files.is_empty()).then(|| self.chance.pick(&files).clone())
     }
 
     /// Whether all is there that must be.
     async fn judge_served(&mut self, machine: &Machine) -> bool {
-        let ledger = self.shared.ledger().as_if_power_was_lost(self.shared.now());
+        let now = self.shared.now();
+        let ledger = self.shared.ledger().as_if_power_was_lost(now);
         let partitions: Vec<(Uuid, usize)> = {
             let there = ledger.topics.iter().filter(|(_, topic)| topic.deletion == Deletion::No);
             there.flat_map(|(id, topic)| (0..topic.partitions.len()).map(move |index| (*id, index))).collect()
         };
-        let copy = Copy { world: self.world.clone(), ledger: Mutex::new(ledger) };
+        let copy = Copy::new(&self.world, ledger, now);
         let address = SocketAddr::new(machine.ip(), PORT);
         let mut wire = connect(&self.world.env(), address).await.expect("a broker that serves");
         let mut is_all_there = true;

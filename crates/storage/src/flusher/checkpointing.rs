@@ -358,7 +358,9 @@ impl Flusher {
             }
         }
         // Should the newer file rot, the older one still finds its lane.
-        let oldest = checkpoints.starts[0].min(checkpoints.starts[1]);
+        let [one, other] = checkpoints.starts;
+        let is_careless = self.shared.settings.has(Mutant::RecycleAfterOneCheckpoint);
+        let oldest = if is_careless { one.max(other) } else { one.min(other) };
         let (recycled, is_waited_for, short) = {
             let mut lane = self.shared.lane.lock();
             (lane.recycle(oldest), lane.wanted_bytes.is_some(), lane.take_short())
