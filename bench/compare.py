@@ -10,17 +10,16 @@ is run if its name holds one of the parts given with --only; `--list` names them
 
 import argparse
 import json
-import os
 import shutil
 import signal
 import statistics
-import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
 from bars import BARS, RESTART
-from rows import LOG4J, ROOT, Rows
+from programs import RELEASE, ROOT, build
+from rows import LOG4J, Rows
 
 sys.path.insert(0, str(ROOT / "tests-clients"))
 from harness import broker as harness_broker  # noqa: E402
@@ -51,17 +50,14 @@ def main():
         return
 
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # No broker is left behind.
-    target = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
     products = options.product or ["kafka", "ottla"]
-    # One by one, so that neither gets the other's features.
-    for package in ["bench"] + ["ottla"] * ("ottla" in products):
-        subprocess.run(["cargo", "build", "--quiet", "--release", "-p", package], cwd=ROOT, check=True)
+    build("bench", *["ottla"] * ("ottla" in products))
     cache = Cache(ROOT / "target/cache")
     jars, tools = cache.with_jars("broker"), cache.with_jars("tools")
     home = Path(tempfile.mkdtemp(prefix="bench-", dir=ROOT / "target"))
     makers = {
         "kafka": lambda place: Kafka(jars, LOG4J, place, jvm=Kafka.DEFAULT_JVM),
-        "ottla": lambda place: Ottla(target / "release/ottla", place),
+        "ottla": lambda place: Ottla(RELEASE / "ottla", place),
     }
     rounds = {product: [] for product in products}
     try:
@@ -71,7 +67,7 @@ def main():
                 broker = makers[product](home / f"{product}-{turn}")
                 another = lambda: makers[product](home / f"{product}-{turn}-another")  # noqa: E731
                 try:
-                    rounds[product].append(Rows(broker, another, target / "release/bench", tools, options).run())
+                    rounds[product].append(Rows(broker, another, RELEASE / "bench", tools, options).run())
                 finally:
                     broker.stop()
                     shutil.rmtree(broker.home, ignore_errors=True)

@@ -21,7 +21,8 @@ import time
 import tomllib
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
+from programs import RELEASE, ROOT
+
 sys.path.insert(0, str(ROOT / "tests-clients"))
 from harness.broker import Ottla  # noqa: E402
 
@@ -147,9 +148,8 @@ def is_within(figures, agreed):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    target = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
-    parser.add_argument("--binary", type=Path, default=target / "release/ottla")
-    parser.add_argument("--bench", type=Path, default=target / "release/bench")
+    parser.add_argument("--binary", type=Path, default=RELEASE / "ottla")
+    parser.add_argument("--bench", type=Path, default=RELEASE / "bench")
     parser.add_argument("--only", type=lambda text: text.split(","), default=[])
     parser.add_argument("--top", type=int, default=0)
     parser.add_argument("--write", action="store_true")

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import bars
 from observed import cpu_seconds, cpu_seconds_of_threads, memory_mib
+from programs import ROOT
 
-ROOT = Path(__file__).resolve().parent.parent
 LOG4J = ROOT / "tests-clients/java/log4j2.properties"
 JVM = ["-Xmx512m", f"-Dlog4j2.configurationFile={LOG4J}"]
 RUN_SECONDS_MAX = 900

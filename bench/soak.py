@@ -11,7 +11,6 @@ and that the compacted topic still has every key once it has been read from its 
 
 import argparse
 import json
-import os
 import shutil
 import statistics
 import subprocess
@@ -20,7 +19,8 @@ import tempfile
 import time
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
+from programs import RELEASE, ROOT, build
+
 sys.path.insert(0, str(ROOT / "tests-clients"))
 from harness.broker import Ottla  # noqa: E402
 from observed import cpu_seconds, memory_mib  # noqa: E402
@@ -134,15 +134,13 @@ def main():
     options = parser.parse_args()
     if options.rounds < WARM_UP + 3:
         parser.error(f"at least {WARM_UP + 3} rounds: the first {WARM_UP} are the warm-up")
-    for package in ("ottla", "bench"):
-        subprocess.run(["cargo", "build", "--quiet", "--release", "-p", package], cwd=ROOT, check=True)
-    target = Path(os.environ.get("CARGO_TARGET_DIR", ROOT / "target"))
-    home = Path(tempfile.mkdtemp(prefix="soak-", dir=target))
-    binary = target / "release/ottla"
+    build("ottla", "bench")
+    home = Path(tempfile.mkdtemp(prefix="soak-", dir=RELEASE))
+    binary = RELEASE / "ottla"
     broker = Ottla(binary, home / "broker", PROPERTIES)
     try:
         broker.start()
-        soak, rounds = Soak(broker, target / "release/bench", options.records, options.rounds), []
+        soak, rounds = Soak(broker, RELEASE / "bench", options.records, options.rounds), []
         for number in range(options.rounds):
             rounds.append(soak.round())
             print(f"round {number + 1}: " + ", ".join(f"{what} {value:,.1f}" for what, value in rounds[-1].items()),
