@@ -117,6 +117,25 @@ fn any_flipped_bit_in_the_kind_of_a_record_is_survived_or_said() {
     tried.assert_marked();
 }
 
+/// A log's id, where another log ends at the same offset.
+#[test]
+fn any_flipped_bit_in_a_group_of_several_logs_is_survived_or_said() {
+    let image = Image::killed();
+    let mut tried = Tried::default();
+    let (path, content) = image.files().into_iter().find(|(path, _)| path == "lane/lane-00000").unwrap();
+    let of_group = |at: &usize| content[*at..].starts_with(b"OTTLAGRP");
+    let groups: Vec<usize> = (0..content.len()).step_by(4096).filter(of_group).collect();
+    for group in groups {
+        let size = u64::from_be_bytes(content[group + 32..group + 40].try_into().unwrap()) as usize;
+        // Of the first of many records enough.
+        for bit in (group + 512) * 8..(group + size.min(1100)) * 8 {
+            flip_bit(&image, &mut tried, &path, bit as u64);
+        }
+    }
+    println!("{}: {tried}", image.name);
+    tried.assert_marked();
+}
+
 /// No checksum covers it, and of a relaxed log that was never synced only the files know.
 #[test]
 fn any_flipped_bit_in_the_first_leader_epoch_of_a_log_is_survived_or_said() {

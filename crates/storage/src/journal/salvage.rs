@@ -118,13 +118,30 @@ fn records_of(content: &[u8], group: u64, run: u64, place: Place) -> Salvaged {
         let steps = || (ALIGN..rest.len()).step_by(ALIGN);
         let size = said.or_else(|| steps().find(|at| Record::decode(&rest[*at..], run).is_some()));
         let size = size.unwrap_or(rest.len());
-        match lost_record(&rest[..size], group) {
+        let place = Place { slot: place.slot, at };
+        match mended(&rest[..size], run, group, place).or_else(|| lost_record(&rest[..size], group)) {
             Some(record) => salvaged.records.push(record),
             None => salvaged.is_incomplete = true,
         }
         rest = &rest[size..];
     }
     salvaged
+}
+
+/// If no more than one bit of its head is wrong: the checksum tells which. Else it might pass for one of another log that
+/// happens to end where it begins, and its own log would end early without a word.
+fn mended(bytes: &[u8], run: u64, group: u64, place: Place) -> Option<WalkedRecord> {
+    let mut bytes = bytes.to_vec();
+    for bit in 0..HEAD_BYTES.min(bytes.len()) * 8 {
+        bytes[bit / 8] ^= 1 << (bit % 8);
+        if let Some((record, rest)) = Record::decode(&bytes, run)
+            && rest.is_empty()
+        {
+            return Some(WalkedRecord::of(&record, group, place));
+        }
+        bytes[bit / 8] ^= 1 << (bit % 8);
+    }
+    None
 }
 
 fn said_size(bytes: &[u8]) -> Option<usize> {
