@@ -292,6 +292,18 @@ impl Shared {
         self.failure.notify_waiters();
     }
 
+    /// Whether the directory itself is gone: then it is offline from now on. Writes to files that are open would go on, and
+    /// nobody would ever find them.
+    pub fn is_taken_away(&self) -> bool {
+        match self.env.disk.space(&self.path) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                self.go_offline("the directory is gone", &error);
+                true
+            }
+            _ => false,
+        }
+    }
+
     pub fn commit_times(&self) -> CommitTimes {
         let Counts { group_writes, group_syncs, commits, .. } = &self.counters;
         CommitTimes { write: group_writes.read(), sync: group_syncs.read(), both: commits.read() }

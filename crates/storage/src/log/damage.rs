@@ -43,6 +43,9 @@ impl Log {
         };
         segment.proven().forget_all();
         let found = segment.survey(written, &epochs)?;
+        if !found.is_empty() && self.shared.is_taken_away() {
+            return Err(ReadError::Offline); // Nothing of it is damaged.
+        }
         let mut is_new = false;
         let mut state = self.state();
         if !state.holds(segment) || state.gate == Gate::Deleted {
