@@ -205,7 +205,11 @@ fn read_fields(kind: u16, reader: &mut Reader<'_>) -> Result<Option<Record>, Dec
         kind::NEXT_BROKER_EPOCH => Record::NextBrokerEpoch(reader.i64()?),
         kind::NEXT_PRODUCER_ID => Record::NextProducerId(ProducerId(reader.i64()?)),
         kind::PARTITION => {
-            Record::Partition { topic: TopicId(reader.uuid()?.0), index: reader.i32()?, partition: partition(reader)? }
+            let (topic, index) = (TopicId(reader.uuid()?.0), reader.i32()?);
+            if index < 0 {
+                return Err(DecodeError::Malformed("a partition below 0"));
+            }
+            Record::Partition { topic, index, partition: partition(reader)? }
         }
         kind::SCRAM_CREDENTIAL => Record::ScramCredential {
             key: (

@@ -160,6 +160,17 @@ pub fn recover(disk: &dyn Disk, directory: &Path) -> Result<Recovered, OpenError
         return Err(damaged(directory, format!("log and snapshot disagree about the term of entry {}", base.index)));
     }
     walk.entries.retain(|entry| entry.id.index > base.index);
+    let mut last = base;
+    for entry in &walk.entries {
+        if entry.id.term < last.term {
+            let LogId { term, index } = entry.id;
+            return Err(damaged(
+                directory,
+                format!("entry {index} is of term {term}, behind one of term {}", last.term),
+            ));
+        }
+        last = entry.id;
+    }
     Ok(Recovered { vote, snapshot, entries: walk.entries, files: walk.files, superfluous, end: walk.end })
 }
 
