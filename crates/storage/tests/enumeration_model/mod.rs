@@ -42,8 +42,9 @@ impl fmt::Display for Report {
 
 pub fn settings() -> Settings {
     Settings {
-        lane_file_bytes: 16 << 10,
-        lane_bytes_max: 96 << 10,
+        // Four blocks, and the one that is kept.
+        lane_file_bytes: 20 << 10,
+        lane_bytes_max: 120 << 10,
         checkpoint_bytes: u64::MAX / 2,
         group_bytes_max: 16 << 10,
         piece_bytes: 4 << 10,
