@@ -179,7 +179,7 @@ impl Admin {
         let partition = self.chance.index(partitions);
         let start = self.shared.ledger().known_start(id, partition);
         let known = self.shared.ledger().known_end(id, partition).max(start) - start;
-        // All of it, seldom: of a relaxed log a power loss may then take what was below its start.
+        // All of it, seldom.
         let most = if self.chance.happens(0.1) { known } else { self.chance.in_range(0..known as u64 / 3 + 1) as i64 };
         let offset = start + most;
         self.shared.ledger().delete_records_asked(id, partition, offset);

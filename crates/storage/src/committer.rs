@@ -172,14 +172,12 @@ impl Committer {
     }
 
     fn write_next_file(&mut self, kind: GroupKind) -> Next {
-        let mut builder = GroupBuilder::new(self.lane.run, BLOCK);
-        let (header, place) = self.lane.next_header(GroupKind::Seal);
-        let header = builder.header(header, place);
-        let (bytes, crc) = builder.finish(header);
-        count(&self.shared.counters.lane_bytes, bytes.len() as u64);
-        if let Err(error) = self.lane.write(bytes, crc) {
-            self.shared.go_offline("a write to the lane failed", &error);
-            return Next::Stop;
+        match self.lane.write_empty(GroupKind::Seal) {
+            Ok(bytes) => count(&self.shared.counters.lane_bytes, bytes as u64),
+            Err(error) => {
+                self.shared.go_offline("a write to the lane failed", &error);
+                return Next::Stop;
+            }
         }
         self.stage = Stage::SyncNextFile { kind };
         Next::Again

@@ -292,16 +292,19 @@ impl Shared {
         self.failure.notify_waiters();
     }
 
-    /// Whether the directory itself is gone: then it is offline from now on. Writes to files that are open would go on, and
-    /// nobody would ever find them.
+    /// Whether the directory itself is gone.
     pub fn is_taken_away(&self) -> bool {
-        match self.env.disk.space(&self.path) {
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-                self.go_offline("the directory is gone", &error);
-                true
-            }
-            _ => false,
+        self.env.disk.space(&self.path).is_err_and(|error| self.leave_if_gone(&error))
+    }
+
+    /// By what a look at the directory has answered. Writes to files that are open would go on, and nobody would ever find
+    /// them: it is offline from now on.
+    pub fn leave_if_gone(&self, error: &std::io::Error) -> bool {
+        let is_gone = error.kind() == std::io::ErrorKind::NotFound;
+        if is_gone {
+            self.go_offline("the directory is gone", error);
         }
+        is_gone
     }
 
     pub fn commit_times(&self) -> CommitTimes {

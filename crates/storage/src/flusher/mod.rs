@@ -1,6 +1,6 @@
-//! The one thread that touches segment files, beside direct pieces: it writes tails in pieces, cuts
-//! and removes, makes lane files, and takes checkpoints. One thing after the other, and at most one write or sync a step,
-//! so that nothing it does needs a lock against itself.
+//! The one thread that touches segment files, beside direct pieces: it writes tails in pieces, cuts and removes, makes lane
+//! files, and takes checkpoints. One thing after the other, and at most one write or sync a step, so that nothing it does
+//! needs a lock against itself.
 mod changes;
 mod checkpointing;
 mod closing;
@@ -9,7 +9,6 @@ mod pieces;
 mod retaining;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::io::ErrorKind;
 use std::path::Path;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
@@ -271,11 +270,7 @@ impl Flusher {
                 let needed = self.shared.settings.free_bytes_min + self.shared.budget.used() as u64;
                 self.shared.set_full(space.free_bytes < needed || self.full_until.is_some());
             }
-            // Somebody has taken it away. Writes to files that are open would go on, and nobody would ever find them.
-            Err(error) if error.kind() == ErrorKind::NotFound => {
-                self.shared.go_offline("the directory is gone", &error)
-            }
-            Err(_) => {}
+            Err(error) => drop(self.shared.leave_if_gone(&error)),
         }
     }
 

@@ -7,8 +7,8 @@ use std::sync::Arc;
 
 use env::File;
 
-use super::BLOCK;
 use super::group::{GoesOn, GroupHeader, GroupKind, Place};
+use super::{BLOCK, GroupBuilder};
 
 /// The place between two groups: where a walk may begin, and what it must find there.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -195,6 +195,16 @@ impl Lane {
         self.number += 1;
         self.previous_crc = crc;
         Ok(())
+    }
+
+    /// Writes a group without records. Returns how many bytes it took.
+    pub fn write_empty(&mut self, kind: GroupKind) -> io::Result<usize> {
+        let mut builder = GroupBuilder::new(self.run, BLOCK);
+        let (header, place) = self.next_header(kind);
+        let header = builder.header(header, place);
+        let (bytes, crc) = builder.finish(header);
+        self.write(bytes, crc)?;
+        Ok(bytes.len())
     }
 
     pub fn file(&self) -> &Arc<dyn File> {

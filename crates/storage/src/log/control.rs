@@ -1,4 +1,5 @@
-//! What changes a log besides appends: truncation, a later log start, deletion. Each is told to the lane first; files are touched, and callers answered, when that is durable.
+//! What changes a log besides appends: truncation, a later log start, deletion. Each is told to the lane first; files are
+//! touched, and callers answered, when that is durable.
 use std::fmt;
 
 use record::{LeaderEpoch, Offset};
@@ -110,6 +111,7 @@ impl Log {
         self.shared.wake_committer();
         ticket
     }
+
     /// What paused it is done.
     pub(crate) fn open_gate(&self, state: &mut State) {
         if state.gate == Gate::Paused {

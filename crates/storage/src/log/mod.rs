@@ -1,6 +1,5 @@
 //! One replica's log: segments, and over them a tail in memory. Everything that changes it happens under one short lock;
-//! no disk call is made under it. What the ends of other replicas are is not known
-//! here.
+//! no disk call is made under it. What the ends of other replicas are is not known here.
 mod append;
 mod control;
 pub(crate) mod damage;

@@ -10,7 +10,7 @@ use super::pieces::directory_of;
 use super::{OpenError, io_error, sync_dir};
 use crate::journal::lane::{Slot, new_slot_path, parse_slot, slot_path};
 use crate::journal::walk::{Walked, WalkedBody, Walker};
-use crate::journal::{BLOCK, GoesOn, GroupBuilder, GroupKind, Lane, LaneSpace, Room};
+use crate::journal::{BLOCK, GoesOn, GroupKind, Lane, LaneSpace, Room};
 use crate::layout;
 use crate::rare::Rare;
 use crate::segment::{FileKind, file_name};
@@ -104,11 +104,7 @@ pub(super) fn open_run(
     }
     // In the block that was kept the opening group itself says where the next one is.
     assert!(room != Room::Nowhere, "a new file has room");
-    let mut builder = GroupBuilder::new(run, BLOCK);
-    let (header, place) = lane.next_header(GroupKind::Opening);
-    let header = builder.header(header, place);
-    let (bytes, crc) = builder.finish(header);
-    lane.write(bytes, crc).map_err(io)?;
+    lane.write_empty(GroupKind::Opening).map_err(io)?;
     lane.file().sync_data().map_err(io)?;
     lane.durable_group = lane.next_number() - 1;
     space.published = lane.point();

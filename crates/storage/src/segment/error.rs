@@ -4,7 +4,6 @@ use std::path::PathBuf;
 use std::{fmt, io};
 
 use env::disk::is_exhausted;
-
 use record::{BatchError, CompressionError, LeaderEpoch, Offset, RecordError};
 
 #[derive(Debug)]

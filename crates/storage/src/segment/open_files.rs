@@ -2,9 +2,9 @@
 //! descriptors too, and a directory that cannot open a file cannot keep what it has promised. Kafka keeps every file of
 //! every segment open and asks for a limit of 100,000; here any limit will do.
 use std::collections::VecDeque;
+use std::io;
 use std::path::Path;
 use std::sync::{Arc, Weak};
-use std::{fmt, io};
 
 use env::disk::is_out_of_descriptors;
 use env::{Disk, File, OpenOptions};
@@ -55,11 +55,5 @@ impl OpenFiles {
                 opened.push_back(oldest);
             }
         }
-    }
-}
-
-impl fmt::Debug for OpenFiles {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "OpenFiles({} of {})", self.opened.lock().len(), self.segments_max)
     }
 }
