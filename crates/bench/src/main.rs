@@ -1,5 +1,5 @@
-//! A load generator over plain sockets, so that a broker and not a client is what is measured: batches are built once, a
-//! thread for each connection keeps a fixed number of requests in flight. Speaks to any Kafka. Prints one JSON object.
+//! A load generator over plain sockets, so that a broker and not a client is what is measured: batches are built once,
+//! one thread keeps a fixed number of requests in flight on each connection. Speaks to any Kafka. Prints one JSON object.
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -7,6 +7,7 @@ use clap::{Parser, Subcommand};
 
 mod create;
 mod fetch;
+mod fleet;
 mod histogram;
 mod idle;
 mod produce;

@@ -4,11 +4,13 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use protocol::produce_request::{PartitionProduceData, ProduceRequest, TopicProduceData};
 use protocol::produce_response::ProduceResponseView;
 use protocol::{ApiKey, Records, View, decode_response_header, encode_request};
 use record::{BatchBuilder, Compression, Timestamp};
 
+use crate::fleet::{self, Conversation};
 use crate::histogram::Histogram;
 use crate::wire::{Error, Wire};
 use crate::{Span, Topic};
@@ -59,30 +61,25 @@ impl Options {
     }
 }
 
-#[derive(Default)]
-pub struct Outcome {
-    pub latencies: Option<Histogram>,
-    pub errors: u64,
-    /// The warm-up included.
-    pub requests: u64,
-}
-
 pub fn run(address: SocketAddr, options: &Options) -> Result<serde_json::Value, Error> {
     Wire::connect(address)?.prepare_topic(&options.topic)?;
     let frames = Arc::new(frames(options)?);
     let begin = Instant::now() + Duration::from_millis(50);
-    let threads: Vec<_> = (0..options.connections)
-        .map(|connection| {
-            let (options, frames) = (options.clone(), frames.clone());
-            std::thread::spawn(move || load(address, &options, &frames, connection, begin))
-        })
-        .collect();
+    let writer = |connection| Writer::new(options, frames.clone(), connection, begin);
+    let mut writers: Vec<_> = (0..options.connections).map(writer).collect();
+    if options.rate.is_some() {
+        std::thread::scope(|scope| {
+            let paced: Vec<_> = writers.iter_mut().map(|writer| scope.spawn(|| writer.run(address))).collect();
+            paced.into_iter().try_for_each(|thread| thread.join().map_err(|_| "a connection's thread panicked")?)
+        })?;
+    } else {
+        fleet::run(address, &mut writers)?;
+    }
     let (mut latencies, mut errors, mut total) = (Histogram::new(), 0, 0);
-    for thread in threads {
-        let outcome = thread.join().map_err(|_| "a connection's thread panicked")??;
-        outcome.latencies.iter().for_each(|found| latencies.merge(found));
-        errors += outcome.errors;
-        total += outcome.requests;
+    for writer in &writers {
+        latencies.merge(&writer.latencies);
+        errors += writer.errors;
+        total += writer.requests;
     }
     let requests = latencies.count();
     let request_bytes = (options.record_bytes * options.batch_records) as f64;
@@ -100,60 +97,102 @@ pub fn run(address: SocketAddr, options: &Options) -> Result<serde_json::Value, 
     }))
 }
 
-pub fn load(
-    address: SocketAddr,
-    options: &Options,
-    frames: &[Vec<u8>],
-    connection: usize,
-    begin: Instant,
-) -> Result<Outcome, Error> {
-    let mut wire = Wire::connect(address)?;
-    let connections = options.connections;
-    let warm = begin + options.span.warm_up();
-    let end = warm + options.span.measured();
-    let interval = options.rate.map(|rate| Duration::from_secs_f64(connections as f64 / rate));
-    let mut due = begin + interval.unwrap_or_default().mul_f64(connection as f64 / connections as f64);
-    let mut next = connection % frames.len();
-    let mut sent: VecDeque<Instant> = VecDeque::new();
-    let mut left = options.span.requests_max();
-    let (mut latencies, mut errors) = (Histogram::new(), 0);
-    loop {
-        while sent.len() < options.in_flight && left > 0 {
-            let now = Instant::now();
-            let at = match interval {
-                // A late request counts from when it was due: a stall of the broker must not hide its own cost.
-                Some(interval) if due <= now => {
-                    due += interval;
-                    due - interval
-                }
-                Some(_) if sent.is_empty() => {
-                    std::thread::sleep(due - now);
-                    continue;
-                }
-                Some(_) => break,
-                None => now,
-            };
-            if at >= end {
-                break;
-            }
-            wire.send(&frames[next])?;
-            next = (next + connections) % frames.len();
-            sent.push_back(at);
-            left -= 1;
-        }
-        let Some(at) = sent.pop_front() else { break };
-        let (_, body) = decode_response_header(ApiKey::Produce, VERSION, wire.receive()?)?;
-        errors += failures(body)?;
-        if at >= warm {
-            latencies.add(at.elapsed());
+/// One connection's requests.
+pub struct Writer {
+    frames: Arc<Vec<Bytes>>,
+    next: usize,
+    connections: usize,
+    in_flight_max: usize,
+    requests_max: u64,
+    interval: Option<Duration>,
+    due: Instant,
+    warm: Instant,
+    end: Instant,
+    /// Without an answer, oldest first.
+    sent: VecDeque<Instant>,
+    pub latencies: Histogram,
+    pub errors: u64,
+    /// The warm-up included.
+    pub requests: u64,
+}
+
+impl Writer {
+    pub fn new(options: &Options, frames: Arc<Vec<Bytes>>, connection: usize, begin: Instant) -> Self {
+        let connections = options.connections;
+        let interval = options.rate.map(|rate| Duration::from_secs_f64(connections as f64 / rate));
+        let warm = begin + options.span.warm_up();
+        Self {
+            next: connection % frames.len(),
+            frames,
+            connections,
+            in_flight_max: options.in_flight,
+            requests_max: options.span.requests_max(),
+            interval,
+            due: begin + interval.unwrap_or_default().mul_f64(connection as f64 / connections as f64),
+            warm,
+            end: warm + options.span.measured(),
+            sent: VecDeque::with_capacity(options.in_flight),
+            latencies: Histogram::new(),
+            errors: 0,
+            requests: 0,
         }
     }
-    let requests = options.span.requests_max() - left;
-    Ok(Outcome { latencies: Some(latencies), errors, requests })
+
+    /// At a fixed rate, on a thread of its own that sleeps until each request is due.
+    pub fn run(&mut self, address: SocketAddr) -> Result<(), Error> {
+        let mut wire = Wire::connect(address)?;
+        loop {
+            while let Some(frame) = self.next_request()? {
+                wire.send(&frame)?;
+            }
+            if !self.sent.is_empty() {
+                self.answered(wire.receive()?)?;
+            } else if self.has_more(self.due) {
+                std::thread::sleep(self.due.saturating_duration_since(Instant::now()));
+            } else {
+                return Ok(());
+            }
+        }
+    }
+
+    fn has_more(&self, at: Instant) -> bool {
+        self.requests < self.requests_max && at < self.end
+    }
+}
+
+impl Conversation for Writer {
+    fn next_request(&mut self) -> Result<Option<Bytes>, Error> {
+        let now = Instant::now();
+        let at = match self.interval {
+            // A late request counts from when it was due: a stall of the broker must not hide its own cost.
+            Some(_) if self.due <= now => self.due,
+            Some(_) => return Ok(None),
+            None => now,
+        };
+        if self.sent.len() >= self.in_flight_max || !self.has_more(at) {
+            return Ok(None);
+        }
+        self.due += self.interval.unwrap_or_default();
+        let frame = self.frames[self.next].clone();
+        self.next = (self.next + self.connections) % self.frames.len();
+        self.sent.push_back(at);
+        self.requests += 1;
+        Ok(Some(frame))
+    }
+
+    fn answered(&mut self, frame: &[u8]) -> Result<(), Error> {
+        let at = self.sent.pop_front().ok_or("an answer without a request")?;
+        let (_, body) = decode_response_header(ApiKey::Produce, VERSION, frame)?;
+        self.errors += failures(body)?;
+        if at >= self.warm {
+            self.latencies.add(at.elapsed());
+        }
+        Ok(())
+    }
 }
 
 /// The requests, built once: one for each partition, or as many more as it takes to name each key.
-pub fn frames(options: &Options) -> Result<Vec<Vec<u8>>, Error> {
+pub fn frames(options: &Options) -> Result<Vec<Bytes>, Error> {
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH)?.as_millis() as i64;
     let value = vec![b'x'; options.record_bytes];
     let batch = |number: usize| {
@@ -177,7 +216,7 @@ pub fn frames(options: &Options) -> Result<Vec<Vec<u8>>, Error> {
             TopicProduceData { name: options.topic.topic.clone(), partition_data: vec![data], ..Default::default() };
         let request =
             ProduceRequest { acks: options.acks, timeout_ms: 30_000, topic_data: vec![topic], ..Default::default() };
-        encode_request(&request, VERSION, number as i32, Some("bench"))
+        encode_request(&request, VERSION, number as i32, Some("bench")).map(Bytes::from)
     };
     Ok((0..batches.next_multiple_of(partitions)).map(frame).collect::<Result<_, _>>()?)
 }

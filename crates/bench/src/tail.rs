@@ -5,9 +5,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Instant;
 
+use bytes::Bytes;
+
 use crate::fetch::{self, Want};
-use crate::histogram::Histogram;
-use crate::produce::{self, Outcome};
+use crate::fleet::{self, Conversation};
+use crate::produce::{self, Writer};
 use crate::wire::{Error, Wire};
 use crate::{Span, Topic};
 
@@ -35,44 +37,53 @@ pub fn run(address: SocketAddr, options: &Options) -> Result<serde_json::Value, 
     let mut wire = Wire::connect(address)?;
     wire.prepare_topic(&options.topic)?;
     let start = wire.log_end(&options.topic.topic, 0)?;
-    let end = Arc::new(AtomicI64::new(NOT_ENDED));
-    let readers: Vec<_> = (0..options.readers)
-        .map(|_| {
-            let (topic, end) = (options.topic.topic.clone(), end.clone());
-            std::thread::spawn(move || read(address, &topic, start, &end))
-        })
-        .collect();
+    let end = AtomicI64::new(NOT_ENDED);
+    let reader = |_| Reader { topic: &options.topic.topic, offset: start, bytes: 0, is_waiting: false, end: &end };
+    let mut readers: Vec<_> = (0..options.readers).map(reader).collect();
     let writing = produce::Options::at_rate(&options.topic, &options.span, options.rate, options.record_bytes);
-    let frames = produce::frames(&writing)?;
-    let written = produce::load(address, &writing, &frames, 0, Instant::now());
-    // The readers end whether or not the writer has succeeded.
-    end.store(wire.log_end(&options.topic.topic, 0)?, Ordering::Relaxed);
-    let mut bytes = 0;
-    for reader in readers {
-        bytes += reader.join().map_err(|_| "a reader's thread panicked")??;
-    }
-    let Outcome { latencies, errors, requests } = written?;
-    let latencies = latencies.unwrap_or_else(Histogram::new);
+    let mut writer = Writer::new(&writing, Arc::new(produce::frames(&writing)?), 0, Instant::now());
+    std::thread::scope(|scope| {
+        let reading = scope.spawn(|| fleet::run(address, &mut readers));
+        let written = writer.run(address);
+        // The readers end whether or not the writer has succeeded.
+        end.store(wire.log_end(&options.topic.topic, 0).unwrap_or(start), Ordering::Relaxed);
+        reading.join().map_err(|_| "the readers' thread panicked")?.and(written)
+    })?;
+    let latencies = &writer.latencies;
     Ok(serde_json::json!({
-        "total_requests": requests,
-        "total_bytes_read": bytes,
+        "total_requests": writer.requests,
+        "total_bytes_read": readers.iter().map(|reader| reader.bytes).sum::<u64>(),
         "p50_ms": latencies.quantile_ms(0.5),
         "p99_ms": latencies.quantile_ms(0.99),
         "p999_ms": latencies.quantile_ms(0.999),
-        "errors": errors,
+        "errors": writer.errors,
     }))
 }
 
-/// Reads until the end, once that is known; gives the bytes.
-fn read(address: SocketAddr, topic: &str, start: i64, end: &AtomicI64) -> Result<u64, Error> {
-    let mut wire = Wire::connect(address)?;
-    let (mut offset, mut bytes) = (start, 0);
-    while offset < end.load(Ordering::Relaxed) {
-        let want = Want { partition: 0, offset, bytes_max: 1 << 20, wait_ms: WAIT_MS };
-        wire.send(&fetch::request(topic, want)?)?;
-        let fetched = fetch::fetched(wire.receive()?)?;
-        bytes += fetched.records.len() as u64;
-        offset = fetch::next_offset(fetched.records).unwrap_or(offset);
+/// Asks for what is next until the end, once that is known.
+struct Reader<'t> {
+    topic: &'t str,
+    offset: i64,
+    bytes: u64,
+    is_waiting: bool,
+    end: &'t AtomicI64,
+}
+
+impl Conversation for Reader<'_> {
+    fn next_request(&mut self) -> Result<Option<Bytes>, Error> {
+        if self.is_waiting || self.offset >= self.end.load(Ordering::Relaxed) {
+            return Ok(None);
+        }
+        self.is_waiting = true;
+        let want = Want { partition: 0, offset: self.offset, bytes_max: 1 << 20, wait_ms: WAIT_MS };
+        Ok(Some(fetch::request(self.topic, want)?.into()))
     }
-    Ok(bytes)
+
+    fn answered(&mut self, frame: &[u8]) -> Result<(), Error> {
+        self.is_waiting = false;
+        let fetched = fetch::fetched(frame)?;
+        self.bytes += fetched.records.len() as u64;
+        self.offset = fetch::next_offset(fetched.records).unwrap_or(self.offset);
+        Ok(())
+    }
 }

@@ -18,12 +18,17 @@ pub struct Wire {
 }
 
 /// A broker that does not answer for so long has failed.
-const TIMEOUT: Duration = Duration::from_secs(120);
+pub const TIMEOUT: Duration = Duration::from_secs(120);
+
+pub fn dial(address: SocketAddr) -> Result<TcpStream, Error> {
+    let stream = TcpStream::connect(address)?;
+    stream.set_nodelay(true)?;
+    Ok(stream)
+}
 
 impl Wire {
     pub fn connect(address: SocketAddr) -> Result<Self, Error> {
-        let stream = TcpStream::connect(address)?;
-        stream.set_nodelay(true)?;
+        let stream = dial(address)?;
         stream.set_read_timeout(Some(TIMEOUT))?;
         Ok(Self { stream, frame: Vec::new() })
     }
