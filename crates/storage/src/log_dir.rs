@@ -65,7 +65,7 @@ impl LogDir {
             committer: env.spawn.worker("committer", Box::new(committer)),
             flusher: env.spawn.worker("flusher", Box::new(flusher)),
             compactor: env.spawn.worker("compactor", Box::new(Compactor::new(shared.clone(), registry.clone()))),
-            reader: env.spawn.worker("reader", Box::new(Reader { shared: shared.clone() })),
+            reader: env.spawn.worker("reader", Box::new(Reader::new(shared.clone()))),
             syncers: (0..shared.settings.syncers)
                 .map(|_| env.spawn.worker("syncer", Box::new(Syncer { shared: shared.clone() })))
                 .collect(),

@@ -1,10 +1,14 @@
 //! The thread for reads that may have to wait for the disk: cold ranges, which it also checks, and searches by time.
 //! Runs what it is given, in order; bounded by what its callers have in flight. Once it has stopped, nothing is taken, and
 //! whoever waits learns that there will be no answer.
+//!
+//! Leaves the disk to commits: a reader of old records takes as much of it as it can get, and whoever writes would wait.
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
 
-use env::{Next, Worker};
+use env::{Instant, Next, Worker};
 use parking_lot::Mutex;
 use tokio::sync::oneshot;
 
@@ -44,11 +48,24 @@ impl Shared {
 }
 
 pub(crate) struct Reader {
-    pub shared: Arc<Shared>,
+    shared: Arc<Shared>,
+    pace: Pace,
+    rests_until: Instant,
+}
+
+impl Reader {
+    pub fn new(shared: Arc<Shared>) -> Self {
+        let now = shared.env.clock.now();
+        Self { shared, pace: Pace { seen_at: now, committing: Duration::ZERO }, rests_until: now }
+    }
 }
 
 impl Worker for Reader {
     fn step(&mut self) -> Next {
+        let began = self.shared.env.clock.now();
+        if began < self.rests_until && !self.shared.has_stopped() {
+            return Next::At(self.rests_until);
+        }
         let job = {
             let mut queue = self.shared.readers.queue.lock();
             queue.has_stopped = queue.jobs.is_empty() && self.shared.has_stopped();
@@ -59,6 +76,53 @@ impl Worker for Reader {
             }
         };
         job();
+        let ended = self.shared.env.clock.now();
+        let committing = Duration::from_nanos(self.shared.counters.committing_nanos.load(Ordering::Relaxed));
+        self.rests_until = ended + self.pace.rest(ended, committing, ended - began);
         Next::Again
+    }
+}
+
+/// How busy commits have kept the disk since it was last asked.
+struct Pace {
+    seen_at: Instant,
+    /// All commits until then.
+    committing: Duration,
+}
+
+/// So much longer than it has read a reader rests, where commits follow one another without a pause.
+const REST: f64 = 4.0;
+/// However long one read has taken, the next is not kept longer.
+const REST_MAX: Duration = Duration::from_millis(500);
+
+impl Pace {
+    /// After a read that took so long.
+    fn rest(&mut self, now: Instant, committing: Duration, took: Duration) -> Duration {
+        let passed = (now - self.seen_at).max(took).max(Duration::from_nanos(1));
+        let share = committing.saturating_sub(self.committing).div_duration_f64(passed).min(1.0);
+        *self = Self { seen_at: now, committing };
+        took.mul_f64(REST * share).min(REST_MAX)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MS: Duration = Duration::from_millis(1);
+
+    #[test]
+    fn rests_as_far_as_commits_use_the_disk() {
+        let start = Instant::default();
+        let mut pace = Pace { seen_at: start, committing: Duration::ZERO };
+        assert_eq!(pace.rest(start + 10 * MS, Duration::ZERO, 10 * MS), Duration::ZERO, "nobody writes");
+        assert_eq!(pace.rest(start + 20 * MS, 10 * MS, 10 * MS), 40 * MS, "one group follows the other");
+        assert_eq!(pace.rest(start + 70 * MS, 35 * MS, 10 * MS), 20 * MS, "half of the time since the last read");
+        assert_eq!(
+            pace.rest(start + 80 * MS, 95 * MS, 10 * MS),
+            40 * MS,
+            "a group that began before it was last asked"
+        );
+        assert_eq!(pace.rest(start + 1080 * MS, 1095 * MS, 1000 * MS), REST_MAX);
     }
 }

@@ -119,6 +119,8 @@ pub(crate) struct Counts {
     pub compactions: AtomicU64,
     pub compacted_bytes_before: AtomicU64,
     pub compacted_bytes_after: AtomicU64,
+    /// All groups together, from the begin of each until it was durable.
+    pub committing_nanos: AtomicU64,
     /// From the begin of a group until it is in the lane; from then until its syncs have returned; and both.
     pub group_writes: Histogram,
     pub group_syncs: Histogram,
