@@ -6,6 +6,7 @@ use std::time::Duration;
 use clap::{Parser, Subcommand};
 
 mod create;
+mod disk;
 mod fetch;
 mod fleet;
 mod histogram;
@@ -36,6 +37,8 @@ enum Load {
     Idle(idle::Options),
     /// Makes the topic: how long the request takes, and until every partition has a leader.
     Create(create::Options),
+    /// Writes and syncs a file of this machine; no broker is asked.
+    Disk(disk::Options),
 }
 
 /// The topic that a load goes to; created if it is missing.
@@ -88,6 +91,7 @@ fn main() -> ExitCode {
         Load::Tail(options) => tail::run(arguments.address, &options),
         Load::Idle(options) => idle::run(arguments.address, &options),
         Load::Create(options) => create::run(arguments.address, &options),
+        Load::Disk(options) => disk::run(&options),
     };
     match report {
         Ok(report) => {
