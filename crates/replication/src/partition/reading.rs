@@ -98,8 +98,9 @@ impl Partition {
         if fetch.from < ends.log_start || fetch.from > ends.log_end {
             return Err(out_of_range(&ends));
         }
+        let has_room = fetch.minimum_one || fetch.bytes_max > 0;
         // Between what is visible and the end: nothing yet, and no error.
-        if fetch.from < up_to {
+        if fetch.from < up_to && has_room {
             let read = match location.log.read(fetch.from, fetch.bytes_max, up_to, fetch.minimum_one) {
                 Err(storage::ReadError::Cold) => {
                     let Fetch { from, bytes_max, minimum_one, .. } = *fetch;

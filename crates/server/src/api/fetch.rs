@@ -21,6 +21,9 @@ use target::Target;
 
 /// Kafka's debugging consumer, which sees up to the log end.
 const DEBUGGING_REPLICA_ID: i32 = -2;
+/// What a slow disk has not brought after so long comes with the next fetch: a client whose request goes on for longer
+/// than its `request.timeout.ms` would ask for the same again.
+const READ_MAX: Duration = Duration::from_secs(5);
 
 pub async fn handle(call: Call) -> Answer {
     let request: FetchRequestView<'_> = call.request()?;
@@ -34,9 +37,10 @@ pub async fn handle(call: Call) -> Answer {
     let partitions = std::mem::take(&mut context.partitions);
     let mut targets: Vec<Target> =
         partitions.into_iter().map(|(key, request)| Target::find(&call, key, request)).collect();
-    let wait_max = Duration::from_millis(request.max_wait_ms.max(0) as u64);
-    read_enough(&call, &reader, &mut targets, asked_at + wait_max).await;
-    answer(call, &reader, &context, targets).await
+    let deadline = asked_at + Duration::from_millis(request.max_wait_ms.max(0) as u64);
+    read_enough(&call, &reader, &mut targets, deadline).await;
+    find_pieces(&call, &mut targets).await;
+    answer(call, &reader, &context, targets)
 }
 
 /// Who reads, and how much.
@@ -125,7 +129,7 @@ fn once_each(partitions: &mut Vec<(PartitionKey, PartitionRequest)>) {
 async fn read_enough(call: &Call, reader: &Reader, targets: &mut [Target], deadline: Instant) {
     let clock = &*call.broker.env.clock;
     loop {
-        read_all(reader, targets).await;
+        read_all(call, reader, targets).await;
         if targets.is_empty() || is_enough(reader, targets) || clock.now() >= deadline {
             return;
         }
@@ -147,22 +151,47 @@ async fn read_enough(call: &Call, reader: &Reader, targets: &mut [Target], deadl
             partition.ends(None).is_ok_and(|ends| ends.high_watermark == *seen)
         };
         if seen.iter().all(stands) && !waiting.until(clock, deadline).await {
-            return read_all(reader, targets).await;
+            return read_all(call, reader, targets).await;
         }
     }
 }
 
-async fn read_all(reader: &Reader, targets: &mut [Target]) {
+async fn read_all(call: &Call, reader: &Reader, targets: &mut [Target]) {
+    let is_late = patience(call, targets);
     let mut bytes_left = reader.bytes_max;
     // The first batch of the answer comes whatever its size, or a consumer would stand still for ever (KIP-74).
     let mut minimum_one = true;
     for target in targets {
+        if !minimum_one && is_late() {
+            bytes_left = 0;
+        }
         target.read = target.fetch(reader, bytes_left, minimum_one).await;
         if let Ok(fetched) = &target.read {
             bytes_left = bytes_left.saturating_sub(fetched.size_bytes);
             minimum_one &= fetched.size_bytes == 0;
         }
     }
+}
+
+/// Where the bytes of what was read are. A file may have to be read from the disk for that.
+async fn find_pieces(call: &Call, targets: &mut [Target]) {
+    let is_late = patience(call, targets);
+    let mut has_any = false;
+    for target in targets {
+        if has_any && target.is_in_file() && is_late() {
+            target.leave_for_later();
+        }
+        target.find_pieces().await;
+        has_any |= !target.pieces.is_empty();
+    }
+}
+
+/// Whether reading has gone on for long enough.
+fn patience<'c>(call: &'c Call, targets: &[Target]) -> impl Fn() -> bool + use<'c> {
+    let clock = &*call.broker.env.clock;
+    // One alone is read however long it takes.
+    let ends = (targets.len() > 1).then(|| clock.now() + READ_MAX);
+    move || ends.is_some_and(|ends| clock.now() >= ends)
 }
 
 fn is_enough(reader: &Reader, targets: &[Target]) -> bool {
@@ -177,11 +206,8 @@ fn is_enough(reader: &Reader, targets: &[Target]) -> bool {
     bytes >= reader.bytes_min
 }
 
-async fn answer(call: Call, reader: &Reader, context: &FetchContext, mut targets: Vec<Target>) -> Answer {
+fn answer(call: Call, reader: &Reader, context: &FetchContext, mut targets: Vec<Target>) -> Answer {
     let broker = &call.broker;
-    for target in &mut targets {
-        target.find_pieces().await;
-    }
     if !reader.is_follower {
         let silence = call.fetch_silence(|| response_bytes(&targets));
         if !silence.is_zero() {

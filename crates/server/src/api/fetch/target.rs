@@ -150,6 +150,18 @@ impl Target {
         data
     }
 
+    pub fn is_in_file(&self) -> bool {
+        self.read.as_ref().is_ok_and(|fetched| fetched.slices.iter().any(|slice| matches!(slice, Slice::File(_))))
+    }
+
+    /// Answered as if it had not been read.
+    pub fn leave_for_later(&mut self) {
+        if let Ok(fetched) = &mut self.read {
+            fetched.slices.clear();
+            fetched.size_bytes = 0;
+        }
+    }
+
     pub async fn find_pieces(&mut self) {
         let Ok(fetched) = &mut self.read else { return };
         for slice in std::mem::take(&mut fetched.slices) {
