@@ -109,6 +109,11 @@ class Broker:
         self.kill()
         self.start()
 
+    def stop_and_restart(self):
+        if self.stop() is None:
+            raise RuntimeError(f"{self.name} is still running {STOP_SECONDS_MAX} s after SIGTERM")
+        self.start()
+
     def stop(self):
         """SIGTERM; returns the exit code, or None if it had to be killed."""
         if self.process is None or self.process.poll() is not None:

@@ -1,4 +1,4 @@
-"""Lets a test program in any language kill and restart the broker: `POST $CONTROL/kill-and-restart`.
+"""Lets a test program in any language restart the broker: `POST $CONTROL/kill-and-restart` or `/stop-and-restart`.
 
 The answer comes when the broker is ready again: 200, or 500 with the reason.
 """
@@ -12,8 +12,9 @@ class Control:
         class Handler(BaseHTTPRequestHandler):
             def do_POST(self):
                 try:
-                    assert self.path == "/kill-and-restart", f"unknown path {self.path}"
-                    broker.kill_and_restart()
+                    restarts = {"/kill-and-restart": broker.kill_and_restart, "/stop-and-restart": broker.stop_and_restart}
+                    assert self.path in restarts, f"unknown path {self.path}"
+                    restarts[self.path]()
                     self.reply(200, "ready\n")
                 except Exception as error:  # The program under test must see it, whatever it is.
                     self.reply(500, f"{error}\n")

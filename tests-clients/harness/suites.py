@@ -447,6 +447,11 @@ class WireDirs(Wire):
 class Hostile(Wire):
     name = "hostile"
     program = "hostile.py"
+class WireRestarts(Wire):
+    name = "wire-restarts"
+    exercises = "what clients see of a broker that was stopped or killed, and started again: leader epochs, offsets, producers"
+
+
     exercises = ("10,000 idle connections, 1,000 slow senders of 100 MiB frames, clients that never read, decompression "
                  "bombs, garbage: bounded memory, nobody else disturbed")
 

@@ -18,6 +18,7 @@ import dirs_scenes
 import generated
 import limit_scenes
 import odd_scenes
+import restart_scenes
 import sequences
 import telemetry_scenes
 import transcript
@@ -59,6 +60,7 @@ SUITES = {
     "wire-generated": (generated.SCENES, "kafka-4.4.0-generated.txt"),
     "wire-limits": (limit_scenes.SCENES, "kafka-4.4.0-limits.txt"),
     "wire-sequences": (sequences.SCENES, "kafka-4.4.0-sequences.txt"),
+    "wire-restarts": (restart_scenes.SCENES, "kafka-4.4.0-restarts.txt"),
     "wire-dirs": (dirs_scenes.SCENES, "kafka-4.4.0-dirs.txt"),
 }
 

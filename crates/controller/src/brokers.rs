@@ -45,13 +45,14 @@ pub fn register(machine: &Machine, registration: Registration) -> Decision<Broke
             records.push(Record::Feature { name, level });
         }
     }
+    // What it led before it leads again, but whoever still holds an answer of the old epoch is fenced. Two epochs, as with
+    // Kafka, where nobody leads between the end of the one process, however it came, and the registration of the next.
+    records.extend([Record::LeadershipRenewed(broker.id), Record::LeadershipRenewed(broker.id)]);
     if any_partition(machine, |partition| partition.with_directories(&broker).is_some()) {
         // Some directory has failed since the last registration, or has come back.
         let directories = broker.directories;
         records.push(Record::BrokerDirectories { broker: broker.id, epoch, directories });
     }
-    // What it led before it leads again, but in a new epoch: whoever still holds an answer of the old one is fenced.
-    records.push(Record::LeadershipRenewed(broker.id));
     Decision { records, answer: BrokerEpoch(epoch) }
 }
 

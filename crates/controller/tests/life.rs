@@ -72,7 +72,7 @@ fn a_topic_is_made_served_deleted_and_stays_so_after_a_restart() {
         let image = handle.image();
         assert_eq!(image.topics.len(), 1);
         let partition = image.topics.by_name("flights").unwrap().partitions.find(0).unwrap().clone();
-        assert_eq!(partition.leader_epoch.value(), 1, "each start begins a leader epoch");
+        assert_eq!(partition.leader_epoch.value(), 2, "each start begins two leader epochs");
         let updates = updates.lock().unwrap();
         assert_eq!(updates[0].delta.partitions.len(), 3, "the first update tells of everything");
         assert_eq!(updates.last().unwrap().delta.partitions.len(), 3, "the second of the new leader epochs");
