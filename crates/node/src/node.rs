@@ -14,6 +14,7 @@ use server::admission::{ConnectionCounts, ListenerCounts};
 use server::api::{Api, Peer, SERVED};
 use server::broker::{Broker, Settings};
 use server::connection::Limits;
+use server::error_counts::ErrorCounts;
 use server::features::FEATURES;
 use server::fetch_session::FetchSessions;
 use server::groups::Groups;
@@ -194,6 +195,7 @@ impl Node {
             telemetry,
             request_times: RequestTimes::new(SERVED.len()),
             producer_ids: ProducerIds::new(controller.clone()),
+            error_counts: ErrorCounts::new(SERVED.len()),
             settings: Settings {
                 auto_create_topics: config.topics.auto_create,
                 fetch_bytes_max: config.fetch.response_bytes_max,

@@ -76,9 +76,18 @@ pub fn message_kinds(messages: &[MessageFacts]) -> String {
         pub fn reencode(self, from: i16, to: i16, bytes: &[u8]) -> Result<Result<Vec<u8>, EncodeError>, DecodeError>",
         "reencode::<MESSAGE>(from, to, bytes)",
     );
+    per_message(
+        &mut out,
+        "/// The error codes of a response, see [`Message::each_error_code`].\n\
+        pub fn error_codes(self, version: i16, bytes: &[u8]) -> Result<Vec<i16>, DecodeError>",
+        "error_codes::<MESSAGE>(version, bytes)",
+    );
     out.push_str(
         "}\nfn check<M: Message>(version: i16, bytes: &[u8]) -> Result<&[u8], DecodeError> {\n\
         Ok(M::View::decode_prefix(version, bytes)?.1)\n}\n\
+        fn error_codes<M: Message>(version: i16, bytes: &[u8]) -> Result<Vec<i16>, DecodeError> {\n\
+        let message = M::decode(version, bytes)?;\nlet mut codes = Vec::new();\n\
+        message.each_error_code(version, &mut |code| codes.push(code));\nOk(codes)\n}\n\
         fn reencode<M: Message>(from: i16, to: i16, bytes: &[u8]) -> Result<Result<Vec<u8>, EncodeError>, DecodeError> {\n\
         let message = M::decode(from, bytes)?;\nlet mut out = Vec::new();\nOk(message.encode(to, &mut out).map(|()| out))\n}\n}\n",
     );

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use crate::code::{When, snake_case, when};
-use crate::facts::{FieldKind, MessageFacts, StructFacts, Versions};
+use crate::facts::{FieldFacts, FieldKind, MessageFacts, StructFacts, Versions};
 
 pub fn all(messages: &[MessageFacts]) -> String {
     messages.iter().map(module).collect()
@@ -114,6 +114,7 @@ fn write(part: &StructFacts, message: &MessageFacts, is_message: bool) -> String
     } else {
         format!("impl {name} {{\n")
     };
+    out.push_str(&each_error_code(part, message));
     out.push_str("fn write(&self, w: &mut Writer<'_>) {\nlet version = w.version();\n");
     for field in &part.fields {
         let in_place = when(field.in_place(), part.versions, "version");
@@ -151,6 +152,61 @@ fn write(part: &StructFacts, message: &MessageFacts, is_message: bool) -> String
     }
     out.push_str("w.end_tags(tags);\n} }\n");
     out
+}
+
+/// What tells the error codes of a response, for the message and for each struct that has some.
+fn each_error_code(part: &StructFacts, message: &MessageFacts) -> String {
+    if message.kind != "response" {
+        return String::new();
+    }
+    let mut out = "fn each_error_code(&self, version: i16, tell: &mut impl FnMut(i16)) {\n".to_owned();
+    let mut has_any = false;
+    for field in part.fields.iter().filter(|field| has_error_code(field, message)) {
+        has_any = true;
+        let name = field.rust_name();
+        let tell = match (&field.kind, field.is_option()) {
+            (FieldKind::Int16, _) => format!("tell(self.{name});"),
+            (FieldKind::Array(_), true) => {
+                format!("for each in self.{name}.iter().flatten() {{ each.each_error_code(version, tell); }}")
+            }
+            (FieldKind::Array(_), false) => {
+                format!("for each in &self.{name} {{ each.each_error_code(version, tell); }}")
+            }
+            (_, true) => format!("if let Some(each) = &self.{name} {{ each.each_error_code(version, tell); }}"),
+            (_, false) => format!("self.{name}.each_error_code(version, tell);"),
+        };
+        let counts = match field.kind {
+            FieldKind::Int16 => counts_where(&part.name),
+            _ => None,
+        };
+        let in_its_versions = when(field.versions, part.versions, "version");
+        out.push_str(&counts.map_or(in_its_versions, |counts| When::If(counts.to_owned())).perform(&tell, ""));
+    }
+    out.push_str("}\n");
+    if has_any { out } else { String::new() }
+}
+
+/// Where Kafka's classes do not just count a code in the versions that have it. A test compares them all.
+fn counts_where(part: &str) -> Option<&'static str> {
+    Some(match part {
+        "AddRaftVoterResponse"
+        | "RemoveRaftVoterResponse"
+        | "UnregisterBrokerResponse"
+        | "UnregisterControllerResponse"
+        | "UpdateRaftVoterResponse" => "self.error_code != 0",
+        "DeleteAclsMatchingAcl" | "DescribeUserScramCredentialsResponse" | "MetadataResponse" => "false",
+        "DescribeLogDirsResponse" | "ElectLeadersResponse" | "FetchResponse" => "true",
+        "FindCoordinatorResponse" => "self.coordinators.is_empty()",
+        _ => return None,
+    })
+}
+
+fn has_error_code(field: &FieldFacts, message: &MessageFacts) -> bool {
+    if let Some(name) = field.kind.struct_name() {
+        let part = message.structs.iter().find(|part| part.name == name).expect("a struct of the message");
+        return part.fields.iter().any(|field| has_error_code(field, message));
+    }
+    field.name == "ErrorCode" && field.kind == FieldKind::Int16
 }
 
 fn view(part: &StructFacts) -> String {

@@ -21,6 +21,10 @@ pub trait Message: Clone + Debug + Default + PartialEq {
     /// For how long the broker holds the client back; nothing in a message that cannot say it.
     fn set_throttle_time_ms(&mut self, _: i32) {}
 
+    /// Each error code of a response, as it counts in Kafka's metrics of errors (`AbstractResponse.errorCounts`). One that
+    /// the version lacks does not count.
+    fn each_error_code(&self, _version: i16, _tell: &mut impl FnMut(i16)) {}
+
     /// Appends the message to `out`, or fails and leaves `out` as it was. A field that the version lacks must have its
     /// default, unless the schema says that it may be ignored.
     fn encode(&self, version: i16, out: &mut Vec<u8>) -> Result<(), EncodeError> {

@@ -159,6 +159,37 @@ fn java_and_we_agree_on_what_another_version_can_hold() {
     assert!(held > 1000 && not_held > 1000, "the random messages no longer reach both");
 }
 
+/// What metrics count as the errors of an answer. A code that Kafka does not know is its UNKNOWN_SERVER_ERROR.
+#[test]
+fn java_and_we_count_the_same_errors() {
+    let mut rng = Rng::new(4);
+    let mut responses = Vec::new();
+    // Nobody is answered with these yet, and Kafka counts them in ways of their own.
+    let later = ["AddPartitionsToTxn", "AssignReplicasToDirs", "DescribeShareGroupOffsets", "FetchSnapshot"];
+    let api = |kind: &MessageKind| kind.name().strip_suffix("Response").filter(|api| !later.contains(api));
+    for (kind, version) in every_version().filter(|(kind, _)| api(kind).is_some()) {
+        for _ in 0..12 {
+            responses.push((kind, version, random_message(kind, &mut rng, version)));
+        }
+    }
+    let Some(answers) = java::ask_error_counts(&responses) else { return };
+    let (mut counted, mut wrong) = (0, BTreeMap::new());
+    for ((kind, version, bytes), theirs) in responses.iter().zip(answers) {
+        let Some(theirs) = theirs else { continue };
+        let mut ours = BTreeMap::new();
+        for code in kind.error_codes(*version, bytes).expect("what we wrote ourselves") {
+            *ours.entry(ErrorCode::from_code(code).map_or(-1, ErrorCode::code)).or_default() += 1;
+        }
+        counted += theirs.values().sum::<usize>();
+        if ours != theirs {
+            wrong.insert((kind.name(), *version), format!("{ours:?}, Java: {theirs:?}"));
+        }
+    }
+    println!("{counted} errors");
+    assert!(wrong.is_empty(), "{wrong:#?}");
+    assert!(counted > 1000);
+}
+
 /// Kafka 4.4 refuses more than a million elements and more than 10,000 tagged fields, and so do we, to the element.
 #[test]
 fn java_and_we_agree_on_how_much_is_too_much() {

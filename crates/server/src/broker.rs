@@ -11,6 +11,7 @@ use protocol::describe_configs_response::DescribeConfigsResult;
 use record::BrokerId;
 use replication::{Partition, Replicas};
 
+use crate::error_counts::ErrorCounts;
 use crate::fetch_session::FetchSessions;
 use crate::groups::Groups;
 use crate::loggers::Loggers;
@@ -33,6 +34,8 @@ pub struct Broker {
     pub telemetry: Arc<Telemetry>,
     /// By the place of the API in [`crate::api::SERVED`].
     pub request_times: RequestTimes,
+    /// The same.
+    pub error_counts: ErrorCounts,
     pub settings: Settings,
     pub configs: Arc<dyn BrokerConfigs>,
 }

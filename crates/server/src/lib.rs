@@ -4,6 +4,7 @@ pub mod admission;
 pub mod api;
 pub mod broker;
 pub mod connection;
+pub mod error_counts;
 pub mod features;
 pub mod fetch_session;
 pub mod frame;

@@ -72,6 +72,8 @@ async fn write_commits(report: &mut Report, now: &Reading, before: &Reading) -> 
     let passed = (now.at - before.at).as_secs_f64();
     let rate = if passed > 0.0 { (now.records - before.records) as f64 / passed } else { 0.0 };
     report.one("kafka_server_raftmetrics_append_records_rate", rate).await?;
+    // The only node leads. A second one fetches.
+    report.one("kafka_server_raftmetrics_fetch_records_rate", 0.0).await?;
     report.family("ottla_metadata_commit_seconds", |samples| samples.histogram(&[], &now.commits)).await
 }
 

@@ -97,6 +97,13 @@ const CLUSTER: &[Family] = &[
         "Records a second that were appended to the metadata log in the last minutes",
     )
     .or("kafka_server_raft_metrics_append_records_rate"),
+    strimzi(
+        Gauge,
+        "kafka_server_raftmetrics_fetch_records_rate",
+        &[],
+        "Records a second that were fetched from the leader of the metadata log: none on the leader itself",
+    )
+    .or("kafka_server_raft_metrics_fetch_records_rate"),
     own(Histogram, "ottla_metadata_commit_seconds", &[], "From a change of the cluster until it is committed")
         .in_unit("seconds"),
     strimzi(
@@ -197,6 +204,13 @@ const REQUESTS: &[Family] = &[
     strimzi(Counter, "kafka_network_requestmetrics_requests_total", &["request"], "Requests answered")
         .or("kafka_network_requestmetrics_requestspersec"),
     strimzi(
+        Counter,
+        "kafka_network_requestmetrics_errors_total",
+        &["request", "error"],
+        "Error codes in the answers, each partition's and each topic's counted, NONE too",
+    )
+    .or("kafka_network_requestmetrics_errorspersec"),
+    strimzi(
         Summary,
         "kafka_network_requestmetrics_totaltimems",
         &["request"],
@@ -219,6 +233,12 @@ const REQUESTS: &[Family] = &[
         "kafka_network_requestmetrics_remotetimems",
         &["request"],
         "Milliseconds of waiting: for the disk, for records to come, for members of a group",
+    ),
+    strimzi(
+        Summary,
+        "kafka_network_requestmetrics_responsequeuetimems",
+        &["request"],
+        "Milliseconds that an answer lay ready before it was sent: none, each connection sends its own",
     ),
     strimzi(
         Summary,

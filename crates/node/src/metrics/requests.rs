@@ -44,6 +44,7 @@ pub async fn write(report: &mut Report, source: &Source, now: &Reading, before: 
             samples.add(&[("request", row.request)], row.all.total.count());
         })
         .await?;
+    write_errors(report, source).await?;
     let none = Distribution::NONE;
     report
         .rows("kafka_network_requestmetrics_totaltimems", &rows, |samples, row| {
@@ -60,6 +61,17 @@ pub async fn write(report: &mut Report, source: &Source, now: &Reading, before: 
             })
             .await?;
     }
+    report
+        .rows("kafka_network_requestmetrics_responsequeuetimems", &rows, |samples, row| {
+            let at_once = |all: &Distribution| {
+                let mut at_once = none.clone();
+                at_once.add_instant(all.count());
+                at_once
+            };
+            let recent = row.all.total.since(row.before.as_ref().map_or(&none, |before| &before.total));
+            samples.summary_ms(&[("request", row.request)], &at_once(&row.all.total), &at_once(&recent));
+        })
+        .await?;
     rows.retain(|row| row.request != FETCH_CONSUMER); // Ours say it once.
     report
         .rows("ottla_request_seconds", &rows, |samples, row| {
@@ -77,6 +89,20 @@ pub async fn write(report: &mut Report, source: &Source, now: &Reading, before: 
     report.one("kafka_network_requestchannel_requestqueuesize", queued).await?;
     write_connections(report, source).await?;
     write_idle(report, now, before).await
+}
+
+/// Of each API by itself: Kafka counts the errors of all fetches together.
+async fn write_errors(report: &mut Report, source: &Source) -> Result<(), Gone> {
+    let of_api = |(index, served): (usize, &server::api::Served)| {
+        let request = served.key.name();
+        source.broker.error_counts.read(index).into_iter().map(move |(error, count)| (request, error.name(), count))
+    };
+    let rows: Vec<(&str, &str, u64)> = SERVED.iter().enumerate().flat_map(of_api).collect();
+    report
+        .rows("kafka_network_requestmetrics_errors_total", &rows, |samples, (request, error, count)| {
+            samples.add(&[("request", request), ("error", error)], *count);
+        })
+        .await
 }
 
 fn bean_of(part: Part) -> &'static str {

@@ -2,6 +2,7 @@
 //   'T' name version version bytes: decode at one version, encode at the other
 //   'R' name version seed: make a random message first
 //   'C' name version bytes: decode only, for large ones
+//   'X' name version bytes: what a response counts as errors
 //   'E': error codes    'K': API keys    'M': all messages
 // Run as a single source file: java -cp 'JARS/*' Oracle.java
 
@@ -38,6 +39,7 @@ import org.apache.kafka.common.protocol.types.Struct;
 import org.apache.kafka.common.protocol.types.TaggedFields;
 import org.apache.kafka.common.protocol.types.Type;
 import org.apache.kafka.common.record.internal.MemoryRecords;
+import org.apache.kafka.common.requests.AbstractResponse;
 
 public class Oracle {
     static final int ABSENT = 0, NOT_DECODED = 1, NOT_ENCODED = 2, TRANSCODED = 3, DECODED = 4;
@@ -74,6 +76,12 @@ public class Oracle {
                     Kind kind = Kind.of(in.readUTF());
                     short version = in.readShort();
                     check(kind, version, in.readNBytes(in.readInt()), out);
+                    break;
+                }
+                case 'X': {
+                    String name = in.readUTF();
+                    short version = in.readShort();
+                    errorCounts(name, version, in.readNBytes(in.readInt()), out);
                     break;
                 }
                 case 'M':
@@ -138,6 +146,27 @@ public class Oracle {
             out.write(NOT_DECODED);
             put(out, error.toString().getBytes(StandardCharsets.UTF_8));
         }
+    }
+
+    static void errorCounts(String name, short version, byte[] bytes, DataOutputStream out) throws Exception {
+        for (ApiKeys key : ApiKeys.values()) {
+            if (name.equals(key.name + "Response")) {
+                Map<Errors, Integer> counts;
+                try {
+                    counts = AbstractResponse.parseResponse(key, new ByteBufferAccessor(ByteBuffer.wrap(bytes)), version).errorCounts();
+                } catch (RuntimeException notAsTheBrokerMakesIt) {
+                    out.writeInt(-1);
+                    return;
+                }
+                out.writeInt(counts.size());
+                for (Map.Entry<Errors, Integer> count : counts.entrySet()) {
+                    out.writeInt(count.getKey().code());
+                    out.writeInt(count.getValue());
+                }
+                return;
+            }
+        }
+        throw new IOException("no API answers with " + name);
     }
 
     static void put(DataOutputStream out, byte[] bytes) throws IOException {

@@ -1,5 +1,6 @@
 //! Runs `Oracle.java` and speaks with it. See there for the questions.
 
+use std::collections::BTreeMap;
 use std::io::{BufReader, BufWriter, Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -51,6 +52,21 @@ pub fn ask_check(messages: &[(MessageKind, i16, Vec<u8>)]) -> Option<Vec<Result<
         other => panic!("answer {other}"),
     };
     ask(asked, |answers| messages.iter().map(|_| checked(answers)).collect())
+}
+
+/// What Kafka counts of each response: codes, each with how often it counts. None of what no broker would answer.
+pub fn ask_error_counts(responses: &[(MessageKind, i16, Vec<u8>)]) -> Option<Vec<Option<BTreeMap<i16, usize>>>> {
+    let mut asked = Vec::new();
+    for (kind, version, bytes) in responses {
+        head(&mut asked, b'X', *kind, *version);
+        asked.extend((bytes.len() as u32).to_be_bytes());
+        asked.extend(bytes);
+    }
+    let counts = |answers: &mut dyn Read| match number(answers) as u32 as i32 {
+        -1 => None,
+        pairs => Some((0..pairs).map(|_| (number(answers) as u32 as i16, number(answers))).collect()),
+    };
+    ask(asked, |answers| responses.iter().map(|_| counts(answers)).collect())
 }
 
 /// For each message, version and seed: bytes that Kafka's generic serialisation wrote, and what its class made of them.

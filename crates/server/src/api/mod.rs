@@ -296,15 +296,21 @@ impl Call {
 
     /// A response whose records are elsewhere: `records` are the pieces of each.
     pub fn reply_with_records<M: Message>(&self, response: &M, records: impl Iterator<Item = Pieces>) -> Answer {
+        self.count_errors(response, self.version);
         let frame = protocol::encode_response_in_segments(response, self.api_key, self.version, self.correlation_id);
         let frame = frame.map_err(|error| self.unwritten(error))?;
         Ok(Handled::Reply(Reply::with_records(frame, records)))
     }
 
     pub fn reply_at<M: Message>(&self, response: &M, version: i16) -> Answer {
+        self.count_errors(response, version);
         let frame = protocol::encode_response(response, self.api_key, version, self.correlation_id);
         let frame = frame.map_err(|error| self.unwritten(error))?;
         Ok(Handled::Reply(Reply::from_bytes(frame)))
+    }
+
+    fn count_errors<M: Message>(&self, response: &M, version: i16) {
+        self.broker.error_counts.count(place_of(self.api_key.code()), version, response);
     }
 
     /// Something does not fit into its field. What is stored is bounded so that all of it does: our mistake.

@@ -260,6 +260,7 @@ fn silent(call: &Call, response: &ProduceResponse) -> Handled {
         .find(|(_, partition)| partition.error_code != 0);
     match failed {
         Some((topic, partition)) => {
+            call.count_errors(response, call.version);
             let error = ErrorCode::from_code(partition.error_code).unwrap_or(ErrorCode::UnknownServerError);
             Handled::Close(format!("{}-{}: a produce with acks=0 failed: {error}", topic.name, partition.index))
         }

@@ -328,6 +328,10 @@ fn numbers_are_those_of_the_traffic() {
     assert_eq!(value("kafka_topic_partitions", &[topic]), 2.0);
     assert_eq!(value("kafka_server_brokertopicmetrics_failedproducerequests_total", &[("topic", TOPICS[0])]), 1.0);
     assert_eq!(value("kafka_network_requestmetrics_requests_total", &[("request", "Produce")]), 3.0);
+    let errors =
+        |request, error| value("kafka_network_requestmetrics_errors_total", &[("request", request), ("error", error)]);
+    assert_eq!((errors("Produce", "NONE"), errors("Produce", "INVALID_RECORD")), (2.0, 1.0));
+    assert_eq!(errors("Fetch", "NONE"), 2.0 * 2.0, "of each answer and of each partition in it");
     assert_eq!(value("ottla_request_seconds_count", &[("request", "Fetch")]), 2.0);
     assert_eq!(value("ottla_connections", &[("listener", "PLAINTEXT")]), 1.0);
     assert_eq!(value("kafka_server_replicamanager_partitioncount", &[]), 2.0 * 2.0 + 3.0);
