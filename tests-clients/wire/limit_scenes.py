@@ -389,4 +389,4 @@ def expired_offsets(scene):
 
 # Connections are counted first: one that was closed while it waited to join a group is noticed only when it is answered,
 # here as in Kafka.
-SCENES = [connections, connections_of_a_listener, offsets_that_will_expire, connections_created, group_sizes, session_bounds, offset_metadata, topics_that_stay, sizes, fetch_session_slots, idle_connections, a_byte_a_second, expired_offsets]
+SCENES = [connections, connections_of_a_listener, too_many_connections, offsets_that_will_expire, connections_created, group_sizes, session_bounds, offset_metadata, topics_that_stay, sizes, fetch_session_slots, idle_connections, a_byte_a_second, expired_offsets]

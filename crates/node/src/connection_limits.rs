@@ -7,7 +7,7 @@ use std::sync::Arc;
 use env::Env;
 use metadata::{Image, Part};
 use parking_lot::Mutex;
-use server::admission::{ConnectionLimits, Limits};
+use server::admission::{ConnectionCounts, ConnectionLimits, Limits};
 
 use crate::broker_configs::NodeConfigs;
 use crate::config::Config;
@@ -15,6 +15,8 @@ use crate::config::Config;
 pub(crate) struct CurrentLimits {
     env: Env,
     configs: Arc<NodeConfigs>,
+    /// The connections that there are: some of them close when there may be fewer.
+    counts: Arc<ConnectionCounts>,
     listeners: BTreeSet<Arc<str>>,
     protected: Option<Arc<str>>,
     state: Mutex<State>,
@@ -44,7 +46,7 @@ const HOSTS_MAX: usize = 100;
 
 impl CurrentLimits {
     /// None until the first `refresh`.
-    pub fn new(env: Env, configs: Arc<NodeConfigs>, config: &Config) -> Arc<Self> {
+    pub fn new(env: Env, configs: Arc<NodeConfigs>, counts: Arc<ConnectionCounts>, config: &Config) -> Arc<Self> {
         let listeners: BTreeSet<Arc<str>> =
             config.listeners.iter().map(|listener| listener.name.as_str().into()).collect();
         let protected = (listeners.len() > 1).then(|| config.inter_broker_listener.as_str().into());
@@ -57,7 +59,7 @@ impl CurrentLimits {
             created_by_host: BTreeMap::new(),
         };
         let limits = Arc::new(ConnectionLimits::none());
-        Arc::new(Self { env, configs, listeners, protected, state: Mutex::new(State { wanted, limits }) })
+        Arc::new(Self { env, configs, counts, listeners, protected, state: Mutex::new(State { wanted, limits }) })
     }
 
     pub fn now(&self) -> Arc<ConnectionLimits> {
@@ -74,6 +76,7 @@ impl CurrentLimits {
         // Addresses count at once, names once they are found.
         state.limits = Arc::new(self.limits(&wanted, &Found::new()));
         state.wanted = wanted.clone();
+        self.counts.close_excess(&state.limits);
         drop(state);
         let hosts: BTreeSet<String> = wanted.hosts().filter(|host| host.parse::<IpAddr>().is_err()).collect();
         if !hosts.is_empty() {

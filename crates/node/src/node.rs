@@ -122,7 +122,8 @@ impl Node {
         let groups = Groups::new(env.clone(), replicas.clone(), engine::group_config(config));
         let configs = Arc::new(NodeConfigs::new(config));
         let telemetry = Arc::new(Telemetry::new(config.network.telemetry_bytes_max));
-        let connection_limits = CurrentLimits::new(env.clone(), configs.clone(), config);
+        let counts = ConnectionCounts::new(windows(&config.quotas));
+        let connection_limits = CurrentLimits::new(env.clone(), configs.clone(), counts.clone(), config);
 
         let (log, committed) = quorum::LocalLog::open(&env, &metadata.log(), quorum::Settings::new(node_id))
             .map_err(|error| StartError(error.to_string()))?;
@@ -194,8 +195,8 @@ impl Node {
             quotas: quotas(&config.quotas),
             telemetry,
             request_times: RequestTimes::new(SERVED.len()),
-            producer_ids: ProducerIds::new(controller.clone()),
             error_counts: ErrorCounts::new(SERVED.len()),
+            producer_ids: ProducerIds::new(controller.clone()),
             settings: Settings {
                 auto_create_topics: config.topics.auto_create,
                 fetch_bytes_max: config.fetch.response_bytes_max,
@@ -203,7 +204,6 @@ impl Node {
             },
             configs,
         });
-        let counts = ConnectionCounts::new(windows(&config.quotas));
         let limits = Limits {
             frame_bytes_max: config.network.request_bytes_max,
             idle_max: config.network.connections_max_idle.unwrap_or(Duration::MAX),

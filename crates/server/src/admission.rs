@@ -1,5 +1,7 @@
 //! Who may connect: how many connections there may be, in all, by listener and by address, and how fast new ones may come.
 //! Rules of Kafka's `ConnectionQuotas`. Knows no socket and waits for nothing.
+mod seat;
+
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::Arc;
@@ -12,6 +14,7 @@ use tally::{Counter, Level};
 use tokio::sync::Notify;
 
 use crate::quotas::{Rate, Throttled, Windows, counted};
+pub(crate) use seat::{Leave, Seat};
 
 /// Looked up at each new connection, as they can be altered while the broker runs.
 #[derive(Clone, Debug, PartialEq)]
@@ -32,7 +35,8 @@ pub struct ConnectionLimits {
 
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Limits {
-    /// `max.connections`: one more waits until another one ends.
+    /// `max.connections`: one more waits until another one ends. If there are more, since it was set lower or since a
+    /// protected listener's came, those close that have been silent for longest; a listener's own limit closes none.
     pub connections_max: usize,
     /// `max.connection.creation.rate`: one that comes too fast waits, and those behind it.
     pub created_per_second_max: f64,
@@ -79,6 +83,8 @@ pub struct ListenerCounts {
     pub opened: Counter,
     /// Closed at once: there were too many of their address.
     pub refused: Counter,
+    /// Closed, having been served: there were more than `max.connections`.
+    pub excess: Counter,
     /// Closed after a while: their address opened too many at a time.
     pub throttled: Throttled,
     /// Waited: too many came at a time.
@@ -95,6 +101,9 @@ pub struct ConnectionCounts {
 
 #[derive(Default)]
 struct Known {
+    /// In the order in which they came.
+    seats: BTreeMap<u64, Arc<Seat>>,
+    next_seat: u64,
     by_ip: BTreeMap<IpAddr, usize>,
     by_listener: BTreeMap<Arc<str>, usize>,
     /// The protected listener's are left out.
@@ -109,6 +118,8 @@ pub(crate) struct Place {
     listener: Arc<str>,
     of_listener: Arc<ListenerCounts>,
     ip: IpAddr,
+    number: u64,
+    pub seat: Arc<Seat>,
 }
 
 pub(crate) enum Asked {
@@ -180,8 +191,19 @@ impl ConnectionCounts {
         *known.by_listener.entry(listener.clone()).or_default() += 1;
         of_listener.open.enter();
         of_listener.opened.add(1);
+        let (number, seat) = (known.next_seat, Arc::new(Seat::new(listener.clone(), now)));
+        known.next_seat += 1;
+        known.seats.insert(number, seat.clone());
+        if limits.is_protected(listener) {
+            known.close_excess(limits);
+        }
         let (counts, listener, of_listener) = (self.clone(), listener.clone(), of_listener.clone());
-        Asked::Given(Place { counts, listener, of_listener, ip })
+        Asked::Given(Place { counts, listener, of_listener, ip, number, seat })
+    }
+
+    /// The limits are other ones from now on.
+    pub fn close_excess(&self, limits: &ConnectionLimits) {
+        self.known.lock().close_excess(limits);
     }
 
     /// Counts it for its address, unless it is one too many; then says for how long it is held back before it is closed.
@@ -209,12 +231,25 @@ impl Known {
         of_listener < limits.of_listener(listener).connections_max
             && (limits.is_protected(listener) || self.total() < limits.of_broker.connections_max)
     }
+
+    /// As `SocketServer.closeExcessConnections`, but that the longest silent of all go, not one of each network thread.
+    fn close_excess(&mut self, limits: &ConnectionLimits) {
+        let staying = self.seats.values().filter(|seat| !seat.is_to_leave());
+        let excess = staying.clone().count().saturating_sub(limits.of_broker.connections_max);
+        if excess == 0 {
+            return;
+        }
+        let mut unprotected: Vec<&Arc<Seat>> = staying.filter(|seat| !limits.is_protected(&seat.listener)).collect();
+        unprotected.sort_by_key(|seat| seat.active_at()); // Stable: of those that came at once, the earliest.
+        unprotected.into_iter().take(excess).for_each(|seat| seat.leave());
+    }
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
         self.of_listener.open.leave();
         let mut known = self.counts.known.lock();
+        known.seats.remove(&self.number);
         *known.by_listener.get_mut(&self.listener).expect("counted when the place was given") -= 1;
         match known.by_ip[&self.ip] - 1 {
             0 => known.by_ip.remove(&self.ip),

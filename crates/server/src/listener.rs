@@ -3,12 +3,12 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use env::{Clock, Connection, Env, Listener};
+use env::{BoxFuture, Clock, Connection, Env, Listener};
 use tokio::sync::Semaphore;
 
-use crate::admission::{Asked, ConnectionCounts, ConnectionLimits, ListenerCounts, Place};
-use crate::connection::{self, Ended, Limits, Service};
-use crate::frame::FrameError;
+use crate::admission::{Asked, ConnectionCounts, ConnectionLimits, Leave, ListenerCounts, Place, Seat};
+use crate::connection::{self, Ended, Limits, Outcome, Service, Times};
+use crate::frame::{Frame, FrameError};
 
 /// One listener, and who may come through it.
 pub struct Door {
@@ -99,14 +99,49 @@ pub async fn accept<S: Service>(
                 continue;
             }
         };
-        let service = service(&connection);
-        let limits = limits.clone();
+        let service = Seated { service: service(&connection), seat: place.seat.clone() };
+        let (limits, of_listener) = (limits.clone(), door.of_listener.clone());
         let serve = async move {
-            let ended = connection::serve(connection, &service, limits).await;
+            tokio::select! {
+                biased;
+                ended = connection::serve(connection, &service, limits) => log(peer, ended),
+                () = Leave::of(&place.seat) => {
+                    of_listener.excess.add(1);
+                    tracing::info!(%peer, "connection closed: there are more than max.connections, and it was silent for longest");
+                }
+            }
             drop(place);
-            log(peer, ended);
         };
         env.spawn.task("connection", Box::pin(serve));
+    }
+}
+
+/// Notes when its connection was last active.
+struct Seated<S> {
+    service: S,
+    seat: Arc<Seat>,
+}
+
+impl<S: Service> Service for Seated<S> {
+    fn may_run_ahead(&self, frame: &[u8]) -> bool {
+        self.service.may_run_ahead(frame)
+    }
+
+    fn begin(&self, frame: Frame) -> BoxFuture<Outcome> {
+        self.service.begin(frame)
+    }
+
+    fn kind(&self, frame: &[u8]) -> usize {
+        self.service.kind(frame)
+    }
+
+    fn is_held(&self, is_held: bool) {
+        self.service.is_held(is_held);
+    }
+
+    fn served(&self, kind: usize, times: &Times) {
+        self.seat.active(times.sent);
+        self.service.served(kind, times);
     }
 }
 

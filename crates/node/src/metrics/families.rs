@@ -291,6 +291,12 @@ const REQUESTS: &[Family] = &[
     ),
     own(
         Counter,
+        "ottla_connections_excess_total",
+        &["listener"],
+        "Connections closed as the longest silent ones, when there were more than max.connections",
+    ),
+    own(
+        Counter,
         "ottla_throttles_total",
         &["quota"],
         "How often a client was held back: connection (of an address), connection_creation, controller_mutation, fetch, produce, request",

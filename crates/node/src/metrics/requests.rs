@@ -145,6 +145,11 @@ async fn write_connections(report: &mut Report, source: &Source) -> Result<(), G
             samples.add(&[("listener", listener)], counts.refused.value());
         })
         .await?;
+    report
+        .rows("ottla_connections_excess_total", listeners, |samples, (listener, counts)| {
+            samples.add(&[("listener", listener)], counts.excess.value());
+        })
+        .await?;
     let throttled = throttled(source);
     report
         .rows("ottla_throttles_total", &throttled, |samples, (quota, times, _)| {

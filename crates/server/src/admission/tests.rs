@@ -1,3 +1,6 @@
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Wake, Waker};
+
 use super::*;
 
 const WINDOWS: Windows = Windows { count: 11, length: Duration::from_secs(1) };
@@ -124,4 +127,55 @@ fn an_address_has_its_own_number_of_connections() {
     assert_eq!(fixture.of_listener.refused.value(), 2);
     drop(places);
     fixture.place("OUTER", ip(3));
+}
+
+#[test]
+fn above_the_limit_of_all_those_leave_that_were_silent_for_longest() {
+    let mut fixture = Fixture::new();
+    fixture.limits.protected = Some("INNER".into());
+    let inner = fixture.place("INNER", ip(1));
+    let outer = [1, 2, 3, 4].map(|last| fixture.place("OUTER", ip(last)));
+    outer[0].seat.active(at(30));
+    outer[2].seat.active(at(20));
+    let leaving = || [&outer[0], &outer[1], &outer[2], &outer[3]].map(|place| place.seat.is_to_leave());
+    fixture.limits.of_listeners.insert("OUTER".into(), Limits { connections_max: 1, ..Limits::NONE });
+    fixture.limits.of_broker.connections_max = 5;
+    fixture.counts.close_excess(&fixture.limits);
+    assert_eq!(leaving(), [false; 4], "a listener's own limit closes nobody");
+    fixture.limits.of_broker.connections_max = 3;
+    fixture.counts.close_excess(&fixture.limits);
+    assert_eq!(leaving(), [false, true, false, true]);
+    fixture.counts.close_excess(&fixture.limits);
+    assert_eq!(leaving(), [false, true, false, true], "who leaves is not counted again");
+    // The protected listener's has its place all the same, and another one's it is.
+    let another = fixture.place("INNER", ip(2));
+    assert_eq!(leaving(), [false, true, true, true]);
+    fixture.limits.of_broker.connections_max = 0;
+    fixture.counts.close_excess(&fixture.limits);
+    assert_eq!(leaving(), [true; 4]);
+    assert!(!inner.seat.is_to_leave() && !another.seat.is_to_leave());
+}
+
+#[test]
+fn who_is_told_to_leave_is_woken() {
+    let fixture = Fixture::new();
+    let place = fixture.place("OUTER", ip(1));
+    let woken = Arc::new(Woken::default());
+    let waker = Waker::from(woken.clone());
+    let mut leave = std::pin::pin!(Leave::of(&place.seat));
+    let mut poll = || leave.as_mut().poll(&mut Context::from_waker(&waker));
+    assert!(poll().is_pending() && poll().is_pending());
+    assert!(!woken.0.load(Ordering::Relaxed));
+    place.seat.leave();
+    assert!(woken.0.load(Ordering::Relaxed));
+    assert!(poll().is_ready());
+}
+
+#[derive(Default)]
+struct Woken(AtomicBool);
+
+impl Wake for Woken {
+    fn wake(self: Arc<Self>) {
+        self.0.store(true, Ordering::Relaxed);
+    }
 }
