@@ -10,6 +10,8 @@ import json
 import shutil
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
+from itertools import groupby
 from pathlib import Path
 
 from harness.broker import Kafka, Ottla
@@ -19,6 +21,8 @@ from harness.results import FAILED, NOT_APPLICABLE, NOT_RUN, PASSED, Check, NotA
 from harness.suites import SUITES, Run, port_for
 
 ROOT = HERE.parent
+# Of the suites that mostly wait.
+SIDE_BY_SIDE_MAX = 3
 NAMES = [suite.name for suite in SUITES]
 
 
@@ -85,15 +89,14 @@ def main():
     cache = Cache(ROOT / "target/cache")
     work = ROOT / "target/tests-clients" / given.broker
     results = []
-    for suite in SUITES:
-        if suite.name not in given.only:
-            continue
-        result = run_suite(suite, given, cache, work)
-        results.append(result)
-        for check in result.checks:
-            if check.outcome == FAILED:
-                print(f"  failed: {suite.name}/{check.name}: {check.reason}", flush=True)
-        print(result.line(), flush=True)
+    for _, suites in groupby((suite for suite in SUITES if suite.name in given.only), key=lambda suite: suite.waits_mostly or suite.name):
+        with ThreadPoolExecutor(SIDE_BY_SIDE_MAX) as pool:
+            for result in pool.map(lambda suite: run_suite(suite, given, cache, work), suites):
+                results.append(result)
+                for check in result.checks:
+                    if check.outcome == FAILED:
+                        print(f"  failed: {result.suite}/{check.name}: {check.reason}", flush=True)
+                print(result.line(), flush=True)
 
     total = {outcome: sum(result.count(outcome) for result in results)
              for outcome in (PASSED, FAILED, NOT_APPLICABLE, NOT_RUN)}

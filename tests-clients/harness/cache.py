@@ -12,6 +12,7 @@ import re
 import shutil
 import subprocess
 import tarfile
+import threading
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent.parent
@@ -39,6 +40,7 @@ class Cache:
         self.node = root / "node"
         self.go = root / "go"
         self.kafka_python = root / "kafka-python"
+        self.making = threading.Lock()
         root.mkdir(parents=True, exist_ok=True)
 
     def jars(self, what):
@@ -199,12 +201,13 @@ class Cache:
         content = (given.read_bytes() if isinstance(given, Path) else given.encode() for given in inputs)
         digest = hashlib.sha256(b"\0".join(content)).hexdigest()
         stamp = self.root / f"{name}.stamp"
-        if stamp.exists() and stamp.read_text() == digest:
-            return
-        print(f"preparing {name} ...", flush=True)
-        stamp.unlink(missing_ok=True)
-        make()
-        stamp.write_text(digest)
+        with self.making:
+            if stamp.exists() and stamp.read_text() == digest:
+                return
+            print(f"preparing {name} ...", flush=True)
+            stamp.unlink(missing_ok=True)
+            make()
+            stamp.write_text(digest)
 
 
 def run(command, cwd=None, env=None):

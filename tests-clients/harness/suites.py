@@ -62,6 +62,8 @@ class Suite:
     properties = {}
     port = None
     seconds_max = 300
+    # It mostly waits, so that others of the kind may run at the same time, each on its own broker.
+    waits_mostly = False
 
     def prepare(self, cache: Cache):
         """Fills the cache; raises NotHere when the machine lacks a runtime."""
@@ -411,6 +413,7 @@ class Wire(OurProgram):
     language = "Python (sockets)"
     exercises = "every served API at every version, and what no client would send: each answer as Apache Kafka gave it"
     seconds_max = 500
+    waits_mostly = True
     program = "wire_checks.py"
 
     def prepare(self, cache):
@@ -444,20 +447,22 @@ class WireDirs(Wire):
     properties = limit_properties("TWO_DIRECTORIES")
 
 
-class Hostile(Wire):
-    name = "hostile"
-    program = "hostile.py"
 class WireRestarts(Wire):
     name = "wire-restarts"
     exercises = "what clients see of a broker that was stopped or killed, and started again: leader epochs, offsets, producers"
 
 
+class Hostile(Wire):
+    name = "hostile"
+    waits_mostly = False
+    program = "hostile.py"
     exercises = ("10,000 idle connections, 1,000 slow senders of 100 MiB frames, clients that never read, decompression "
                  "bombs, garbage: bounded memory, nobody else disturbed")
 
 
 class Churn(Wire):
     name = "churn"
+    waits_mostly = False
     program = "churn.py"
     exercises = ("1,000 topics made and deleted while clients write, read and commit: all are answered, what stays is whole, "
                  "files, descriptors and memory come back, also across SIGKILL")
@@ -488,7 +493,7 @@ class Flights(OurProgram):
 SUITES = [suite() for suite in (Kcat, JavaClient, KafkaTools, ConfluentKafka, RdkafkaOwn, RskafkaOwn, KafkaPython, KafkaPythonOwn,
                                 KafkaJs, Platformatic, FranzGo, Sarama, Monitors, SchemaRegistry, Karapace, Connect,
                                 OttlaCommands, Prometheus,
-                                Wire, WireGenerated, WireSequences, WireLimits, WireDirs, Churn, Hostile, Flights)]
+                                WireLimits, Wire, WireSequences, WireDirs, WireRestarts, WireGenerated, Churn, Hostile, Flights)]
 
 
 def port_for(suite):
