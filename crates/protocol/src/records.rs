@@ -87,7 +87,7 @@ impl Segments {
     }
 
     pub fn iter(&self) -> impl Iterator<Item = Segment<&[u8]>> {
-        pieces(&self.holes, self.bytes.len()).map(|piece| match piece {
+        pieces(self.holes.iter().copied(), self.bytes.len()).map(|piece| match piece {
             Segment::Bytes(range) => Segment::Bytes(&self.bytes[range]),
             Segment::Records { length } => Segment::Records { length },
         })
@@ -96,8 +96,7 @@ impl Segments {
     /// The same with bytes that share one allocation and outlive this. Nothing is copied.
     pub fn into_segments(self) -> impl Iterator<Item = Segment<Bytes>> {
         let bytes = Bytes::from(self.bytes);
-        let pieces: Vec<_> = pieces(&self.holes, bytes.len()).collect();
-        pieces.into_iter().map(move |piece| match piece {
+        pieces(self.holes.into_iter(), bytes.len()).map(move |piece| match piece {
             Segment::Bytes(range) => Segment::Bytes(bytes.slice(range)),
             Segment::Records { length } => Segment::Records { length },
         })
@@ -105,11 +104,11 @@ impl Segments {
 }
 
 /// Where in `length` bytes the pieces between the holes lie, and the holes; no piece is empty.
-fn pieces(holes: &[Hole], length: usize) -> impl Iterator<Item = Segment<Range<usize>>> {
-    let starts = std::iter::once(0).chain(holes.iter().map(|hole| hole.at));
-    let pieces = starts.zip(holes.iter().map(Some).chain(std::iter::once(None)));
-    pieces.flat_map(move |(start, hole)| {
-        let range = start..hole.map_or(length, |hole| hole.at);
+fn pieces(holes: impl Iterator<Item = Hole>, length: usize) -> impl Iterator<Item = Segment<Range<usize>>> {
+    let mut start = 0;
+    holes.map(Some).chain(std::iter::once(None)).flat_map(move |hole| {
+        let end = hole.map_or(length, |hole| hole.at);
+        let range = std::mem::replace(&mut start, end)..end;
         let bytes = (!range.is_empty()).then_some(Segment::Bytes(range));
         bytes.into_iter().chain(hole.map(|hole| Segment::Records { length: hole.length }))
     })
