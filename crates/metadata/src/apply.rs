@@ -1,5 +1,5 @@
 //! From one image to the next: the only code that changes hard state, the same on every broker, in the controller's
-//! look ahead and when a log is read back. It cannot fail: a record about what is not there changes nothing.
+//! look ahead and when a log is read back. It cannot fail: a record about what is not there changes nothing of it.
 
 use record::LeaderEpoch;
 
@@ -64,6 +64,8 @@ impl Image {
                 delta.topics_created.push(id);
             }
             Record::TopicRemoved(id) => {
+                // Also of one that is not there: a snapshot tells of those that were removed before it.
+                self.removed.push(id);
                 let Some(topic) = self.topics.remove(id) else { return };
                 let resource = Resource::Topic(topic.name.clone());
                 if self.configs.remove(&resource) {

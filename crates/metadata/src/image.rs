@@ -6,11 +6,12 @@ use std::sync::Arc;
 use quorum::LogId;
 use record::{BrokerId, ProducerId};
 
-use crate::{Brokers, Configs, Features, Partition, Quotas, ScramCredentials, Topics};
+use crate::{Brokers, Configs, Features, Partition, Quotas, RemovedTopics, ScramCredentials, Topics};
 
 #[derive(Clone, Debug, Default)]
 pub struct Image {
     pub topics: Topics,
+    pub removed: RemovedTopics,
     pub brokers: Brokers,
     pub configs: Configs,
     pub features: Arc<Features>,

@@ -27,6 +27,8 @@ pub fn pieces(image: Image) -> impl Iterator<Item = Bytes> + Send {
 /// Where the next record is taken from.
 enum Place {
     Cluster,
+    /// Topics that are no more, from this one on.
+    Removed(u64),
     /// The topic at or after this name, and of it the partitions from this index on.
     Topic(String, i32),
     Config(Resource),
@@ -46,6 +48,15 @@ impl Place {
                 }
                 for broker in image.brokers.iter() {
                     piece.push(&Record::Broker((**broker).clone()));
+                }
+                Some(Place::Removed(0))
+            }
+            Place::Removed(from) => {
+                for (age, id) in image.removed.iter_from(from) {
+                    piece.push(&Record::TopicRemoved(id));
+                    if piece.size_bytes() >= PIECE_BYTES {
+                        return Some(Place::Removed(age + 1));
+                    }
                 }
                 Some(Place::Topic(String::new(), 0))
             }

@@ -54,7 +54,8 @@ fn contents(image: &Image) -> String {
     let brokers: Vec<_> = image.brokers.iter().collect();
     let configs: Vec<_> = image.configs.iter().collect();
     let of_clients = (image.quotas.iter().collect::<Vec<_>>(), image.scram.iter().collect::<Vec<_>>());
-    let rest = (image.features.iter().collect::<Vec<_>>(), image.next_producer_id, image.next_broker_epoch);
+    let removed: Vec<_> = image.removed.iter().collect();
+    let rest = (image.features.iter().collect::<Vec<_>>(), removed, image.next_producer_id, image.next_broker_epoch);
     format!("{topics:?} {brokers:?} {configs:?} {of_clients:?} {rest:?} {}", image.topics.partitions_count())
 }
 

@@ -143,7 +143,7 @@ impl Node {
                 (connection_limits.clone(), telemetry.clone(), configs.clone());
             move |update: &metadata::Update| {
                 if std::mem::take(&mut first) {
-                    replicas.delete_strays(&update.image);
+                    replicas.settle_strays(&update.image);
                 }
                 replicas.placement().cordon(configs.cordoned_log_dirs(&update.image));
                 replicas.apply(update);

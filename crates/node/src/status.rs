@@ -60,7 +60,12 @@ impl Status for NodeStatus {
             1 => Some("a range of records is damaged; the log tells which".to_owned()),
             count => Some(format!("{count} ranges of records are damaged; the log tells which")),
         };
-        let notices: Vec<String> = offline.into_iter().chain(faulty).collect();
+        let strays = match directories.online().map(LogDir::strays_count).sum() {
+            0 => None,
+            1 => Some("a log is of no topic that the metadata knows; the log tells which".to_owned()),
+            count => Some(format!("{count} logs are of no topics that the metadata knows; the log tells which")),
+        };
+        let notices: Vec<String> = offline.into_iter().chain(faulty).chain(strays).collect();
         let notice = (!notices.is_empty()).then(|| notices.join("; "));
         Health { live: !has_none, not_ready, notice }
     }

@@ -7,6 +7,7 @@ pub mod moving;
 pub mod partition;
 pub mod placement;
 pub mod replicas;
+mod strays;
 pub mod traffic;
 mod validating;
 pub mod watch;

@@ -8,7 +8,7 @@ use std::time::Duration;
 use metadata::configs::{BrokerConfigs, TopicConfig};
 use metadata::{Image, Resource, Topic, Update};
 use parking_lot::{Mutex, RwLock};
-use record::{BrokerId, TopicId, TopicPartition};
+use record::{BrokerId, TopicPartition};
 use rustc_hash::FxHashMap;
 use storage::{CreateError, Log, LogConfig, LogDir, LogDirs};
 
@@ -16,6 +16,7 @@ use crate::config;
 use crate::moving::{MoveError, Moves};
 use crate::partition::{Location, Partition};
 use crate::placement::{Missing, Place, Placement};
+use crate::strays;
 use crate::traffic::{TrafficByTopic, TrafficSums};
 use crate::validating::Turns;
 
@@ -35,12 +36,6 @@ pub struct Replicas {
     expects_logs: AtomicBool,
     #[cfg(feature = "mutants")]
     pub watermark_over_received: bool,
-}
-
-/// Why a log of a start is no replica.
-enum Stray {
-    NoTopic,
-    Elsewhere,
 }
 
 /// The partitions of one topic that are here.
@@ -111,38 +106,10 @@ impl Replicas {
         self.topics.read().is_empty()
     }
 
-    /// The first image after a start: logs of topics that were deleted while the node was down, or in whose deletion it
-    /// died, go now; and of a log that was being moved between directories, the one that the metadata does not name. Where
-    /// that was the copy, the move goes on once the partition is there.
-    pub fn delete_strays(&self, image: &Image) {
-        for directory in self.directories().online() {
-            for log in directory.logs() {
-                let Some(stray) = self.why_stray(image, directory, &log) else { continue };
-                let reason = match stray {
-                    Stray::NoTopic => "its topic is gone",
-                    Stray::Elsewhere if directory.is_copy(&log) => {
-                        self.cut_short.lock().push(Location { directory: directory.clone(), log });
-                        continue;
-                    }
-                    Stray::Elsewhere => "its replica is in another log directory",
-                };
-                tracing::info!(partition = %log.name(), topic_id = %log.topic_id(), "deleted: {reason}");
-                // Not awaited: whoever asks again finds it gone, and after a crash this comes again.
-                drop(directory.delete_log(&log));
-            }
-        }
-    }
-
-    fn why_stray(&self, image: &Image, directory: &LogDir, log: &Log) -> Option<Stray> {
-        let topic = image.topics.by_id(log.topic_id());
-        let partition = topic.and_then(|topic| topic.partitions.find(log.name().partition));
-        let Some(assigned) = partition.and_then(|partition| partition.directory_of(self.node_id)) else {
-            return Some(Stray::NoTopic);
-        };
-        // While the other one is offline, nothing is certain enough to delete anything.
-        let other = self.directories().by_id(TopicId(assigned.0)).filter(|other| other.id() != directory.id())?;
-        let is_there = !other.is_offline() && other.log(log.topic_id(), log.name().partition).is_some();
-        is_there.then_some(Stray::Elsewhere)
+    /// The first image after a start: what becomes of logs that are no replicas.
+    pub fn settle_strays(&self, image: &Image) {
+        let cut_short = strays::settle(image, self.node_id, self.directories());
+        self.cut_short.lock().extend(cut_short);
     }
 
     fn resume_moves(&self, image: &Image) {

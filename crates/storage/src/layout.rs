@@ -6,6 +6,8 @@ pub(crate) const META: &str = "meta.properties";
 pub(crate) const CHECKPOINTS: [&str; 2] = ["checkpoint-0", "checkpoint-1"];
 /// Made by people: logs that may have lost their ends go on where they are known to end.
 pub(crate) const ACCEPT_LOSS: &str = "accept-loss";
+/// Made by people: logs of which the metadata has never heard are deleted.
+pub(crate) const DROP_STRAYS: &str = "drop-strays";
 pub(crate) const LANE: &str = "lane";
 /// In a log's directory: it is being filled from another log directory, and is no replica yet.
 pub(crate) const COPY: &str = "copy";

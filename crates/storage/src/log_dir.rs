@@ -227,6 +227,35 @@ impl LogDir {
         ticket
     }
 
+    /// A log of which whoever opened the directory knows nothing: it is not found any more, nothing touches it, and it
+    /// stays with everything. The next start asks again.
+    pub fn keep_stray(&self, log: &Log) {
+        self.inner.registry.keep_stray(log);
+    }
+
+    pub fn strays(&self) -> Vec<Arc<Log>> {
+        self.inner.registry.strays()
+    }
+
+    pub fn strays_count(&self) -> usize {
+        self.inner.registry.strays_count()
+    }
+
+    /// Somebody has made the file that asks for it (`drop-strays`).
+    pub fn is_to_drop_strays(&self) -> bool {
+        let shared = &self.inner.shared;
+        let entries = shared.env.disk.read_dir(&shared.path).unwrap_or_default();
+        entries.iter().any(|entry| entry.name == layout::DROP_STRAYS)
+    }
+
+    pub fn has_dropped_strays(&self) {
+        let shared = &self.inner.shared;
+        let path = shared.path.join(layout::DROP_STRAYS);
+        if let Err(error) = shared.env.disk.remove_file(&path) {
+            tracing::warn!(path = %path.display(), "cannot be removed: {error}; please do");
+        }
+    }
+
     /// Whether a Produce of this many bytes may go on to `append`. What was let in is never refused.
     pub fn admits(&self, bytes: usize) -> bool {
         let shared = &self.inner.shared;

@@ -1,6 +1,6 @@
 //! All logs of a directory, by identity and by name. A deleted log is not found any more at once; its identity stays
-//! until its deletion is durable, so that no checkpoint leaves it out too early.
-use std::collections::BTreeMap;
+//! until its deletion is durable, so that no checkpoint leaves it out too early. A stray is not found either, and stays.
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use parking_lot::Mutex;
@@ -17,6 +17,7 @@ pub(crate) struct Registry {
 struct State {
     by_id: BTreeMap<u64, Arc<Log>>,
     by_topic: BTreeMap<(TopicId, i32), u64>,
+    strays: BTreeSet<u64>,
     next_log_id: u64,
 }
 
@@ -47,19 +48,32 @@ impl Registry {
 
     pub fn insert_recovered(&self, log: Arc<Log>) {
         let mut state = self.state.lock();
-        state.by_topic.insert((log.topic_id(), log.name().partition), log.log_id());
+        let before = state.by_topic.insert((log.topic_id(), log.name().partition), log.log_id());
+        // It was a stray when the partition was made anew.
+        state.strays.extend(before);
         state.by_id.insert(log.log_id(), log);
     }
 
-    /// It is not found by name any more. False if it was not.
+    /// It is not found by name any more, and no stray. False if it was neither.
     pub fn hide(&self, log: &Log) -> bool {
+        self.state.lock().hide(log)
+    }
+
+    /// It is not found by name any more, and stays.
+    pub fn keep_stray(&self, log: &Log) {
         let mut state = self.state.lock();
-        let key = (log.topic_id(), log.name().partition);
-        let is_there = state.by_topic.get(&key) == Some(&log.log_id());
-        if is_there {
-            state.by_topic.remove(&key);
+        if state.hide(log) {
+            state.strays.insert(log.log_id());
         }
-        is_there
+    }
+
+    pub fn strays(&self) -> Vec<Arc<Log>> {
+        let state = self.state.lock();
+        state.strays.iter().filter_map(|id| state.by_id.get(id).cloned()).collect()
+    }
+
+    pub fn strays_count(&self) -> usize {
+        self.state.lock().strays.len()
     }
 
     pub fn remove(&self, log_id: u64) {
@@ -93,5 +107,16 @@ impl Registry {
 
     pub fn next_log_id(&self) -> u64 {
         self.state.lock().next_log_id
+    }
+}
+
+impl State {
+    fn hide(&mut self, log: &Log) -> bool {
+        let key = (log.topic_id(), log.name().partition);
+        let is_found = self.by_topic.get(&key) == Some(&log.log_id());
+        if is_found {
+            self.by_topic.remove(&key);
+        }
+        is_found | self.strays.remove(&log.log_id())
     }
 }

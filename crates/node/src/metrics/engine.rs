@@ -77,6 +77,7 @@ async fn write_state(report: &mut Report, source: &Source, rows: &[Row]) -> Resu
     let state: &[Column<LogDir, u64>] = &[
         ("ottla_log_tails_max_bytes", |directory| directory.memory_bytes_max() as u64),
         ("ottla_log_faulty_ranges", |directory| directory.faulty_ranges() as u64),
+        ("ottla_log_strays", |directory| directory.strays_count() as u64),
         ("ottla_log_directory_full", |directory| directory.refuses_produce().into()),
     ];
     for (name, value) in state {

@@ -449,6 +449,7 @@ const ENGINE: &[Family] = &[
     own(Gauge, "ottla_log_tails_max_bytes", &["directory"], "What they may have before producers wait")
         .in_unit("bytes"),
     own(Gauge, "ottla_log_faulty_ranges", &["directory"], "Ranges of records that are damaged"),
+    own(Gauge, "ottla_log_strays", &["directory"], "Logs of which the metadata knows nothing: kept, and not served"),
     own(Gauge, "ottla_log_directory_full", &["directory"], "1 while the file system has no room for produces"),
     own(Gauge, "ottla_log_directory_free_bytes", &["directory"], "Free in its file system").in_unit("bytes"),
     own(Gauge, "ottla_log_directory_size_bytes", &["directory"], "Size of its file system").in_unit("bytes"),

@@ -11,12 +11,13 @@ use crate::recovery::io_error;
 use crate::recovery::map::Maps;
 
 /// Of the whole directory; the metadata log is another room's.
-const KNOWN: [&str; 8] = [
+const KNOWN: [&str; 9] = [
     layout::LOCK,
     layout::META,
     layout::CHECKPOINTS[0],
     layout::CHECKPOINTS[1],
     layout::ACCEPT_LOSS,
+    layout::DROP_STRAYS,
     layout::LANE,
     layout::SET_ASIDE,
     "metadata",

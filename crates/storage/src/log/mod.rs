@@ -82,7 +82,7 @@ impl Log {
         self.topic_id
     }
 
-    pub(crate) fn directory(&self) -> Arc<Path> {
+    pub fn directory(&self) -> Arc<Path> {
         self.directory.clone()
     }
 

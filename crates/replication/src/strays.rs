@@ -1,0 +1,94 @@
+//! Logs that a start finds and the metadata does not count as replicas. Deleted is only what surely may go: what this very
+//! metadata says was deleted, and what a move has left where all of it is elsewhere. Of anything else, the metadata may be
+//! the older copy, or another's: it stays untouched, as Kafka keeps it under `-stray`, until somebody decides.
+use std::collections::BTreeSet;
+
+use metadata::Image;
+use record::{BrokerId, TopicId};
+use storage::{Log, LogDir, LogDirs};
+
+use crate::partition::Location;
+
+enum Fate {
+    /// Of a move that was cut short: it goes on once the partition is there.
+    Copy,
+    Deleted(&'static str),
+    Kept(&'static str),
+}
+
+/// Returns the copies of moves that were cut short.
+pub fn settle(image: &Image, node_id: BrokerId, directories: &LogDirs) -> Vec<Location> {
+    let removed: BTreeSet<TopicId> = image.removed.iter().collect();
+    let mut cut_short = Vec::new();
+    for directory in directories.online() {
+        let drops = directory.is_to_drop_strays();
+        let anew =
+            directory.strays().into_iter().map(|log| (log, Fate::Kept("the partition was made anew without it")));
+        let found = directory.logs().into_iter().filter_map(|log| {
+            let fate = fate(image, &removed, node_id, directories, directory, &log)?;
+            Some((log, fate))
+        });
+        for (log, fate) in anew.chain(found).collect::<Vec<_>>() {
+            let reason = match fate {
+                Fate::Copy => {
+                    cut_short.push(Location { directory: directory.clone(), log });
+                    continue;
+                }
+                Fate::Kept(reason) if !drops => {
+                    directory.keep_stray(&log);
+                    let ends = log.ends();
+                    tracing::error!(
+                        partition = %log.name(), topic_id = %log.topic_id(), directory = %log.directory().display(),
+                        log_start = ends.log_start.0, log_end = ends.log_end.0,
+                        "a stray log is kept and not served: {reason}. With the metadata that knows it, it is served again; \
+                         to delete it, make a file named drop-strays in the log directory and start again"
+                    );
+                    continue;
+                }
+                Fate::Deleted(reason) | Fate::Kept(reason) => reason,
+            };
+            tracing::info!(partition = %log.name(), topic_id = %log.topic_id(), "deleted: {reason}");
+            // Not awaited: whoever asks again finds it gone, and after a crash this comes again.
+            drop(directory.delete_log(&log));
+        }
+        if drops {
+            directory.has_dropped_strays();
+        }
+    }
+    cut_short
+}
+
+/// `None`: it is a replica, or may be one.
+fn fate(
+    image: &Image,
+    removed: &BTreeSet<TopicId>,
+    node_id: BrokerId,
+    directories: &LogDirs,
+    directory: &LogDir,
+    log: &Log,
+) -> Option<Fate> {
+    let (topic_id, index) = (log.topic_id(), log.name().partition);
+    let Some(topic) = image.topics.by_id(topic_id) else {
+        return Some(match removed.contains(&topic_id) {
+            true => Fate::Deleted("its topic is gone"),
+            false => Fate::Kept("the metadata has never had its topic"),
+        });
+    };
+    let Some(partition) = topic.partitions.find(index) else {
+        return Some(Fate::Kept("its topic has no such partition"));
+    };
+    let Some(assigned) = partition.directory_of(node_id) else {
+        return Some(Fate::Kept("the partition has no replica on this broker"));
+    };
+    // While the other one is offline, nothing is certain enough to do anything.
+    let other = directories.by_id(TopicId(assigned.0)).filter(|other| other.id() != directory.id())?;
+    let replica = other.log(topic_id, index).filter(|_| !other.is_offline())?;
+    Some(if directory.is_copy(log) {
+        Fate::Copy
+    } else if replica.ends().log_end >= log.ends().log_end {
+        // A copy becomes the replica when it has everything.
+        Fate::Deleted("its replica is in another log directory")
+    } else {
+        Fate::Kept("its replica is in another log directory, and ends before this one does")
+    })
+}
