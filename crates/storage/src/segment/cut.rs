@@ -72,6 +72,8 @@ impl Segment {
         if file.len().map_err(error)? > u64::from(size_bytes) {
             self.state.lock().writes += 1;
             file.set_len(size_bytes.into()).map_err(error)?;
+            // As with a write: a sync that was begun in between may have missed it.
+            self.state.lock().writes += 1;
         }
         if size_bytes == 0 {
             self.remove_file(FileKind::OffsetIndex)?;

@@ -65,6 +65,8 @@ impl Segment {
         }
         let size_bytes = parts.iter().map(|part| part.len()).sum::<usize>() as u32;
         file.write_all_at(parts, position.into()).map_err(|error| self.error_at(position, error))?;
+        // Once more, now that they are in the file: a sync of somebody else's bytes, begun in between, may have missed them.
+        self.state.lock().writes += 1;
         self.proven.add(position..position + size_bytes);
         Ok(())
     }

@@ -2,6 +2,7 @@
 //! whatever has become of its index files.
 
 mod damage;
+mod dirty;
 mod model;
 mod reads;
 mod times;
