@@ -48,10 +48,12 @@ impl LogDir {
     /// may have lost its end to a power loss, a compacted one may have been rewritten since.
     pub fn adopt_copy(&self, copy: &Log, source: &Log, listener: Arc<dyn LogListener>) -> bool {
         let (start, config) = source.start_and_config();
-        let end = source.ends().log_end;
+        let (end, was_compacted) = (source.ends().log_end, source.was_compacted());
         let mut state = copy.state();
         let is_beginning = state.log_start <= start && start <= state.log_end && state.log_end <= end;
-        if !is_beginning || config.compacts || config.durability != Durability::Flush || !state.faulty.is_empty() {
+        // Also one that is compacted no more: its copy may have the record of a key whose tombstone is gone.
+        let is_rewritten = config.compacts || was_compacted;
+        if !is_beginning || is_rewritten || config.durability != Durability::Flush || !state.faulty.is_empty() {
             return false;
         }
         state.configure(LogConfig { durability: Durability::Flush, ..config });

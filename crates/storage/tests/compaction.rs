@@ -9,7 +9,7 @@ use std::time::Duration;
 use env::sim::Chance;
 use record::{Batches, Offset, Records};
 use rig::{NOW, Rig, append, contents, contents_from, keyed_batch, settings};
-use storage::{Log, LogConfig, Settings};
+use storage::{Log, LogConfig, LogListener, Settings};
 
 const SEGMENT_BYTES: u32 = 4000;
 
@@ -212,4 +212,33 @@ fn a_relaxed_log_is_compacted_too() {
     assert!(count(&after) < 60, "{}", count(&after));
     let again = Rig::on(rig.disk.power_loss(&mut Chance::new(3)), quick()).unwrap();
     assert!(contents(&again.log("a")) == after);
+}
+
+struct Nobody;
+
+impl LogListener for Nobody {
+    fn acknowledged_end_advanced(&self, _acknowledged_end: Offset) {}
+
+    fn went_offline(&self) {}
+}
+
+#[test]
+fn a_copy_of_what_was_compacted_since_is_not_gone_on_with_even_where_the_policy_has_changed() {
+    for compacts in [false, true] {
+        let rig = Rig::new(quick());
+        let source = rig.create_with("source", LogConfig { compacts, ..config() });
+        let copy = rig.create_with("copy", LogConfig { compacts: false, ..config() });
+        fill(&rig, &source, 0..200);
+        fill(&rig, &copy, 0..120); // The same records.
+        rig.run_for(Duration::from_secs(2));
+        assert_eq!(count(&contents(&source)) < 200, compacts);
+        source.configure(LogConfig { compacts: false, ..config() });
+        assert_eq!(rig.dir.adopt_copy(&copy, &source, Arc::new(Nobody)), !compacts);
+        // Nor after a start, which knows only what is on the disk.
+        rig.close();
+        let again = Rig::on(rig.disk.kill(), quick()).unwrap();
+        let (source, copy) = (again.log("source"), again.log("copy"));
+        source.configure(LogConfig { compacts: false, ..config() });
+        assert_eq!(again.dir.adopt_copy(&copy, &source, Arc::new(Nobody)), !compacts);
+    }
 }

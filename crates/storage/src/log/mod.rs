@@ -168,6 +168,12 @@ impl Log {
         (state.log_start, state.config.clone())
     }
 
+    /// Some of its records were taken away by compaction, if not all that did so has been deleted since.
+    pub(crate) fn was_compacted(&self) -> bool {
+        let state = self.state();
+        state.compacted_end > state.log_start || state.segments.iter().any(|segment| segment.generation() > 0)
+    }
+
     /// Until `end_copy` no compaction begins: a copy that has some records from before and some from after one may lack the
     /// tombstone of a key that it has. One that is under way shows in [`Self::replacements`], whose value is returned.
     pub fn begin_copy(&self) -> u64 {
