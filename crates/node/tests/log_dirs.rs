@@ -15,7 +15,7 @@ use node::{Node, StartError};
 use protocol::alter_replica_log_dirs_request::{
     AlterReplicaLogDir, AlterReplicaLogDirTopic, AlterReplicaLogDirsRequest,
 };
-use protocol::create_topics_request::{CreatableTopic, CreateTopicsRequest};
+use protocol::create_topics_request::{CreatableTopic, CreatableTopicConfig, CreateTopicsRequest};
 use protocol::delete_records_request::{DeleteRecordsPartition, DeleteRecordsRequest, DeleteRecordsTopic};
 use protocol::describe_log_dirs_request::DescribeLogDirsRequest;
 use protocol::describe_topic_partitions_request::{DescribeTopicPartitionsRequest, TopicRequest};
@@ -648,6 +648,126 @@ fn a_move_that_power_losses_cut_short_goes_on_by_itself_with_everything_that_was
     }
     println!("{before} stayed, {after} moved, {resumed} of them went on by themselves");
     assert!(before > 3 && after > resumed && resumed > 5);
+}
+
+/// The record of this offset, to a topic that is compacted: the keys go round, and each has a second of its own.
+fn keyed_request(offset: i64, value: &str) -> ProduceRequest {
+    let mut batch = BatchBuilder::new(Compression::None);
+    let key = format!("key-{}", offset % KEYS);
+    batch.append(Timestamp(1 + offset * 1000), Some(key.as_bytes()), Some(value.as_bytes()));
+    let records = Some(Records::Here(batch.build().into()));
+    let partition = PartitionProduceData { index: 0, records, ..Default::default() };
+    let topic = TopicProduceData { name: TOPIC.to_owned(), partition_data: vec![partition], ..Default::default() };
+    ProduceRequest { acks: -1, timeout_ms: 10_000, topic_data: vec![topic], ..Default::default() }
+}
+
+async fn create_compacted(wire: &mut Wire) {
+    let configs = [("cleanup.policy", "compact"), ("segment.ms", "500"), ("min.cleanable.dirty.ratio", "0.01")];
+    let configs = configs.map(|(name, value)| CreatableTopicConfig {
+        name: name.to_owned(),
+        value: Some(value.to_owned()),
+        ..Default::default()
+    });
+    let topic = CreatableTopic {
+        name: TOPIC.to_owned(),
+        num_partitions: 1,
+        replication_factor: 1,
+        configs: configs.into(),
+        ..Default::default()
+    };
+    let request = CreateTopicsRequest { topics: vec![topic], timeout_ms: 10_000, ..Default::default() };
+    assert_eq!(wire.ask(&request, 7).await.expect("an answer").topics[0].error_code, 0);
+}
+
+const KEYS: i64 = 5;
+
+/// The newest offset of each of the keys: whatever compaction takes, these stay. All that is there is in order.
+async fn assert_holds_newest(wire: &mut Wire, acknowledged: i64, what: &str) -> i64 {
+    let left = fetch(wire, 0).await.expect("readable");
+    assert!(left.is_sorted(), "{what}: {left:?}");
+    let end = left.last().expect("something").saturating_add(1);
+    assert!((0..=1).contains(&(end - acknowledged)), "{what}: {end} for {acknowledged}");
+    for newest in end - KEYS..end {
+        assert!(left.contains(&newest), "{what}: {newest} is missing in {left:?}");
+    }
+    end
+}
+
+#[test]
+fn a_move_of_a_compacted_topic_goes_on_after_power_losses_that_follow_each_other_within_milliseconds() {
+    let (mut resumed, mut compacted) = (0, 0);
+    for seed in 0..32 {
+        let at = std::sync::Arc::new(std::sync::Mutex::new((false, false)));
+        let found = at.clone();
+        story_of_seed(seed, move |home| async move {
+            let (node, mut wire) = home.start().await;
+            move_to(&mut wire, "/a", TOPIC, 0).await;
+            create_compacted(&mut wire).await;
+            let mut end = 0;
+            for round in 0..4 {
+                for _ in 0..10 {
+                    let answer = wire.ask(&keyed_request(end, "value"), 9).await.expect("an answer");
+                    assert_eq!(answer.responses[0].partition_responses[0].base_offset, end);
+                    end += 1;
+                }
+                home.sleep(Duration::from_secs(if round == 2 { 40 } else { 1 })).await;
+            }
+            let is_compacted = fetch(&mut wire, 0).await.expect("readable").len() < end as usize;
+            home.machine.power_loss_in(1 + seed % 32);
+            let client = async {
+                let _ = wire.ask(&move_request("/b", TOPIC, 0), 2).await;
+                while let Some(response) = wire.ask(&keyed_request(end, "more"), 9).await {
+                    let partition = &response.responses[0].partition_responses[0];
+                    if partition.error_code != 0 {
+                        break;
+                    }
+                    assert_eq!(partition.base_offset, end);
+                    end += 1;
+                }
+                std::future::pending::<()>().await;
+            };
+            tokio::select! {
+                biased;
+                () = home.machine.down() => {}
+                () = client => {}
+            }
+            drop(node);
+            let was_marked = is_marked(&home, "/b");
+            // Again and again in what a start and the rest of the move have to do.
+            for again in 0..seed % 4 {
+                home.machine.power_loss_in(1 + (seed * 7 + again * 11) % 40);
+                tokio::select! {
+                    biased;
+                    () = home.lives() => {}
+                    () = home.machine.down() => {}
+                }
+            }
+            let (node, mut wire) = home.start().await;
+            let what = format!("seed {seed}");
+            let mut end = assert_holds_newest(&mut wire, end, &what).await;
+            if was_marked && seed % 4 == 0 {
+                moved(&home, &mut wire, 0, "/b").await;
+            }
+            home.sleep(Duration::from_secs(1)).await;
+            let (current, future) = whereabouts(&mut wire, 0).await;
+            assert_eq!((current.len(), future.len()), (1, 0), "{what}: exactly one");
+            assert_eq!(assert_holds_newest(&mut wire, end, &what).await, end);
+            for _ in 0..KEYS {
+                let answer = wire.ask(&keyed_request(end, "behind"), 9).await.expect("an answer");
+                assert_eq!(answer.responses[0].partition_responses[0].base_offset, end, "{what}");
+                end += 1;
+            }
+            home.sleep(Duration::from_secs(40)).await;
+            assert_eq!(assert_holds_newest(&mut wire, end, &what).await, end, "compacted where it is now");
+            node.stop().await;
+            *found.lock().unwrap() = (was_marked, is_compacted);
+        });
+        let (was_marked, was_compacted) = *at.lock().unwrap();
+        resumed += usize::from(was_marked);
+        compacted += usize::from(was_compacted);
+    }
+    println!("{resumed} went on by themselves, {compacted} had been compacted before");
+    assert!(resumed > 5 && compacted > 20);
 }
 
 #[test]
