@@ -29,6 +29,8 @@ pub(crate) struct FutureLog {
     replacements: u64,
     /// A start would know that it is a copy, and the source none.
     is_marked: bool,
+    /// The marked copy in whose place this one is. It goes when this one is marked: no start forgets the move.
+    replaces: Option<Arc<Log>>,
     /// The controller is being told: there is no way back.
     is_committing: bool,
 }
@@ -127,15 +129,40 @@ impl Partition {
         let mut future = self.future.lock();
         let source = self.log();
         let arrival = Arc::new(Arrival::default());
-        if future.is_none() && found.directory.adopt_copy(&found.log, &source, arrival.clone()) {
+        // Of two, the older one that is marked only tells that there is a move.
+        let newest = found.directory.log(found.log.topic_id(), found.log.name().partition);
+        let is_newest = newest.is_some_and(|newest| Arc::ptr_eq(&newest, &found.log));
+        if future.is_none() && is_newest && found.directory.adopt_copy(&found.log, &source, arrival.clone()) {
             let replacements = source.begin_copy();
             let location = Arc::new(found);
-            *future = Some(FutureLog { location, arrival, replacements, is_marked: true, is_committing: false });
+            *future = Some(FutureLog {
+                location,
+                arrival,
+                replacements,
+                is_marked: true,
+                replaces: None,
+                is_committing: false,
+            });
             return Ok(true);
         }
-        drop(future);
-        drop(found.directory.delete_log(&found.log));
-        self.move_to(&found.directory, false)
+        if future.is_some() || self.directory().id() == found.directory.id() {
+            drop(found.directory.delete_log(&found.log));
+            return Ok(false);
+        }
+        *future = Some(self.begin_copy_instead(&found).map_err(|_| MoveError::Offline)?);
+        Ok(true)
+    }
+
+    /// Of a copy that is marked and of no use.
+    fn begin_copy_instead(&self, before: &Location) -> Result<FutureLog, CreateError> {
+        before.directory.keep_stray(&before.log);
+        match self.begin_copy(&before.directory) {
+            Ok(copy) => Ok(FutureLog { replaces: Some(before.log.clone()), ..copy }),
+            Err(error) => {
+                drop(before.directory.delete_log(&before.log));
+                Err(error)
+            }
+        }
     }
 
     fn begin_copy(&self, wanted: &LogDir) -> Result<FutureLog, CreateError> {
@@ -150,14 +177,16 @@ impl Partition {
             }
         };
         let location = Arc::new(Location { directory: wanted.clone(), log });
-        Ok(FutureLog { location, arrival, replacements, is_marked: false, is_committing: false })
+        Ok(FutureLog { location, arrival, replacements, is_marked: false, replaces: None, is_committing: false })
     }
 
     /// The copy goes, and the source is as before.
     fn abandon(&self, future: Option<FutureLog>) {
         let Some(copy) = future else { return };
         self.log().end_copy();
-        drop(copy.location.directory.delete_log(&copy.location.log));
+        for log in copy.replaces.iter().chain([&copy.location.log]) {
+            drop(copy.location.directory.delete_log(log));
+        }
         self.resume();
     }
 
@@ -203,7 +232,12 @@ impl Partition {
                 for marked in [source.directory.unmark_copy(&source.log), copy.directory.mark_copy(&copy.log)] {
                     marked.await.map_err(|_| offline())?.map_err(|_| offline())?;
                 }
-                self.with_copy(&copy, |future| future.is_marked = true)?;
+                self.with_copy(&copy, |future| {
+                    future.is_marked = true;
+                    if let Some(before) = future.replaces.take() {
+                        drop(copy.directory.delete_log(&before));
+                    }
+                })?;
                 continue;
             }
             let (ends, end) = (source.log.ends(), copy.log.ends().log_end);
@@ -251,8 +285,10 @@ impl Partition {
         if !future.as_ref().is_some_and(|future| Arc::ptr_eq(&future.location, copy)) {
             return Err(Ended::Cancelled);
         }
-        self.abandon(future.take());
-        *future = Some(self.begin_copy(&copy.directory).map_err(|error| Ended::Failed(error.to_string()))?);
+        *future = None;
+        self.log().end_copy();
+        self.resume();
+        *future = Some(self.begin_copy_instead(copy).map_err(|error| Ended::Failed(error.to_string()))?);
         Ok(())
     }
 

@@ -2,6 +2,7 @@
 //! metadata says was deleted, and what a move has left where all of it is elsewhere. Of anything else, the metadata may be
 //! the older copy, or another's: it stays untouched, as Kafka keeps it under `-stray`, until somebody decides.
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use metadata::Image;
 use record::{BrokerId, TopicId};
@@ -22,13 +23,18 @@ pub fn settle(image: &Image, node_id: BrokerId, directories: &LogDirs) -> Vec<Lo
     let mut cut_short = Vec::new();
     for directory in directories.online() {
         let drops = directory.is_to_drop_strays();
-        let anew =
-            directory.strays().into_iter().map(|log| (log, Fate::Kept("the partition was made anew without it")));
+        let hidden = directory.strays().into_iter().map(|log| {
+            let fate = match removed.contains(&log.topic_id()) {
+                true => Fate::Deleted("its topic is gone"),
+                false => fate_of_hidden(image, node_id, directories, directory, &log),
+            };
+            (log, fate)
+        });
         let found = directory.logs().into_iter().filter_map(|log| {
             let fate = fate(image, &removed, node_id, directories, directory, &log)?;
             Some((log, fate))
         });
-        for (log, fate) in anew.chain(found).collect::<Vec<_>>() {
+        for (log, fate) in hidden.chain(found).collect::<Vec<_>>() {
             let reason = match fate {
                 Fate::Copy => {
                     cut_short.push(Location { directory: directory.clone(), log });
@@ -91,4 +97,23 @@ fn fate(
     } else {
         Fate::Kept("its replica is in another log directory, and ends before this one does")
     })
+}
+
+/// Of a log behind which the directory has another one of the same partition.
+fn fate_of_hidden(image: &Image, node_id: BrokerId, directories: &LogDirs, directory: &LogDir, log: &Log) -> Fate {
+    let (topic_id, index) = (log.topic_id(), log.name().partition);
+    let partition = image.topics.by_id(topic_id).and_then(|topic| topic.partitions.find(index));
+    let assigned = partition.and_then(|partition| partition.directory_of(node_id));
+    let assigned = assigned.and_then(|assigned| directories.by_id(TopicId(assigned.0)));
+    let replica = assigned.filter(|assigned| !assigned.is_offline()).and_then(|assigned| assigned.log(topic_id, index));
+    match (directory.log(topic_id, index), replica) {
+        (Some(newer), Some(replica)) if directory.is_copy(log) && replica.ends().log_end >= log.ends().log_end => {
+            // A copy that is begun anew is there twice until the new one is marked.
+            match Arc::ptr_eq(&newer, &replica) || directory.is_copy(&newer) {
+                true => Fate::Deleted("the copy was begun anew"),
+                false => Fate::Copy,
+            }
+        }
+        _ => Fate::Kept("the partition was made anew without it"),
+    }
 }
