@@ -221,6 +221,14 @@ def twice_and_nothing(scene):
     scene.ask("alter incrementally nothing", "IncrementalAlterConfigs", 1, {"resources": []})
     scene.ask("create partitions of nothing", "CreatePartitions", 3, {"timeoutMs": 1000, "topics": []})
     scene.ask("parts of nothing", "DescribeTopicPartitions", 0, {"topics": [{"name": "twice-a"}, {"name": "twice-a"}]})
+    for name in ("twice-a", "never-was"):
+        scene.ask(f"delete offsets of no partition of {name}", "OffsetDelete", 0, {"groupId": "twice", "topics": [{"name": name, "partitions": []}]})
+    id = topic_id(scene, "twice-a")
+    for version in (12, 13):
+        scene.ask(f"metadata by an id, a name and nothing, v{version}", "Metadata", version, {"topics": [
+            {"topicId": id, "name": None}, {"topicId": NO_ID, "name": "twice-b"}, {"topicId": NO_ID, "name": None}]})
+        scene.ask(f"metadata by a name and nothing, v{version}", "Metadata", version, {"topics": [
+            {"topicId": NO_ID, "name": "twice-a"}, {"topicId": NO_ID, "name": None}]})
 
 
 SCENES = [rare_versions, rare_errors, rare_group_errors, pipelined, twice_and_nothing]

@@ -65,15 +65,17 @@ impl<'r> Asked<'r> {
     }
 }
 
-/// Versions 10 and 11 have a field for ids that nobody may use yet; and a topic without a name and without an id is one
-/// that Kafka stumbles over.
+/// Versions 10 and 11 have a field for ids that nobody may use yet; and of a request by names Kafka stumbles over a topic
+/// that has none.
 fn impossible(call: &Call, request: &MetadataRequestView<'_>) -> Option<MetadataResponse> {
     let topics = request.topics.unwrap_or_default();
     let error = match call.version {
         ..=11 if topics.iter().any(|topic| topic.name.is_none() || !topic.topic_id.is_zero()) => {
             ErrorCode::InvalidRequest
         }
-        12.. if topics.iter().any(|topic| topic.name.is_none() && topic.topic_id.is_zero()) => {
+        12.. if topics.iter().all(|topic| topic.topic_id.is_zero())
+            && topics.iter().any(|topic| topic.name.is_none()) =>
+        {
             ErrorCode::UnknownServerError
         }
         _ => return None,

@@ -221,7 +221,8 @@ pub async fn delete(call: Call) -> Answer {
             }
             found
         });
-        if !refused.partitions.is_empty() {
+        // A topic that there is not is answered also if no partition of it was asked for.
+        if !refused.partitions.is_empty() || exists.is_none() {
             missing.push(refused);
         }
         if !topic.partitions.is_empty() {
