@@ -4,6 +4,7 @@ every field. The seed is fixed, so that Kafka was asked the same; a scene of a n
 What the fields are filled with is in `VALUES`, by the name of the field or by `Api.field`.
 """
 
+import os
 import random
 import time
 import uuid
@@ -21,6 +22,8 @@ EPOCHS = [-1, -1, -1, 0, 7, -5]
 ALONE = {"UpdateFeatures", "AlterClientQuotas"}
 # By how many cases each version of an API is asked.
 CASES = 12
+# `CHANCE=x` asks other requests, for a hunt: first on Kafka with REWRITE, and what that writes is not kept.
+OTHERWISE = os.environ.get("CHANCE", "")
 MAX_ELEMENTS = 3
 IDS = "ids of topics"  # Stands for those of TOPICS, which are known only once they are made.
 
@@ -118,7 +121,7 @@ class Generator:
         self.request, self.api, self.ids = schemas.request(api), api, ids
 
     def body(self, version, case):
-        self.chance = random.Random(f"{self.api} {version} {case}")
+        self.chance = random.Random(f"{self.api} {version} {case}{OTHERWISE}")
         return self.struct(self.request.root, self.api, version)
 
     def struct(self, fields, name, version):
