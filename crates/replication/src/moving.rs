@@ -2,14 +2,16 @@
 //! `ReplicaAlterLogDirsThread` does; at the end, with appends paused for a moment, one record of the metadata log makes the
 //! copy the replica. Before that record the copy is nothing, from it on what was left behind is: a crash finds exactly one,
 //! and what was a copy is begun anew by the next start, as Kafka goes on with its `-future` logs.
+use std::ops::Range;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use env::Clock;
 use parking_lot::Mutex;
 use protocol::Uuid;
-use record::{Offset, Timestamp};
+use record::{Batches, Offset, Timestamp};
 use storage::{CreateError, Log, LogDir, LogListener, ReadError, Slice};
 use tokio::sync::Notify;
 
@@ -17,6 +19,8 @@ use crate::partition::{Location, Partition};
 
 /// Between two looks for whether the lane has a copy's creation.
 const RECORDED_PAUSE: Duration = Duration::from_millis(1);
+/// Between two looks for whether the source has made durable what was appended last.
+const DURABLE_PAUSE: Duration = Duration::from_millis(1);
 /// One read of the source.
 const COPY_BYTES_MAX: usize = 1 << 20;
 
@@ -119,7 +123,8 @@ impl Partition {
         if has_offline {
             return Err(MoveError::Offline);
         }
-        *future = Some(self.begin_copy(wanted).map_err(|_| MoveError::Offline)?);
+        let start = self.log().ends().log_start;
+        *future = Some(self.begin_copy(wanted, start).map_err(|_| MoveError::Offline)?);
         Ok(true)
     }
 
@@ -149,14 +154,14 @@ impl Partition {
             drop(found.directory.delete_log(&found.log));
             return Ok(false);
         }
-        *future = Some(self.begin_copy_instead(&found).map_err(|_| MoveError::Offline)?);
+        *future = Some(self.begin_copy_instead(&found, source.ends().log_start).map_err(|_| MoveError::Offline)?);
         Ok(true)
     }
 
     /// Of a copy that is marked and of no use.
-    fn begin_copy_instead(&self, before: &Location) -> Result<FutureLog, CreateError> {
+    fn begin_copy_instead(&self, before: &Location, start: Offset) -> Result<FutureLog, CreateError> {
         before.directory.keep_stray(&before.log);
-        match self.begin_copy(&before.directory) {
+        match self.begin_copy(&before.directory, start) {
             Ok(copy) => Ok(FutureLog { replaces: Some(before.log.clone()), ..copy }),
             Err(error) => {
                 drop(before.directory.delete_log(&before.log));
@@ -165,11 +170,11 @@ impl Partition {
         }
     }
 
-    fn begin_copy(&self, wanted: &LogDir) -> Result<FutureLog, CreateError> {
+    fn begin_copy(&self, wanted: &LogDir, start: Offset) -> Result<FutureLog, CreateError> {
         let source = self.log();
         let replacements = source.begin_copy();
         let arrival = Arc::new(Arrival::default());
-        let log = match wanted.create_copy(&source, arrival.clone()) {
+        let log = match wanted.create_copy(&source, start, arrival.clone()) {
             Ok(log) => log,
             Err(error) => {
                 source.end_copy();
@@ -242,16 +247,21 @@ impl Partition {
             }
             let (ends, end) = (source.log.ends(), copy.log.ends().log_end);
             if end < ends.log_start || source.log.replacements() != replacements {
-                self.begin_anew(&copy)?;
+                self.begin_anew(&copy, ends.log_start)?;
                 continue;
             }
-            if end < ends.log_end {
-                self.copy_some(&source, &copy, end, ends.log_end, clock).await?;
+            // No further: what a power loss may take of the source would be in the copy, and then others at its offsets.
+            if end < ends.durable_end {
+                self.copy_some(&source, &copy, end..ends.durable_end, replacements, clock).await?;
                 continue;
             }
             if !self.is_paused() {
                 // Whoever ends the move takes the copy away first and then lets appends go on.
                 self.with_copy(&copy, |_| self.pause())?;
+                continue;
+            }
+            if end < ends.log_end {
+                clock.sleep_until(clock.now() + DURABLE_PAUSE).await;
                 continue;
             }
             if copy.log.ends().log_start < ends.log_start {
@@ -273,14 +283,14 @@ impl Partition {
     }
 
     /// If it still is the copy of this partition.
-    fn with_copy(&self, copy: &Arc<Location>, change: impl FnOnce(&mut FutureLog)) -> Result<(), Ended> {
+    fn with_copy<T>(&self, copy: &Arc<Location>, change: impl FnOnce(&mut FutureLog) -> T) -> Result<T, Ended> {
         let mut future = self.future.lock();
         let future = future.as_mut().filter(|future| Arc::ptr_eq(&future.location, copy));
         future.map(change).ok_or(Ended::Cancelled)
     }
 
-    /// What was copied is no beginning of what is there now.
-    fn begin_anew(&self, copy: &Arc<Location>) -> Result<(), Ended> {
+    /// What was copied is no beginning of what is there now, from `start` on.
+    fn begin_anew(&self, copy: &Arc<Location>, start: Offset) -> Result<Arc<Location>, Ended> {
         let mut future = self.future.lock();
         if !future.as_ref().is_some_and(|future| Arc::ptr_eq(&future.location, copy)) {
             return Err(Ended::Cancelled);
@@ -288,16 +298,18 @@ impl Partition {
         *future = None;
         self.log().end_copy();
         self.resume();
-        *future = Some(self.begin_copy_instead(copy).map_err(|error| Ended::Failed(error.to_string()))?);
-        Ok(())
+        let anew = self.begin_copy_instead(copy, start).map_err(|error| Ended::Failed(error.to_string()))?;
+        let location = anew.location.clone();
+        *future = Some(anew);
+        Ok(location)
     }
 
     async fn copy_some(
         &self,
         source: &Location,
-        copy: &Location,
-        from: Offset,
-        up_to: Offset,
+        copy: &Arc<Location>,
+        Range { start: from, end: up_to }: Range<Offset>,
+        replacements: u64,
         clock: &dyn Clock,
     ) -> Result<(), Ended> {
         let mut room = pin!(copy.directory.room().notified());
@@ -315,8 +327,22 @@ impl Partition {
             return Err(Ended::Failed(format!("nothing can be read at offset {from}")));
         }
         let now = Timestamp(clock.wall_ms());
-        for slice in read.slices {
-            let Slice::Memory(bytes) = slice else { unreachable!("a cold read is all in memory") };
+        let memory = |slice| match slice {
+            Slice::Memory(bytes) => bytes,
+            _ => unreachable!("a cold read is all in memory"),
+        };
+        let read: Vec<Bytes> = read.slices.into_iter().map(memory).collect();
+        let mut copy = copy.clone();
+        let first = read.first().and_then(|bytes| Batches::new(bytes).next()?.ok()).map(|batch| batch.base_offset());
+        if let Some(first) = first.filter(|first| *first < from && copy.log.ends().log_start == from) {
+            // The source begins inside a batch (DeleteRecords), and so the copy with that batch, as in
+            // `Partition.appendRecordsToFollowerOrFutureReplica`.
+            copy = self.begin_anew(&copy, first)?;
+            if self.with_copy(&copy, |future| future.replacements)? != replacements {
+                return Ok(()); // What was read is there no more: again.
+            }
+        }
+        for bytes in read {
             copy.log.append_as_follower(&bytes, now).map_err(|error| Ended::Failed(error.to_string()))?;
         }
         Ok(())

@@ -163,10 +163,15 @@ impl LogDir {
         )
     }
 
-    /// A log to be filled with what another directory has of the same partition. It begins where that one does, and neither
-    /// retention nor compaction touches it before it is configured.
-    pub fn create_copy(&self, source: &Log, listener: Arc<dyn LogListener>) -> Result<Arc<Log>, CreateError> {
-        let (start, config) = source.start_and_config();
+    /// A log to be filled with what another directory has of the same partition, from `start` on. Neither retention nor
+    /// compaction touches it before it is configured.
+    pub fn create_copy(
+        &self,
+        source: &Log,
+        start: Offset,
+        listener: Arc<dyn LogListener>,
+    ) -> Result<Arc<Log>, CreateError> {
+        let (_, config) = source.start_and_config();
         let config = LogConfig { durability: Durability::Flush, ..config };
         let prepare = |state: &mut State| state.listener = Some(listener);
         self.create_at(source.name().clone(), source.topic_id(), start, prepare, config)
