@@ -1,6 +1,6 @@
 //! Marks that a test writes, and when the medium surely holds them: it can judge an acknowledgement by the disk and not by
 //! the word of whoever gave it.
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::pages::PAGE;
@@ -9,28 +9,51 @@ use super::state::{Inode, InodeId, ROOT, State};
 /// What a mark is made of: a prefix, and the number that tells marks apart (big-endian).
 pub const MARK_BYTES: usize = 16;
 const LOOK_BYTES: usize = 256;
+/// So many marks, if each has one number more than the one before, are one part of what was found.
+const PART_BITS: u32 = 8;
+/// A part with so many entries is looked through for files that are gone.
+const PART_ENTRIES_MAX: usize = 4 << PART_BITS;
 
-/// The marks seen in what became durable, each with the file it stands in.
+/// The marks seen in what became durable, each with the file it stands in. In parts, of which those that do not change are
+/// shared by the disks of all boots.
 #[derive(Clone)]
 pub struct Marks {
     prefix: [u8; 8],
-    found: BTreeSet<(u64, InodeId)>,
+    found: BTreeMap<u64, Arc<BTreeSet<(u64, InodeId)>>>,
 }
 
 impl Marks {
     pub fn new(prefix: [u8; 8]) -> Self {
-        Self { prefix, found: BTreeSet::new() }
+        Self { prefix, found: BTreeMap::new() }
     }
 
-    fn look(&mut self, inode: InodeId, bytes: &[u8]) {
+    fn put(&mut self, number: u64, inode: InodeId, inodes: &BTreeMap<InodeId, Arc<Inode>>) {
+        let part = self.found.entry(number >> PART_BITS).or_default();
+        if part.contains(&(number, inode)) {
+            return;
+        }
+        let part = Arc::make_mut(part);
+        if part.len() >= PART_ENTRIES_MAX {
+            part.retain(|(_, inode)| inodes.contains_key(inode));
+        }
+        part.insert((number, inode));
+    }
+
+    fn in_files(&self, number: u64) -> impl Iterator<Item = InodeId> {
+        let part = self.found.get(&(number >> PART_BITS)).into_iter();
+        part.flat_map(move |part| part.range((number, 0)..=(number, u64::MAX)).map(|(_, inode)| *inode))
+    }
+
+    fn look(&mut self, inode: InodeId, bytes: &[u8], inodes: &BTreeMap<InodeId, Arc<Inode>>) {
+        let prefix = self.prefix;
         // Most of what is written holds no mark, and `contains` is the fastest that can say so.
-        for (index, part) in bytes.chunks(LOOK_BYTES).enumerate().filter(|(_, part)| part.contains(&self.prefix[0])) {
-            let places = part.iter().enumerate().filter(|(_, byte)| **byte == self.prefix[0]);
+        for (index, part) in bytes.chunks(LOOK_BYTES).enumerate().filter(|(_, part)| part.contains(&prefix[0])) {
+            let places = part.iter().enumerate().filter(|(_, byte)| **byte == prefix[0]);
             for at in places.map(|(place, _)| index * LOOK_BYTES + place) {
                 let Some(mark) = bytes.get(at..at + MARK_BYTES) else { return };
-                if let Some(number) = mark.strip_prefix(&self.prefix) {
+                if let Some(number) = mark.strip_prefix(&prefix) {
                     let number = u64::from_be_bytes(number.try_into().expect("the other eight bytes"));
-                    self.found.insert((number, inode));
+                    self.put(number, inode, inodes);
                 }
             }
         }
@@ -42,11 +65,11 @@ impl State {
     pub fn look_for_marks(&mut self, inode: InodeId, pages: &BTreeSet<u64>) {
         let Some(mut marks) = self.marks.take() else { return };
         let content = &self.file(inode).durable;
-        let mut bytes = Vec::new();
+        let mut bytes = Vec::with_capacity(pages.len() * PAGE + 2 * MARK_BYTES);
         let mut end = None;
         for &page in pages {
             if end != Some(page) {
-                Arc::make_mut(&mut marks).look(inode, &bytes);
+                Arc::make_mut(&mut marks).look(inode, &bytes, &self.inodes);
                 bytes.clear();
                 if let Some(before) = page.checked_sub(1).and_then(|before| content.page(before)) {
                     bytes.extend_from_slice(&before[PAGE - MARK_BYTES..]); // One may lie across the border.
@@ -61,18 +84,17 @@ impl State {
         if let Some(after) = end.and_then(|end| content.page(end)) {
             bytes.extend_from_slice(&after[..MARK_BYTES]);
         }
-        Arc::make_mut(&mut marks).look(inode, &bytes);
+        Arc::make_mut(&mut marks).look(inode, &bytes, &self.inodes);
         self.marks = Some(marks);
     }
 
     /// Whether this mark stands in a file that a power loss now would leave, under its name.
     pub fn is_mark_durable(&mut self, mark: u64) -> bool {
-        let Some(marks) = &self.marks else { return false };
-        let inodes: Vec<InodeId> = marks.found.range((mark, 0)..=(mark, u64::MAX)).map(|(_, inode)| *inode).collect();
         if self.durably_named.is_none() {
             self.durably_named = Some(self.with_durable_name());
         }
-        inodes.iter().any(|inode| self.durably_named.as_ref().is_some_and(|named| named.contains(inode)))
+        let (Some(marks), Some(named)) = (&self.marks, &self.durably_named) else { return false };
+        marks.in_files(mark).any(|inode| named.contains(&inode))
     }
 
     fn with_durable_name(&self) -> BTreeSet<InodeId> {
