@@ -14,10 +14,11 @@ const FROM: &str = "1001";
 const SEEDS: &str = "1000";
 const SEEDS_PER_BUG: &str = "20";
 
-pub const USAGE: &str = "long [--only STEP,..] [--seeds COUNT] [--from SEED]";
+pub const USAGE: &str = "long [--only STEP,..] [--seeds COUNT] [--from SEED] [--progress FILE]";
 
 pub fn run(root: &Path, arguments: &[String]) -> Result<String, String> {
     let (mut only, mut seeds, mut from) = (None, SEEDS.to_owned(), FROM.to_owned());
+    let mut progress = Vec::new();
     let mut rest = arguments.iter();
     while let Some(argument) = rest.next() {
         let mut value =
@@ -26,6 +27,7 @@ pub fn run(root: &Path, arguments: &[String]) -> Result<String, String> {
             "--only" => only = Some(value()?.split(',').map(str::to_owned).collect::<Vec<_>>()),
             "--seeds" => seeds = value()?,
             "--from" => from = value()?,
+            "--progress" => progress = vec!["--progress".to_owned(), value()?],
             other => return Err(format!("cargo xtask {USAGE}: no such flag: {other}\n")),
         }
     }
@@ -42,7 +44,10 @@ pub fn run(root: &Path, arguments: &[String]) -> Result<String, String> {
         println!("\n==> {name}: {shows}");
         let began = Instant::now();
         let passed = match *name {
-            "seeds" => simulate(root, &["seeds", "--count", &seeds, "--from", &from]),
+            "seeds" => {
+                let which = ["seeds", "--count", &seeds, "--from", &from];
+                simulate(root, &[&which[..], &progress.iter().map(String::as_str).collect::<Vec<_>>()].concat())
+            }
             "bugs" => simulate(root, &["bugs", "--count", SEEDS_PER_BUG]),
             other => unreachable!("{other} is not in STEPS"),
         };

@@ -7,7 +7,7 @@ use env::sim::Chance;
 use sim::admin::{ACTS, Act, Admin, TopicPlan};
 use sim::ledger::{Ledger, Promise};
 use sim::producer::{Plan, Producer};
-use sim::reader::{Consumer, LedgerOf, verify};
+use sim::reader::{Consumer, Extent, LedgerOf, verify};
 use sim::shared::{Phase, Shared};
 use sim::wire::Wire;
 
@@ -92,7 +92,9 @@ fn main() {
         for (id, deletion, partitions) in topics {
             for partition in 0..partitions {
                 if deletion == sim::ledger::Deletion::No {
-                    verify(&mut wire, &Real(shared.clone()), (id, partition)).await.expect("a broker that answers");
+                    verify(&mut wire, &Real(shared.clone()), (id, partition), Extent::Whole)
+                        .await
+                        .expect("a broker that answers");
                 }
             }
         }

@@ -153,6 +153,8 @@ pub struct Seen<'a> {
 #[derive(Clone, Debug)]
 pub struct Found {
     pub log_start: i64,
+    /// It was read from here on: from the log start, or from a batch that is known to be above it.
+    pub from: i64,
     pub log_end: i64,
     pub batches: Vec<(i64, BatchKey)>,
     /// Of a compacted topic: the offset and the mark of each record.
@@ -556,6 +558,17 @@ impl Ledger {
         end.max(topic.keyed[partition].known_end())
     }
 
+    /// Where the batches begin that are the last so many bytes of what is known of a partition.
+    pub fn tail_start(&self, topic: Uuid, partition: usize, tail_bytes: usize) -> i64 {
+        let partition = &self.topics[&topic].partitions[partition];
+        let mut bytes = 0;
+        let tail = partition.held.iter().rev().take_while(|(_, held)| {
+            bytes += partition.sent[&held.key].size_bytes;
+            bytes <= tail_bytes
+        });
+        tail.last().map_or(0, |(base, _)| *base)
+    }
+
     /// The first offset above this one at which something is known to be.
     pub fn next_known(&self, topic: Uuid, partition: usize, above: i64) -> Option<i64> {
         let topic = &self.topics[&topic];
@@ -572,7 +585,7 @@ impl Ledger {
         held.map(|(base, _)| *base).chain(newest).collect()
     }
 
-    /// Judges a whole log, read from its start to its end by [`Ledger::read`].
+    /// Judges a log, read to its end by [`Ledger::read`]; one that is compacted from its start.
     pub fn verify(&mut self, topic: Uuid, partition: usize, found: &Found) {
         let place = self.place(topic, partition);
         let life = self.life();
@@ -591,7 +604,7 @@ impl Ledger {
         let there: BTreeMap<i64, BatchKey> = found.batches.iter().copied().collect();
         loop {
             let held = &self.topic(topic).partitions[partition].held;
-            let missing = held.iter().find(|(base, held)| held.end > found.log_start && !there.contains_key(base));
+            let missing = held.iter().find(|(base, held)| held.end > found.from && !there.contains_key(base));
             let Some((base, held)) = missing.map(|(base, held)| (*base, held.clone())) else { break };
             let why = format!("the log is {}..{}", found.log_start, found.log_end);
             assert!(held.heard.life < life, "{place}: {} at {base} is gone: {why}", held.key);
@@ -608,7 +621,7 @@ impl Ledger {
         for (base, key) in &found.batches {
             let records = partition.sent[key].records;
             match next {
-                None => assert!(*base <= found.log_start, "{place}: nothing between {} and {base}", found.log_start),
+                None => assert!(*base <= found.from, "{place}: nothing between {} and {base}", found.from),
                 Some(next) => assert_eq!(*base, next, "{place}: a gap, or a step back"),
             }
             next = Some(base + i64::from(records));
@@ -618,7 +631,7 @@ impl Ledger {
                 assert_eq!(key.sequence, expected, "{place}: {key} at {base} is not the next of its producer");
             }
         }
-        let end = next.unwrap_or(found.log_start);
+        let end = next.unwrap_or(found.from);
         assert_eq!(end, found.log_end, "{place}: the log ends elsewhere than its last batch");
     }
 

@@ -10,6 +10,7 @@ pub mod ledger;
 pub mod log_dirs;
 pub mod observed;
 pub mod producer;
+pub mod progress;
 pub mod rare;
 pub mod reader;
 pub mod scenario;

@@ -2,6 +2,8 @@
 //! command that repeats it.
 mod runner;
 
+use std::path::PathBuf;
+
 use clap::{Parser, Subcommand};
 use sim::bugs::{self, Bug};
 use sim::scenario::Plan;
@@ -30,6 +32,9 @@ enum Command {
         from: u64,
         #[arg(long, value_parser = parse_bug)]
         bug: Option<Bug>,
+        /// Keeps here what was done, and goes on where it was stopped.
+        #[arg(long)]
+        progress: Option<PathBuf>,
     },
     /// Runs one seed again.
     Seed {
@@ -60,7 +65,9 @@ fn parse_bug(name: &str) -> Result<Bug, String> {
 fn main() {
     let Arguments { command, acknowledged } = Arguments::parse_from(env::process::arguments());
     let passed = match command {
-        Command::Seeds { count, from, bug } => runner::seeds(from..from + count, acknowledged, bug),
+        Command::Seeds { count, from, bug, progress } => {
+            runner::seeds(from..from + count, acknowledged, bug, progress.as_deref())
+        }
         Command::Seed { seed, trace, log, bug } => {
             runner::one(Plan { seed, acknowledged_min: acknowledged, bug }, trace, log)
         }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use storage::{Rare, Reached};
 
 /// What the clients and the faults come through, besides the engine's own.
-pub const SCENES: [&str; 25] = [
+pub const SCENES: [&str; 27] = [
     "answer: kafka storage error to a fetch",
     "answer: kafka storage error to a produce",
     "answer: offset out of range",
@@ -23,6 +23,8 @@ pub const SCENES: [&str; 25] = [
     "directory: not found at a start",
     "directory: taken away",
     "image: without one of two checkpoints",
+    "move: came to its end",
+    "move: under way when something happened",
     "spoiled: a range is lost, and said so",
     "spoiled: nothing was lost",
     "spoiled: the start was refused",
@@ -48,9 +50,10 @@ impl Met {
         *self.0.get_mut(scene).unwrap_or_else(|| panic!("{scene} is not in SCENES")) += 1;
     }
 
+    /// What one world's engine came through.
     pub fn note_engine(&mut self, reached: &Reached) {
         for rare in may_be_met() {
-            self.0.insert(engine_name(rare), reached.times(rare));
+            *self.0.entry(engine_name(rare)).or_default() += reached.times(rare);
         }
     }
 

@@ -193,16 +193,38 @@ impl Consumer {
     }
 }
 
-/// Reads a whole partition, shows it to the ledger, and has it judged.
-pub async fn verify(wire: &mut Wire, ledger: &impl LedgerOf, place: (Uuid, usize)) -> Result<(), WireError> {
+/// How much of a partition is read.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Extent {
+    Whole,
+    /// So many of its last bytes, unless it is compacted.
+    Tail(usize),
+}
+
+/// Reads a partition, shows it to the ledger, and has it judged.
+pub async fn verify(
+    wire: &mut Wire,
+    ledger: &impl LedgerOf,
+    place: (Uuid, usize),
+    extent: Extent,
+) -> Result<(), WireError> {
     let (topic, partition) = place;
     let (name, heard) = ledger.with(|ledger| (ledger.topic(topic).name.clone(), ledger.life()));
     let heard = crate::ledger::Heard { life: heard, at: ledger.now() };
     let log_start = settled(wire, ledger, &name, partition, EARLIEST).await?;
     let log_end = settled(wire, ledger, &name, partition, LATEST).await?;
     let now = ledger.now();
-    let mut found = Found { log_start, log_end, batches: Vec::new(), records: Vec::new(), now };
-    let mut next = log_start;
+    let tail_start = |ledger: &mut Ledger| match extent {
+        Extent::Tail(bytes) if ledger.topic(topic).delete_retention.is_none() => {
+            ledger.tail_start(topic, partition, bytes)
+        }
+        _ => log_start,
+    };
+    // What is known may be what was lost.
+    let tail_start = Some(ledger.with(tail_start)).filter(|start| *start <= log_end);
+    let from = tail_start.unwrap_or(log_start).max(log_start);
+    let mut found = Found { log_start, from, log_end, batches: Vec::new(), records: Vec::new(), now };
+    let mut next = from;
     while next < log_end {
         let mut fetched = fetch(wire, topic, &[(partition, next)], 1 << 20, Duration::from_millis(100)).await?;
         let fetched = fetched.remove(&partition).expect("an answer for the partition");
@@ -211,6 +233,7 @@ pub async fn verify(wire: &mut Wire, ledger: &impl LedgerOf, place: (Uuid, usize
             // Retention has been at work meanwhile: begin again.
             ErrorCode::OffsetOutOfRange if ledger.with(|ledger| ledger.topic(topic).retention.is_some()) => {
                 found.log_start = settled(wire, ledger, &name, partition, EARLIEST).await?;
+                found.from = found.log_start;
                 found.batches.clear();
                 found.records.clear();
                 next = found.log_start;

@@ -1,15 +1,16 @@
 //! Seeds on all cores, and what is printed of them.
 use std::cell::RefCell;
-use std::collections::BTreeMap;
-use std::io::Write as _;
+use std::io::{ErrorKind, Write as _};
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use env::sim::{Report, Settings, simulate};
-use env::{Next, Worker};
+use env::{Disk, Next, Worker};
 use sim::bugs::{self, Bug};
+use sim::progress::Progress;
 use sim::scenario::{Plan, world_settings};
 use sim::summary::Summary;
 
@@ -72,77 +73,76 @@ pub fn one(plan: Plan, trace: bool, log: bool) -> bool {
     }
 }
 
-pub fn seeds(seeds: Range<u64>, acknowledged_min: u64, bug: Option<Bug>) -> bool {
-    let count = seeds.end - seeds.start;
-    let began = env::real::Runtime::new(1).expect("threads").env().clock.now();
-    let plans = seeds.map(|seed| Plan { seed, acknowledged_min, bug }).collect();
-    let outcomes = run_all(plans);
-    let failed: Vec<_> = outcomes.iter().filter_map(|(plan, outcome)| Some((plan, outcome.as_ref().err()?))).collect();
-    for (plan, why) in failed.iter().take(10) {
-        println!("seed {} failed: {why}\n  again: {}", plan.seed, command(**plan));
+/// So many run between two looks at what they did: what is added up stays small, and is kept.
+const SEEDS_AT_ONCE: u64 = 200;
+/// A file of a progress has some kilobytes.
+const PROGRESS_BYTES_MAX: u64 = 16 << 20;
+const FAILURES_SHOWN_MAX: usize = 10;
+
+/// Runs these seeds, or what `kept` says is left of them: what failed before, and what never ran.
+pub fn seeds(seeds: Range<u64>, acknowledged_min: u64, bug: Option<Bug>, kept: Option<&Path>) -> bool {
+    let env = env::real::Runtime::new(1).expect("threads").env();
+    let began = env.clock.now();
+    let mut progress = match kept.map(|path| read(&*env.disk, path, &seeds)) {
+        None => Progress::from(seeds.start),
+        Some(Ok(progress)) => progress,
+        Some(Err(why)) => {
+            println!("{why}");
+            return false;
+        }
+    };
+    let again: Vec<u64> = std::mem::take(&mut progress.failed).into_iter().collect();
+    let mut shown = 0;
+    let mut run = |progress: &mut Progress, seeds: &[u64]| {
+        let plans = seeds.iter().map(|&seed| Plan { seed, acknowledged_min, bug }).collect();
+        for (plan, outcome) in run_all(plans) {
+            match outcome {
+                Ok((summary, report)) => progress.add(&summary, &report),
+                Err(why) => {
+                    progress.failed.insert(plan.seed);
+                    shown += 1;
+                    if shown <= FAILURES_SHOWN_MAX {
+                        println!("seed {} failed: {why}\n  again: {}", plan.seed, command(plan));
+                    }
+                }
+            }
+        }
+    };
+    if !again.is_empty() {
+        println!("those that failed before are tried again: {again:?}");
+        run(&mut progress, &again);
     }
-    let passed: Vec<_> = outcomes.iter().filter_map(|(_, outcome)| outcome.as_ref().ok()).collect();
-    print_counts(&passed);
-    print_rare(&passed);
-    let took = env::real::Runtime::new(1).expect("threads").env().clock.now() - began;
-    println!("{} of {count} seeds passed in {:.1} s", passed.len(), took.as_secs_f64());
+    while progress.seeds.end < seeds.end {
+        let next: Vec<u64> = (progress.seeds.end..seeds.end).take(SEEDS_AT_ONCE as usize).collect();
+        run(&mut progress, &next);
+        progress.seeds.end += next.len() as u64;
+        if let Some(path) = kept {
+            let path = &Path::new(".").join(path);
+            env::disk::replace_file(&*env.disk, path, progress.to_string().as_bytes())
+                .expect("a progress that is kept");
+        }
+    }
+    progress.print();
+    let took = env.clock.now() - began;
+    let Progress { seeds, failed, .. } = &progress;
+    println!("{} of {} seeds passed in {:.1} s", progress.passed(), seeds.end - seeds.start, took.as_secs_f64());
+    if !failed.is_empty() {
+        println!("failed: {failed:?}");
+    }
     failed.is_empty()
 }
 
-fn print_counts(passed: &[&(Summary, Report)]) {
-    if passed.is_empty() {
-        return;
-    }
-    println!("{:>28} {:>10} {:>10} {:>12}", "per seed", "least", "most", "in all");
-    let row = |what: &str, of: fn(&(Summary, Report)) -> u64| {
-        let values = passed.iter().map(|one| of(one));
-        let (least, most) = (values.clone().min().unwrap_or(0), values.clone().max().unwrap_or(0));
-        println!("{what:>28} {least:>10} {most:>10} {:>12}", values.sum::<u64>());
+/// What was kept of these seeds; nothing was, the first time.
+fn read(disk: &dyn Disk, path: &Path, seeds: &Range<u64>) -> Result<Progress, String> {
+    let progress: Progress = match env::disk::read_file(disk, path, PROGRESS_BYTES_MAX) {
+        Ok(bytes) => String::from_utf8_lossy(&bytes).parse().map_err(|why| format!("{}: {why}", path.display()))?,
+        Err(error) if error.kind() == ErrorKind::NotFound => Progress::from(seeds.start),
+        Err(error) => return Err(format!("{}: {error}", path.display())),
     };
-    row("acknowledged, durable", |(summary, _)| summary.counts.acknowledged);
-    row("acknowledged, relaxed", |(summary, _)| summary.counts.acknowledged_relaxed);
-    row("acknowledged, compacted", |(summary, _)| summary.counts.acknowledged_keyed);
-    row("offsets committed", |(summary, _)| summary.counts.commits);
-    row("lost as relaxed allows", |(summary, _)| summary.counts.lost_relaxed);
-    row("batches read", |(summary, _)| summary.counts.read);
-    row("batches judged at the end", |(summary, _)| summary.counts.verified);
-    row("kills", |(summary, _)| summary.kills);
-    row("power losses", |(summary, _)| summary.power_losses);
-    row("clean stops", |(summary, _)| summary.clean_stops);
-    row("syncs that failed", |(summary, _)| summary.sync_errors);
-    row("writes that failed", |(summary, _)| summary.write_errors);
-    row("reads that failed", |(summary, _)| summary.read_errors);
-    row("full disks", |(summary, _)| summary.full_disks);
-    row("log directories that failed", |(summary, _)| summary.directories_failed);
-    row("images judged", |(summary, _)| summary.images_judged);
-    row("damaged images judged", |(summary, _)| summary.spoiled);
-    row("checkpoints", |(summary, _)| summary.observed.checkpoints);
-    row("lane files recycled", |(summary, _)| summary.observed.lane_files_recycled);
-    row("segments made", |(summary, _)| summary.observed.segments_made);
-    row("segments removed", |(summary, _)| summary.observed.segments_removed);
-    row("segments compacted", |(summary, _)| summary.observed.segments_compacted);
-    row("topics deleted and re-made", |(summary, _)| summary.topics_recreated);
-    row("syncs", |(summary, _)| summary.observed.syncs);
-    row("events", |(_, report)| report.events);
-    row("simulated ms", |(_, report)| report.now.0 / 1_000_000);
-}
-
-/// What is rare, the rarest first, and what was never reached.
-fn print_rare(passed: &[&(Summary, Report)]) {
-    let mut seeds: BTreeMap<&str, (usize, u64)> = BTreeMap::new();
-    for (name, times) in passed.iter().flat_map(|(summary, _)| summary.met.iter()) {
-        let (in_seeds, in_all) = seeds.entry(name).or_default();
-        *in_seeds += usize::from(times > 0);
-        *in_all += times;
+    match progress.seeds.start == seeds.start {
+        true => Ok(progress),
+        false => Err(format!("{} is of seeds from {}, not from {}", path.display(), progress.seeds.start, seeds.start)),
     }
-    let (mut reached, never): (Vec<_>, Vec<_>) = seeds.into_iter().partition(|(_, (in_seeds, _))| *in_seeds > 0);
-    reached.sort_by_key(|(name, (in_seeds, _))| (*in_seeds, *name));
-    println!("{:>45} {:>8} {:>12}", "rare states", "seeds", "in all");
-    for (name, (in_seeds, in_all)) in reached {
-        println!("{name:>45} {in_seeds:>8} {in_all:>12}");
-    }
-    let never: Vec<&str> = never.into_iter().map(|(name, _)| name).collect();
-    println!("never reached: {}", if never.is_empty() { "none".to_owned() } else { never.join("; ") });
 }
 
 /// How many seeds may look for a bug that is met by chance only.

@@ -1,8 +1,10 @@
 //! One run: a broker, clients, faults, and at the end every log judged. All of it follows from the seed.
 mod directories;
 mod faults;
+mod moves;
 mod spoiled;
 
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::ops::Range;
 use std::sync::{Mutex, PoisonError};
@@ -21,7 +23,7 @@ use crate::group::{self, GROUPS, Group};
 use crate::ledger::{Counts, Deletion, Ledger, MARK_PREFIX, Promise};
 use crate::observed::Observer;
 use crate::producer::{Plan as ProducerPlan, Producer};
-use crate::reader::{Consumer, LedgerOf, verify};
+use crate::reader::{Consumer, Extent, LedgerOf, verify};
 use crate::shared::{Phase, Shared};
 use crate::summary::Summary;
 use crate::wire::{Wire, WireError};
@@ -38,6 +40,10 @@ pub struct Plan {
 const IMAGES_PER_FAULT: u64 = 1;
 /// and, so often in all, right after a file of the lane was taken again.
 const IMAGES_AFTER_RECYCLING_MAX: u64 = 8;
+/// Most images are read from so much before the end of each log on: two checkpoints' worth of a busy one, behind which a
+/// power loss finds nothing to take. Some are read whole, and the logs themselves at the end.
+const TAIL_BYTES: usize = 512 << 10;
+const WHOLE_PROBABILITY: f64 = 0.25;
 /// Of images that hold the least, one in so many has lost a checkpoint besides.
 const ROTTEN_CHECKPOINT_PROBABILITY: f64 = 0.3;
 const SPOILED_IMAGES: u64 = 2;
@@ -68,6 +74,8 @@ struct Run {
     summary: Summary,
     /// The last end of the process was a loss of power.
     lost_power: bool,
+    /// Partitions that were sent to another log directory since the last time that nothing was on its way.
+    may_be_moving: BTreeSet<(String, usize)>,
 }
 
 /// How fast the disk and the network of a seed are, and how evenly.
@@ -98,9 +106,11 @@ pub async fn run(world: World, plan: Plan) -> Summary {
     let process = broker::start(&machine, &setup);
     shared.ledger().booted(Some(machine.disk()));
     let summary = Summary::default();
-    let mut run = Run { world, machine, shared, setup, process, observer, chance, summary, lost_power: false };
+    let (lost_power, may_be_moving) = (false, BTreeSet::new());
+    let mut run = Run { world, machine, shared, setup, process, observer, chance, summary, lost_power, may_be_moving };
     run.load(plan.acknowledged_min).await;
     run.settle().await;
+    run.move_in_peace().await;
     run.judge_all().await;
     for _ in 0..SPOILED_IMAGES {
         run.judge_spoiled().await;
@@ -339,7 +349,7 @@ impl Run {
 
     async fn judge_all(&mut self) {
         self.admin().check_topics().await;
-        judge(&self.world.env(), self.shared.address, &self.shared).await;
+        judge(&self.world.env(), self.shared.address, &self.shared, Extent::Whole).await;
     }
 
     /// What a power loss at this moment would leave, recovered in a world of its own while this one stands still.
@@ -352,7 +362,8 @@ impl Run {
             false => copy.power_loss(&mut self.chance),
         };
         let mut setup = self.setup.clone();
-        if is_least && self.chance.happens(ROTTEN_CHECKPOINT_PROBABILITY) && self.rot_checkpoint(&image) {
+        let is_rotten = is_least && self.chance.happens(ROTTEN_CHECKPOINT_PROBABILITY) && self.rot_checkpoint(&image);
+        if is_rotten {
             // Damage is found there, as it should be.
             setup.settings.reached = Reached::default();
             self.shared.met("image: without one of two checkpoints");
@@ -365,7 +376,10 @@ impl Run {
             events_max: EVENTS_MAX,
             ..env::sim::Settings::seed(self.chance.next_u64())
         };
-        let (_, report) = simulate(world, |world| judge_disk(world, image, setup, ledger, now));
+        let extent = if self.chance.happens(WHOLE_PROBABILITY) { Extent::Whole } else { Extent::Tail(TAIL_BYTES) };
+        let apart = is_rotten.then(|| setup.settings.reached.clone());
+        let (_, report) = simulate(world, |world| judge_disk(world, image, setup, ledger, now, extent));
+        apart.iter().for_each(|reached| self.shared.met_in_engine(reached));
         self.world.note(&format!("an image is sound: {:x}", report.digest));
     }
 }
@@ -381,15 +395,15 @@ async fn disturb(world: World, broker: Machine, shared: Shared, mut chance: Chan
     }
 }
 
-async fn judge_disk(world: World, image: Disk, setup: Setup, ledger: Ledger, now: Instant) {
+async fn judge_disk(world: World, image: Disk, setup: Setup, ledger: Ledger, now: Instant, extent: Extent) {
     let machine = world.machine_with("judge", image);
     let _process = broker::start(&machine, &setup);
     let copy = Copy::new(&world, ledger, now);
-    judge(&world.env(), SocketAddr::new(machine.ip(), PORT), &copy).await;
+    judge(&world.env(), SocketAddr::new(machine.ip(), PORT), &copy, extent).await;
 }
 
 /// Every log of every topic that must be there, and every group's offsets.
-async fn judge(env: &Env, address: SocketAddr, ledger: &impl LedgerOf) {
+async fn judge(env: &Env, address: SocketAddr, ledger: &impl LedgerOf, extent: Extent) {
     let topics: Vec<(Uuid, usize)> = ledger.with(|ledger| {
         let there = ledger.topics.iter().filter(|(_, topic)| topic.deletion == Deletion::No);
         there.map(|(id, topic)| (*id, topic.partitions.len())).collect()
@@ -397,7 +411,7 @@ async fn judge(env: &Env, address: SocketAddr, ledger: &impl LedgerOf) {
     let mut wire = connect(env, address).await.expect("a broker that serves");
     for (id, partitions) in topics {
         for partition in 0..partitions {
-            verify(&mut wire, ledger, (id, partition)).await.expect("a broker that answers");
+            verify(&mut wire, ledger, (id, partition), extent).await.expect("a broker that answers");
         }
     }
     for id in GROUPS {

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use env::{Env, Instant};
 use protocol::Uuid;
+use storage::Reached;
 
 use crate::ledger::{Heard, Ledger};
 use crate::rare::Met;
@@ -111,6 +112,11 @@ impl Shared {
     /// Somebody came through this scene.
     pub fn met(&self, scene: &str) {
         self.state().met.note(scene);
+    }
+
+    /// An engine has come through these.
+    pub fn met_in_engine(&self, reached: &Reached) {
+        self.state().met.note_engine(reached);
     }
 
     pub fn all_met(&self) -> Met {

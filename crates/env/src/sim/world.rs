@@ -18,7 +18,7 @@ pub struct World {
 }
 
 /// What happened.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub struct Report {
     pub events: u64,
     /// The world's time, which begins at 0 unless told otherwise.

@@ -14,7 +14,7 @@ use super::{Run, connect};
 use crate::admin::{ACTS, Act};
 use crate::broker::{DATA, MORE};
 use crate::log_dirs;
-use crate::reader::verify;
+use crate::reader::{Extent, verify};
 
 const MORE_PART: &str = "/more/";
 /// Where it is meanwhile, if it is taken away.
@@ -38,6 +38,8 @@ impl Run {
     /// One directory fails while the broker runs, and perhaps a start does not find it either.
     pub(super) async fn lose_directory(&mut self) {
         let known = self.partitions_of(DATA).await.unwrap_or_default();
+        // One that moves is in either.
+        let known = &known - &self.may_be_moving;
         if self.chance.happens(0.3) {
             self.take_away();
             self.shared.met("directory: taken away");
@@ -117,7 +119,9 @@ impl Run {
                     drop(self.shared.rest(2 * ANSWERED_MAX));
                     let env = self.world.env();
                     let mut wire = connect(&env, self.shared.address).await.expect("a broker that serves");
-                    verify(&mut wire, &self.shared, (id, partition)).await.expect("a broker that answers");
+                    verify(&mut wire, &self.shared, (id, partition), Extent::Whole)
+                        .await
+                        .expect("a broker that answers");
                 } else {
                     assert!(!known.contains(&place), "{name}-{partition} has gone with the other directory");
                 }
@@ -145,7 +149,7 @@ pub(super) async fn partitions_of(
         let mut wire = connect(env, address).await.expect("a broker that serves");
         // A connection may be cut.
         if let Ok(mut described) = log_dirs::describe(&mut wire).await {
-            return described.remove(directory).expect("it is configured");
+            return described.remove(directory).expect("it is configured").map(|held| held.served);
         }
     }
 }

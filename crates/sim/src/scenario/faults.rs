@@ -34,7 +34,7 @@ pub(super) enum Fault {
 
 impl Fault {
     /// Others would keep the broker from starting, and rightly.
-    fn may_strike_a_start(self) -> bool {
+    pub(super) fn may_strike_a_start(self) -> bool {
         use Fault::{Kill, KillInCall, PowerLoss, PowerLossInCall};
         matches!(self, Kill | KillInCall | PowerLoss | PowerLossInCall)
     }
@@ -94,6 +94,7 @@ impl Run {
         if !fault.may_strike_a_start() {
             drop(connect(&self.world.env(), self.shared.address).await.expect("a broker that serves"));
         }
+        self.move_before(fault).await;
         match fault {
             Fault::Kill => self.machine.kill(),
             Fault::KillInCall => {

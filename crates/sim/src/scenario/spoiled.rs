@@ -7,6 +7,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use env::Disk as _;
 use env::sim::disk::SECTOR;
 use env::sim::{Disk, Machine};
 use protocol::{ErrorCode, Uuid};
@@ -64,6 +65,7 @@ impl Run {
             assert!(struck.contains(MAY_REFUSE), "the start was refused for {struck}");
             self.shared.met("spoiled: the start was refused");
         }
+        self.shared.met_in_engine(&setup.settings.reached);
         self.world.discard(&machine);
     }
 
@@ -106,7 +108,7 @@ impl Run {
     fn spoil(&mut self, disk: &Disk) -> Option<String> {
         let part = *self.chance.pick(&PARTS);
         let (path, len) = self.pick_file(disk, part)?;
-        match self.chance.index(5) {
+        match self.chance.index(6) {
             0 | 1 => {
                 let (at, flip) = (self.chance.in_range(0..len), 1 << self.chance.index(8));
                 disk.rot(&path, at, flip);
@@ -120,10 +122,16 @@ impl Run {
                 }
                 Some(format!("{path} has lost the sector at {at}"))
             }
-            3 => {
+            4 => {
                 let shorter = self.chance.in_range(0..len);
                 disk.lie_about_len(&path, shorter);
                 Some(format!("{path} is {shorter} bytes long, and was {len}"))
+            }
+            3 => {
+                // Of no log that there ever was: the broker puts it out of the way.
+                let directory = Path::new(*self.chance.pick(self.setup.log_dirs)).join("stranger-0.ffffffffff");
+                disk.create_dir(&directory).expect("a disk that works");
+                Some(format!("{} is there", directory.display()))
             }
             _ => {
                 let longer = len + 1 + self.chance.in_range(0..3 * 4096);
