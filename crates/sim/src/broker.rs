@@ -85,10 +85,15 @@ impl Process {
         self.is_known.notify_one();
     }
 
-    /// Whether it starts; asked once.
+    /// Whether it starts, once it has or has not.
     pub async fn starts(&self) -> bool {
-        self.is_known.notified().await;
-        self.starts.lock().unwrap_or_else(PoisonError::into_inner).expect("it is known")
+        loop {
+            let known = *self.starts.lock().unwrap_or_else(PoisonError::into_inner);
+            match known {
+                Some(starts) => return starts,
+                None => self.is_known.notified().await,
+            }
+        }
     }
 
     /// A clean stop, to its end.

@@ -93,6 +93,8 @@ impl Run {
         self.world.note(&format!("{fault:?}"));
         if !fault.may_strike_a_start() {
             drop(connect(&self.world.env(), self.shared.address).await.expect("a broker that serves"));
+            // It listens before its start is over.
+            assert!(self.process.starts().await, "the broker does not start");
         }
         self.move_before(fault).await;
         match fault {

@@ -11,7 +11,7 @@ use protocol::{ErrorCode, Uuid};
 use super::faults::Fault;
 use super::{Run, connect};
 use crate::broker::{DATA, MORE};
-use crate::ledger::Deletion;
+use crate::ledger::{Deletion, TopicLedger};
 use crate::log_dirs::{self, Held};
 
 const ALTER_REPLICA_LOG_DIRS_VERSION: i16 = 2;
@@ -87,12 +87,15 @@ impl Run {
     fn some_places(&mut self) -> Vec<(String, usize)> {
         let topics: Vec<(Uuid, String, usize)> = {
             let ledger = self.shared.ledger();
-            let there = ledger.topics.iter().filter(|(_, topic)| topic.deletion == Deletion::No);
+            // Where compaction and retention are both at work, what comes again cannot be told from what is wrong.
+            let is_fading = |topic: &TopicLedger| topic.delete_retention.is_some() && topic.retention.is_some();
+            let there = ledger.topics.iter().filter(|(_, topic)| topic.deletion == Deletion::No && !is_fading(topic));
             there.map(|(id, topic)| (*id, topic.name.to_string(), topic.partitions.len())).collect()
         };
         let count = 1 + self.chance.index(MOVES_MAX);
         let mut place = || {
-            let (_, name, partitions) = self.chance.pick(&topics).clone();
+            let (id, name, partitions) = self.chance.pick(&topics).clone();
+            self.shared.ledger().replica_moves(id);
             (name, self.chance.index(partitions))
         };
         (0..count).map(|_| place()).collect()
