@@ -91,7 +91,7 @@ pub struct TopicLedger {
     keyed: Vec<Arc<KeyedPartition>>,
     /// Some replica of it was sent to another log directory. There nobody knows, as with Kafka, what producers wrote below
     /// the log start: such a batch is taken again if it comes again.
-    has_moved: bool,
+    pub has_moved: bool,
 }
 
 #[derive(Clone, Debug, Default)]

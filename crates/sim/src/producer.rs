@@ -183,7 +183,7 @@ impl Producer {
             let topic = ledger.topic(topic);
             // Where nothing has ever been forgotten of a producer. One that nobody knows may begin anywhere.
             let is_sure = !topic.was_relaxed && topic.delete_retention.is_none() && topic.deletion == Deletion::No;
-            is_sure && stream.pending.is_empty() && !stream.answered.is_empty()
+            is_sure && !topic.has_moved && stream.pending.is_empty() && !stream.answered.is_empty()
         };
         let streams = self.streams.iter().filter(|((topic, _), stream)| repeatable((*topic, stream)));
         let places: Vec<(Uuid, usize)> = streams.map(|(place, _)| *place).collect();
