@@ -21,8 +21,11 @@ use crate::partition::{Location, Partition};
 const RECORDED_PAUSE: Duration = Duration::from_millis(1);
 /// Between two looks for whether the source has made durable what was appended last.
 const DURABLE_PAUSE: Duration = Duration::from_millis(1);
-/// One read of the source.
+/// One read of the source,
 const COPY_BYTES_MAX: usize = 1 << 20;
+/// and no more than this share of the memory that the copy's directory has for all who write to it: a copy that wanted much
+/// of it at once would wait for ever beside producers who take what comes free, piece by piece.
+const COPY_MEMORY_SHARE: usize = 16;
 
 /// The copy of a replica.
 pub(crate) struct FutureLog {
@@ -314,11 +317,12 @@ impl Partition {
     ) -> Result<(), Ended> {
         let mut room = pin!(copy.directory.room().notified());
         room.as_mut().enable();
-        if !copy.directory.admits(COPY_BYTES_MAX) && !copy.directory.is_offline() {
+        let bytes_max = COPY_BYTES_MAX.min(copy.directory.memory_bytes_max() / COPY_MEMORY_SHARE);
+        if !copy.directory.admits(bytes_max) && !copy.directory.is_offline() {
             room.await;
             return Ok(());
         }
-        let read = source.directory.read_cold(&source.log, from, COPY_BYTES_MAX, up_to, true).await;
+        let read = source.directory.read_cold(&source.log, from, bytes_max, up_to, true).await;
         let read = match read.unwrap_or(Err(ReadError::Offline)) {
             Err(ReadError::OutOfRange { .. }) => return Ok(()), // Retention was here: the caller sees it.
             read => read.map_err(|error| Ended::Failed(error.to_string()))?,
