@@ -334,7 +334,7 @@ impl Ledger {
         let promised = self.topic(topic).promise == Promise::Durable;
         if let Some(mark) = self.sent_mark(topic, partition, key)
             && promised
-            && !self.may_begin_above(topic, partition, offset)
+            && !self.may_be_gone(topic, partition, offset)
         {
             self.check_durable(mark, || format!("{place}: {key} was acknowledged at {offset}"));
         }
@@ -408,7 +408,7 @@ impl Ledger {
         );
         if let Some(mark) = sent.mark
             && promised
-            && !self.may_begin_above(topic, partition, base)
+            && !self.may_be_gone(topic, partition, base)
         {
             self.check_durable(mark, || format!("{place}: {key} at {base} was read"));
         }
@@ -421,6 +421,11 @@ impl Ledger {
         let place = self.place(topic, partition);
         let sent = self.topic(topic).partitions[partition].sent.get(&key);
         sent.unwrap_or_else(|| panic!("{place}: an answer for {key}, which was never sent")).mark
+    }
+
+    /// By the time that an answer comes, also with its topic.
+    fn may_be_gone(&self, topic: Uuid, partition: usize, offset: i64) -> bool {
+        self.topics[&topic].deletion != Deletion::No || self.may_begin_above(topic, partition, offset)
     }
 
     fn check_durable(&self, mark: u64, what: impl FnOnce() -> String) {
