@@ -236,9 +236,11 @@ class Rows:
         for what in ("p50_ms", "p99_ms", "p999_ms"):
             self.figures[f"{name}: {RAW_FIGURES[what]}"] = report[what]
 
-    def make(self, topic, partitions, **options):
+    def make(self, topic, partitions, **load):
+        """Of the rest of a load only the configuration is the topic's."""
         if topic not in self.made:
-            self.until_taken(topic=topic, partitions=partitions, **options)
+            config = {key: load[key] for key in ("config",) if key in load}
+            self.until_taken(topic=topic, partitions=partitions, **config)
             time.sleep(SECONDS_UNTIL_FILES)
             self.made.add(topic)
 
@@ -259,13 +261,12 @@ class Rows:
     def fill(self, load):
         """Writes a topic as its own row does, unless that has been run."""
         if load["topic"] not in self.filled:
-            self.make(load["topic"], load["partitions"], **{key: load[key] for key in ("config",) if key in load})
+            self.make(**load)
             self.without_errors("produce", **load, seconds=min(self.seconds, 5))
             self.filled.add(load["topic"])
 
     def produce(self, name, topic, partitions, **options):
-        config = {"config": options["config"]} if "config" in options else {}
-        self.make(topic, partitions, **config)
+        self.make(topic, partitions, **options)
 
         def load():
             report = self.without_errors(

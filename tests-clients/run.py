@@ -89,7 +89,9 @@ def main():
     cache = Cache(ROOT / "target/cache")
     work = ROOT / "target/tests-clients" / given.broker
     results = []
-    for _, suites in groupby((suite for suite in SUITES if suite.name in given.only), key=lambda suite: suite.waits_mostly or suite.name):
+    chosen = [suite for suite in SUITES if suite.name in given.only]
+    # Neighbours that mostly wait run together, all others alone.
+    for _, suites in groupby(chosen, key=lambda suite: suite.waits_mostly or suite.name):
         with ThreadPoolExecutor(SIDE_BY_SIDE_MAX) as pool:
             for result in pool.map(lambda suite: run_suite(suite, given, cache, work), suites):
                 results.append(result)

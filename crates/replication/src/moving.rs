@@ -17,10 +17,8 @@ use tokio::sync::Notify;
 
 use crate::partition::{Location, Partition};
 
-/// Between two looks for whether the lane has a copy's creation.
-const RECORDED_PAUSE: Duration = Duration::from_millis(1);
-/// Between two looks for whether the source has made durable what was appended last.
-const DURABLE_PAUSE: Duration = Duration::from_millis(1);
+/// Between two looks for whether a lane has what it was given: a copy's creation, or what was appended to the source last.
+const LOOK_PAUSE: Duration = Duration::from_millis(1);
 /// One read of the source,
 const COPY_BYTES_MAX: usize = 1 << 20;
 /// and no more than this share of the memory that the copy's directory has for all who write to it: a copy that wanted much
@@ -40,6 +38,13 @@ pub(crate) struct FutureLog {
     replaces: Option<Arc<Log>>,
     /// The controller is being told: there is no way back.
     is_committing: bool,
+}
+
+impl FutureLog {
+    fn new(location: Location, arrival: Arc<Arrival>, replacements: u64) -> Self {
+        let location = Arc::new(location);
+        Self { location, arrival, replacements, is_marked: false, replaces: None, is_committing: false }
+    }
 }
 
 #[derive(Default)]
@@ -142,15 +147,7 @@ impl Partition {
         let is_newest = newest.is_some_and(|newest| Arc::ptr_eq(&newest, &found.log));
         if future.is_none() && is_newest && found.directory.adopt_copy(&found.log, &source, arrival.clone()) {
             let replacements = source.begin_copy();
-            let location = Arc::new(found);
-            *future = Some(FutureLog {
-                location,
-                arrival,
-                replacements,
-                is_marked: true,
-                replaces: None,
-                is_committing: false,
-            });
+            *future = Some(FutureLog { is_marked: true, ..FutureLog::new(found, arrival, replacements) });
             return Ok(true);
         }
         if future.is_some() || self.directory().id() == found.directory.id() {
@@ -184,8 +181,7 @@ impl Partition {
                 return Err(error);
             }
         };
-        let location = Arc::new(Location { directory: wanted.clone(), log });
-        Ok(FutureLog { location, arrival, replacements, is_marked: false, replaces: None, is_committing: false })
+        Ok(FutureLog::new(Location { directory: wanted.clone(), log }, arrival, replacements))
     }
 
     /// The copy goes, and the source is as before.
@@ -232,7 +228,7 @@ impl Partition {
             }
             if !copy.log.is_recorded() {
                 // A mark of a log that no start finds would be in vain.
-                clock.sleep_until(clock.now() + RECORDED_PAUSE).await;
+                clock.sleep_until(clock.now() + LOOK_PAUSE).await;
                 continue;
             }
             if !is_marked {
@@ -264,7 +260,7 @@ impl Partition {
                 continue;
             }
             if end < ends.log_end {
-                clock.sleep_until(clock.now() + DURABLE_PAUSE).await;
+                clock.sleep_until(clock.now() + LOOK_PAUSE).await;
                 continue;
             }
             if copy.log.ends().log_start < ends.log_start {

@@ -19,22 +19,13 @@ enum Fate {
 
 /// Returns the copies of moves that were cut short.
 pub fn settle(image: &Image, node_id: BrokerId, directories: &LogDirs) -> Vec<Location> {
-    let removed: BTreeSet<TopicId> = image.removed.iter().collect();
+    let judge = Judge { image, removed: image.removed.iter().collect(), node_id, directories };
     let mut cut_short = Vec::new();
     for directory in directories.online() {
         let drops = directory.is_to_drop_strays();
-        let hidden = directory.strays().into_iter().map(|log| {
-            let fate = match removed.contains(&log.topic_id()) {
-                true => Fate::Deleted("its topic is gone"),
-                false => fate_of_hidden(image, node_id, directories, directory, &log),
-            };
-            (log, fate)
-        });
-        let found = directory.logs().into_iter().filter_map(|log| {
-            let fate = fate(image, &removed, node_id, directories, directory, &log)?;
-            Some((log, fate))
-        });
-        for (log, fate) in hidden.chain(found).collect::<Vec<_>>() {
+        let hidden = directory.strays().into_iter().map(|log| (judge.fate_of_hidden(directory, &log), log));
+        let found = directory.logs().into_iter().filter_map(|log| Some((judge.fate(directory, &log)?, log)));
+        for (fate, log) in hidden.chain(found).collect::<Vec<_>>() {
             let reason = match fate {
                 Fate::Copy => {
                     cut_short.push(Location { directory: directory.clone(), log });
@@ -64,56 +55,67 @@ pub fn settle(image: &Image, node_id: BrokerId, directories: &LogDirs) -> Vec<Lo
     cut_short
 }
 
-/// `None`: it is a replica, or may be one.
-fn fate(
-    image: &Image,
-    removed: &BTreeSet<TopicId>,
+struct Judge<'a> {
+    image: &'a Image,
+    removed: BTreeSet<TopicId>,
     node_id: BrokerId,
-    directories: &LogDirs,
-    directory: &LogDir,
-    log: &Log,
-) -> Option<Fate> {
-    let (topic_id, index) = (log.topic_id(), log.name().partition);
-    let Some(topic) = image.topics.by_id(topic_id) else {
-        return Some(match removed.contains(&topic_id) {
-            true => Fate::Deleted("its topic is gone"),
-            false => Fate::Kept("the metadata has never had its topic"),
-        });
-    };
-    let Some(partition) = topic.partitions.find(index) else {
-        return Some(Fate::Kept("its topic has no such partition"));
-    };
-    let Some(assigned) = partition.directory_of(node_id) else {
-        return Some(Fate::Kept("the partition has no replica on this broker"));
-    };
-    // While the other one is offline, nothing is certain enough to do anything.
-    let other = directories.by_id(TopicId(assigned.0)).filter(|other| other.id() != directory.id())?;
-    let replica = other.log(topic_id, index).filter(|_| !other.is_offline())?;
-    Some(if directory.is_copy(log) {
-        Fate::Copy
-    } else if replica.ends().log_end >= log.ends().log_end {
-        // A copy becomes the replica when it has everything.
-        Fate::Deleted("its replica is in another log directory")
-    } else {
-        Fate::Kept("its replica is in another log directory, and ends before this one does")
-    })
+    directories: &'a LogDirs,
 }
 
-/// Of a log behind which the directory has another one of the same partition.
-fn fate_of_hidden(image: &Image, node_id: BrokerId, directories: &LogDirs, directory: &LogDir, log: &Log) -> Fate {
-    let (topic_id, index) = (log.topic_id(), log.name().partition);
-    let partition = image.topics.by_id(topic_id).and_then(|topic| topic.partitions.find(index));
-    let assigned = partition.and_then(|partition| partition.directory_of(node_id));
-    let assigned = assigned.and_then(|assigned| directories.by_id(TopicId(assigned.0)));
-    let replica = assigned.filter(|assigned| !assigned.is_offline()).and_then(|assigned| assigned.log(topic_id, index));
-    match (directory.log(topic_id, index), replica) {
-        (Some(newer), Some(replica)) if directory.is_copy(log) && replica.ends().log_end >= log.ends().log_end => {
-            // A copy that is begun anew is there twice until the new one is marked.
-            match Arc::ptr_eq(&newer, &replica) || directory.is_copy(&newer) {
-                true => Fate::Deleted("the copy was begun anew"),
-                false => Fate::Copy,
+impl Judge<'_> {
+    /// `None`: it is a replica, or may be one.
+    fn fate(&self, directory: &LogDir, log: &Log) -> Option<Fate> {
+        let assigned = match self.assigned(log) {
+            Ok(assigned) => assigned,
+            Err(fate) => return Some(fate),
+        };
+        // While the other one is offline, nothing is certain enough to do anything.
+        let replica = self.replica(assigned, log).filter(|_| assigned != directory.id())?;
+        Some(if directory.is_copy(log) {
+            Fate::Copy
+        } else if replica.ends().log_end >= log.ends().log_end {
+            // A copy becomes the replica when it has everything.
+            Fate::Deleted("its replica is in another log directory")
+        } else {
+            Fate::Kept("its replica is in another log directory, and ends before this one does")
+        })
+    }
+
+    /// Of a log behind which the directory has another one of the same partition.
+    fn fate_of_hidden(&self, directory: &LogDir, log: &Log) -> Fate {
+        let replica = match self.assigned(log) {
+            Err(fate @ Fate::Deleted(_)) => return fate,
+            assigned => assigned.ok().and_then(|assigned| self.replica(assigned, log)),
+        };
+        match (directory.log(log.topic_id(), log.name().partition), replica) {
+            (Some(newer), Some(replica)) if directory.is_copy(log) && replica.ends().log_end >= log.ends().log_end => {
+                // A copy that is begun anew is there twice until the new one is marked.
+                match Arc::ptr_eq(&newer, &replica) || directory.is_copy(&newer) {
+                    true => Fate::Deleted("the copy was begun anew"),
+                    false => Fate::Copy,
+                }
             }
+            _ => Fate::Kept("the partition was made anew without it"),
         }
-        _ => Fate::Kept("the partition was made anew without it"),
+    }
+
+    /// The directory that the metadata has this partition in, on this broker; or what becomes of a log that it has in none.
+    fn assigned(&self, log: &Log) -> Result<TopicId, Fate> {
+        let topic_id = log.topic_id();
+        let topic = self.image.topics.by_id(topic_id).ok_or(match self.removed.contains(&topic_id) {
+            true => Fate::Deleted("its topic is gone"),
+            false => Fate::Kept("the metadata has never had its topic"),
+        })?;
+        let partition = topic.partitions.find(log.name().partition);
+        let partition = partition.ok_or(Fate::Kept("its topic has no such partition"))?;
+        let assigned = partition.directory_of(self.node_id);
+        let assigned = assigned.ok_or(Fate::Kept("the partition has no replica on this broker"))?;
+        Ok(TopicId(assigned.0))
+    }
+
+    /// What a directory that is online has of the same partition.
+    fn replica(&self, directory: TopicId, log: &Log) -> Option<Arc<Log>> {
+        let directory = self.directories.by_id(directory).filter(|directory| !directory.is_offline())?;
+        directory.log(log.topic_id(), log.name().partition)
     }
 }

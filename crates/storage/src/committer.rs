@@ -258,7 +258,6 @@ impl Committer {
         counters.group_writes.record(self.written_at - self.begun_at);
         counters.group_syncs.record(now - self.written_at);
         counters.commits.record(now - self.begun_at);
-        count(&counters.committing_nanos, (now - self.begun_at).as_nanos() as u64);
     }
 
     /// The group is written: whoever has asked for no more than that need not wait for its sync.

@@ -171,8 +171,7 @@ impl LogDir {
         start: Offset,
         listener: Arc<dyn LogListener>,
     ) -> Result<Arc<Log>, CreateError> {
-        let (_, config) = source.start_and_config();
-        let config = LogConfig { durability: Durability::Flush, ..config };
+        let config = LogConfig { durability: Durability::Flush, ..source.state().config.clone() };
         let prepare = |state: &mut State| state.listener = Some(listener);
         self.create_at(source.name().clone(), source.topic_id(), start, prepare, config)
     }
@@ -248,17 +247,12 @@ impl LogDir {
 
     /// Somebody has made the file that asks for it (`drop-strays`).
     pub fn is_to_drop_strays(&self) -> bool {
-        let shared = &self.inner.shared;
-        let entries = shared.env.disk.read_dir(&shared.path).unwrap_or_default();
-        entries.iter().any(|entry| entry.name == layout::DROP_STRAYS)
+        // Of a directory that cannot be read nothing is dropped.
+        self.inner.shared.is_asked(layout::DROP_STRAYS).unwrap_or(false)
     }
 
     pub fn has_dropped_strays(&self) {
-        let shared = &self.inner.shared;
-        let path = shared.path.join(layout::DROP_STRAYS);
-        if let Err(error) = shared.env.disk.remove_file(&path) {
-            tracing::warn!(path = %path.display(), "cannot be removed: {error}; please do");
-        }
+        self.inner.shared.has_done(layout::DROP_STRAYS);
     }
 
     /// Whether a Produce of this many bytes may go on to `append`. What was let in is never refused.

@@ -5,7 +5,6 @@
 //! Leaves the disk to commits: a reader of old records takes as much of it as it can get, and whoever writes would wait.
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use env::{Instant, Next, Worker};
@@ -77,7 +76,7 @@ impl Worker for Reader {
         };
         job();
         let ended = self.shared.env.clock.now();
-        let committing = Duration::from_nanos(self.shared.counters.committing_nanos.load(Ordering::Relaxed));
+        let committing = self.shared.counters.commits.sum();
         self.rests_until = ended + self.pace.rest(ended, committing, ended - began);
         Next::Again
     }

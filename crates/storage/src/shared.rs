@@ -119,8 +119,6 @@ pub(crate) struct Counts {
     pub compactions: AtomicU64,
     pub compacted_bytes_before: AtomicU64,
     pub compacted_bytes_after: AtomicU64,
-    /// All groups together, from the begin of each until it was durable.
-    pub committing_nanos: AtomicU64,
     /// From the begin of a group until it is in the lane; from then until its syncs have returned; and both.
     pub group_writes: Histogram,
     pub group_syncs: Histogram,
@@ -307,6 +305,19 @@ impl Shared {
             self.go_offline("the directory is gone", error);
         }
         is_gone
+    }
+
+    /// Whether somebody has made the file of this name in the directory, which asks for something.
+    pub fn is_asked(&self, name: &str) -> std::io::Result<bool> {
+        Ok(self.env.disk.read_dir(&self.path)?.iter().any(|entry| entry.name == name))
+    }
+
+    /// What that file asks for is done.
+    pub fn has_done(&self, name: &str) {
+        let path = self.path.join(name);
+        if let Err(error) = self.env.disk.remove_file(&path) {
+            tracing::warn!(path = %path.display(), "cannot be removed: {error}; please do");
+        }
     }
 
     pub fn commit_times(&self) -> CommitTimes {

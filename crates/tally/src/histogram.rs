@@ -33,6 +33,11 @@ impl Histogram {
         self.nanos.fetch_add(nanos, Ordering::Relaxed);
     }
 
+    /// All together.
+    pub fn sum(&self) -> Duration {
+        Duration::from_nanos(self.nanos.load(Ordering::Relaxed))
+    }
+
     /// Each count is right; those of one moment they are only if nobody adds meanwhile.
     pub fn read(&self) -> Distribution {
         let mut buckets = [0; BUCKETS];

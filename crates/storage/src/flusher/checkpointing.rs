@@ -352,10 +352,7 @@ impl Flusher {
         }
         count(&self.shared.counters.checkpoints, 1);
         if self.shared.has_accepted_loss.swap(false, Ordering::Relaxed) {
-            let path = self.shared.path.join(layout::ACCEPT_LOSS);
-            if let Err(error) = self.shared.env.disk.remove_file(&path) {
-                tracing::warn!(path = %path.display(), "cannot be removed: {error}; please do");
-            }
+            self.shared.has_done(layout::ACCEPT_LOSS);
         }
         // Should the newer file rot, the older one still finds its lane.
         let [one, other] = checkpoints.starts;

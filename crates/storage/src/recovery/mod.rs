@@ -122,8 +122,7 @@ pub(crate) fn recover(shared: &Arc<Shared>) -> Result<Recovered, OpenError> {
 }
 
 fn has_accepted_loss(shared: &Shared) -> Result<bool, OpenError> {
-    let entries = shared.env.disk.read_dir(&shared.path).map_err(|error| io_error(&shared.path, &error))?;
-    Ok(entries.iter().any(|entry| entry.name == layout::ACCEPT_LOSS))
+    shared.is_asked(layout::ACCEPT_LOSS).map_err(|error| io_error(&shared.path, &error))
 }
 
 pub(crate) fn sync_dir(disk: &dyn Disk, path: &Path) -> Result<(), OpenError> {

@@ -70,10 +70,7 @@ impl Segment {
         let file = self.file()?;
         let error = |error| self.error_at(size_bytes, error);
         if file.len().map_err(error)? > u64::from(size_bytes) {
-            self.state.lock().writes += 1;
-            file.set_len(size_bytes.into()).map_err(error)?;
-            // As with a write: a sync that was begun in between may have missed it.
-            self.state.lock().writes += 1;
+            self.change(&file, || file.set_len(size_bytes.into())).map_err(error)?;
         }
         if size_bytes == 0 {
             self.remove_file(FileKind::OffsetIndex)?;

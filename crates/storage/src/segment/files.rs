@@ -1,6 +1,6 @@
 //! Making, writing, syncing, closing and removing the files of a segment. Every call here waits for the disk.
 
-use std::io::{ErrorKind, IoSlice};
+use std::io::{self, ErrorKind, IoSlice};
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -58,16 +58,23 @@ impl Segment {
     /// failed write-back of a file that nobody has open.
     pub fn write_at(&self, parts: &[IoSlice<'_>], position: u32) -> Result<(), SegmentError> {
         let file = self.file()?;
+        let size_bytes = parts.iter().map(|part| part.len()).sum::<usize>() as u32;
+        self.change(&file, || file.write_all_at(parts, position.into()))
+            .map_err(|error| self.error_at(position, error))?;
+        self.proven.add(position..position + size_bytes);
+        Ok(())
+    }
+
+    /// Does something to the file that is durable with the next `sync`. Counted before, so that the file stays open, and once
+    /// more when it is done: a sync of somebody else's bytes, begun in between, may have missed it.
+    pub(super) fn change(&self, file: &Arc<dyn File>, change: impl FnOnce() -> io::Result<()>) -> io::Result<()> {
         {
             let mut state = self.state.lock();
             state.writes += 1;
             state.log = Some(file.clone());
         }
-        let size_bytes = parts.iter().map(|part| part.len()).sum::<usize>() as u32;
-        file.write_all_at(parts, position.into()).map_err(|error| self.error_at(position, error))?;
-        // Once more, now that they are in the file: a sync of somebody else's bytes, begun in between, may have missed them.
+        change()?;
         self.state.lock().writes += 1;
-        self.proven.add(position..position + size_bytes);
         Ok(())
     }
 
