@@ -45,12 +45,15 @@ impl LogDir {
     }
 
     /// Goes on with what a start has found. False if that is not surely a beginning of what the source is now: a relaxed one
-    /// may have lost its end to a power loss, a compacted one may have been rewritten since.
+    /// may have lost its end to a power loss, and others are at its offsets since; a compacted one may have been rewritten.
     pub fn adopt_copy(&self, copy: &Log, source: &Log, listener: Arc<dyn LogListener>) -> bool {
         let (start, config) = source.start_and_config();
-        let (end, was_compacted) = (source.ends().log_end, source.was_compacted());
+        let (end, was_compacted, epochs) = (source.ends().log_end, source.was_compacted(), source.epochs());
         let mut state = copy.state();
-        let is_beginning = state.log_start <= start && start <= state.log_end && state.log_end <= end;
+        let copied = start..state.log_end;
+        // Every start has an epoch of its own, so what was written anew at the same offsets is not of the same one.
+        let is_same = state.epochs.within(&copied) == epochs.within(&copied);
+        let is_beginning = state.log_start <= start && start <= state.log_end && state.log_end <= end && is_same;
         // Also one that is compacted no more: its copy may have the record of a key whose tombstone is gone.
         let is_rewritten = config.compacts || was_compacted;
         if !is_beginning || is_rewritten || config.durability != Durability::Flush || !state.faulty.is_empty() {

@@ -2,6 +2,7 @@
 //! Derived from the batches of the log and from elections; answers OffsetForLeaderEpoch and where two logs diverge.
 
 use std::fmt;
+use std::ops::Range;
 use std::sync::Arc;
 
 use record::{LeaderEpoch, Offset};
@@ -83,6 +84,14 @@ impl LeaderEpochs {
     pub fn epoch_for(&self, offset: Offset) -> Option<LeaderEpoch> {
         let above = self.entries.partition_point(|entry| entry.start <= offset);
         above.checked_sub(1).map(|at| self.entries[at].epoch)
+    }
+
+    /// Which epochs wrote these offsets, and from where on.
+    pub fn within(&self, offsets: &Range<Offset>) -> LeaderEpochs {
+        let mut within = self.clone();
+        within.truncate_from_end(offsets.end);
+        within.truncate_from_start(offsets.start);
+        within
     }
 
     /// The greatest epoch below `epoch`.

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use env::sim::Chance;
-use record::{Batches, Offset, Records};
-use rig::{NOW, Rig, append, contents, contents_from, keyed_batch, settings};
+use record::{Batches, LeaderEpoch, Offset, Records};
+use rig::{NOW, Rig, append, checked, contents, contents_from, keyed_batch, settings};
 use storage::{Log, LogConfig, LogListener, Settings};
 
 const SEGMENT_BYTES: u32 = 4000;
@@ -240,5 +240,26 @@ fn a_copy_of_what_was_compacted_since_is_not_gone_on_with_even_where_the_policy_
         let (source, copy) = (again.log("source"), again.log("copy"));
         source.configure(LogConfig { compacts: false, ..config() });
         assert_eq!(again.dir.adopt_copy(&copy, &source, Arc::new(Nobody)), !compacts);
+    }
+}
+
+#[test]
+fn a_copy_of_what_was_lost_and_written_anew_is_not_gone_on_with() {
+    for epoch in [1, 3] {
+        let rig = Rig::new(quick());
+        let source = rig.create_with("source", LogConfig { compacts: false, ..config() });
+        let copy = rig.create_with("copy", LogConfig { compacts: false, ..config() });
+        for (log, epochs) in [(&source, [1, epoch]), (&copy, [1, 1])] {
+            for (tag, epoch) in (0..).zip(epochs) {
+                let batch = keyed_batch(tag, "key", Some(100));
+                log.append(&checked(&batch), &batch, LeaderEpoch(epoch), NOW).unwrap();
+            }
+        }
+        rig.run();
+        assert_eq!(rig.dir.adopt_copy(&copy, &source, Arc::new(Nobody)), epoch == 1);
+        // Nor after a start.
+        rig.close();
+        let again = Rig::on(rig.disk.kill(), quick()).unwrap();
+        assert_eq!(again.dir.adopt_copy(&again.log("copy"), &again.log("source"), Arc::new(Nobody)), epoch == 1);
     }
 }
