@@ -24,6 +24,8 @@ ONE_IN_FLIGHT, MUCH_IN_FLIGHT = "1 in flight on 16 connections", "256 in flight 
 START, RESTART = "start", f"restart after SIGKILL, {MANY}"
 SIZE = "the process"
 COLD = "cold reads while producing"
+# Under RAW_64K: what a machine takes back while it is idle costs it, and whoever writes new files pays.
+MEMORY = "the memory alone, untouched for a while"
 DISK = "the disk alone: 4 KiB and its sync at 2,000/s"  # Under RAW_PACED: no broker that syncs is faster.
 
 

@@ -2,6 +2,7 @@
 
 import json
 import math
+import mmap
 import os
 import re
 import shutil
@@ -84,6 +85,7 @@ class Rows:
             bars.SMALL_16: lambda name: self.produce(name, **SMALL, connections=16),
             bars.SMALL_64: lambda name: self.produce(name, **SMALL, connections=64),
             bars.RAW_PACED: lambda name: self.produce(name, **SMALL, connections=16, rate=2000),
+            bars.MEMORY: self.memory,
             bars.RAW_64K: lambda name: self.produce(name, **LARGE),
             bars.FETCH_64K: lambda name: self.fetch(name, LARGE),
             bars.FETCH_SMALL: lambda name: self.fetch(name, SMALL),
@@ -230,6 +232,11 @@ class Rows:
         if report.get("requests") == 0:
             raise RuntimeError(f"raw {load} {options}: no answer within what is measured; give it more --seconds")
         return report
+
+    def memory(self, name):
+        before = os.times().system
+        mmap.mmap(-1, GIB, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | mmap.MAP_POPULATE).close()
+        self.figures[f"{name}: CPU-s per GiB"] = os.times().system - before
 
     def disk(self, name):
         report = self.raw("disk", directory=self.broker.home, seconds=self.seconds)
