@@ -1,15 +1,16 @@
 //! CLOCK_MONOTONIC and the wall clock of the machine. Tasks wake within a millisecond after their time.
-use std::sync::OnceLock;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{SystemTime, UNIX_EPOCH};
 
+use super::calls;
 use crate::{BoxFuture, Instant};
 
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Clock;
 
 impl crate::Clock for Clock {
+    /// Since the machine was started: asked several times for every request, so there is nothing to subtract.
     fn now(&self) -> Instant {
-        Instant(start().elapsed().as_nanos() as u64)
+        Instant(calls::monotonic_nanos())
     }
 
     fn wall_ms(&self) -> i64 {
@@ -21,16 +22,11 @@ impl crate::Clock for Clock {
 
     fn sleep_until(&self, at: Instant) -> BoxFuture<()> {
         Box::pin(async move {
-            match start().checked_add(Duration::from_nanos(at.0)).filter(|_| at != Instant::NEVER) {
-                Some(at) => tokio::time::sleep_until(at.into()).await,
+            let left = at.since(Clock.now());
+            match tokio::time::Instant::now().checked_add(left).filter(|_| at != Instant::NEVER) {
+                Some(at) => tokio::time::sleep_until(at).await,
                 None => std::future::pending().await,
             }
         })
     }
-}
-
-/// Our nanoseconds count from the first look at the clock.
-fn start() -> std::time::Instant {
-    static START: OnceLock<std::time::Instant> = OnceLock::new();
-    *START.get_or_init(std::time::Instant::now)
 }
