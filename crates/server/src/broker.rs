@@ -92,16 +92,11 @@ impl Broker {
         self.quotas.record_mutations(&image.quotas, client, partitions as f64, is_strict, now)
     }
 
-    pub fn has_partition(&self, topic: &str, index: i32) -> bool {
-        self.image().topics.by_name(topic).is_some_and(|topic| topic.partitions.find(index).is_some())
-    }
-
     /// The replica of a partition that the cluster knows; the error if it does not, or if it is not on this node.
     pub fn partition(&self, topic: &str, index: i32) -> Result<Arc<Partition>, ErrorCode> {
-        if !self.has_partition(topic, index) {
-            return Err(ErrorCode::UnknownTopicOrPartition);
-        }
-        self.replica(topic, index)
+        let image = self.image();
+        let partition = image.topics.by_name(topic).and_then(|topic| topic.partitions.find(index));
+        partition.map_or(Err(ErrorCode::UnknownTopicOrPartition), |_| self.replica(topic, index))
     }
 
     /// The replica of a partition, if it is on this node (`ReplicaManager.getPartitionOrError`).

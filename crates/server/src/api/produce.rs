@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use env::BoxFuture;
+use metadata::Topic;
+
 use protocol::produce_request::ProduceRequestView;
 use protocol::produce_response::{
     BatchIndexAndErrorMessage, LeaderIdAndEpoch, NodeEndpoint, PartitionProduceResponse, ProduceResponse,
@@ -30,11 +31,11 @@ const ADMIN_CLIENT_ID: &str = "__admin_client";
 /// Begins a Produce: everything is appended when this ends.
 pub async fn begin(mut call: Call) -> Outcome {
     match append(&call).await {
-        Ok(Produced { acks: Ok(Acks::None), response, .. }) => Outcome::Done(silent(&call, &response)),
+        Ok(produced) if produced.acks == Ok(Acks::None) => Outcome::Done(silent(&call, &produced.response)),
         Ok(produced) if produced.waits.is_empty() => Outcome::Done(handled(reply(&call, &produced.response))),
         Ok(produced) => {
             call.forget_request();
-            Outcome::Waits(answer_later(call, produced))
+            Outcome::Waits(Box::pin(answer(call, produced)))
         }
         Err(Malformed(reason)) => Outcome::Done(Handled::Close(reason)),
     }
@@ -51,7 +52,8 @@ struct Produced {
     places: SmallVec<[(usize, usize); 1]>,
 }
 
-async fn append(call: &Call) -> Result<Produced, Malformed> {
+/// In a box, which is moved from hand to hand.
+async fn append(call: &Call) -> Result<Box<Produced>, Malformed> {
     let request: ProduceRequestView<'_> = call.request()?;
     let acks = match request.acks {
         -1 => Ok(Acks::All),
@@ -60,28 +62,30 @@ async fn append(call: &Call) -> Result<Produced, Malformed> {
         _ => Err(ErrorCode::InvalidRequiredAcks),
     };
     let timeout = Duration::from_millis(request.timeout_ms.max(0) as u64).max(OWN_COMMIT_MAX);
-    let response = ProduceResponse::default();
-    let mut produced = Produced { acks, timeout, response, waits: SmallVec::new(), places: SmallVec::new() };
+    let responses = Vec::with_capacity(request.topic_data.len());
+    let response = ProduceResponse { responses, ..Default::default() };
+    let (waits, places) = (SmallVec::new(), SmallVec::new());
+    let mut produced = Box::new(Produced { acks, timeout, response, waits, places });
     let refused = is_transactional(&request).then_some(ErrorCode::TransactionalIdAuthorizationFailed);
     let mut appender = Appender { call, acks, refused, decompressor: Decompressor::default() };
     for topic in request.topic_data.iter().filter(|topic| !topic.partition_data.is_empty()) {
-        let name = appender.topic_name(topic.name, topic.topic_id);
+        let known = appender.topic(topic.name, topic.topic_id);
         let mut responses = Vec::with_capacity(topic.partition_data.len());
-        for partition in topic.partition_data {
+        for (place, partition) in topic.partition_data.into_iter().enumerate() {
             let records = partition.records.map(|records| call.share(records)).unwrap_or_default();
-            let mut response = PartitionProduceResponse { index: partition.index, ..failed(ErrorCode::None) };
-            match appender.append(&name, partition.index, records).await {
+            let appended = appender.append(&known, partition.index, records).await;
+            responses.push(PartitionProduceResponse { index: partition.index, ..failed(ErrorCode::None) });
+            let response = &mut responses[place];
+            match appended {
                 Ok((partition, appended)) => {
                     response.base_offset = appended.base_offset.0;
                     response.log_append_time_ms = appended.log_append_time.unwrap_or(Timestamp::NONE).0;
                     response.log_start_offset = appended.log_start.0;
-                    let place = (produced.response.responses.len(), responses.len());
-                    produced.places.push(place);
+                    produced.places.push((produced.response.responses.len(), place));
                     produced.waits.push(Appended { partition, end: appended.end, outcome: Acknowledgement::Waits });
                 }
-                Err(refused) => refused.fill(call, &mut response, &mut produced.response.node_endpoints),
+                Err(refused) => refused.fill(call, response, &mut produced.response.node_endpoints),
             }
-            responses.push(response);
         }
         produced.response.responses.push(TopicProduceResponse {
             name: topic.name.to_owned(),
@@ -115,18 +119,18 @@ struct Appender<'c> {
 }
 
 impl Appender<'_> {
-    fn topic_name(&self, name: &str, id: Uuid) -> Result<Arc<str>, ErrorCode> {
+    fn topic(&self, name: &str, id: Uuid) -> Result<Arc<Topic>, ErrorCode> {
         let image = self.call.broker.image();
         if self.call.version >= 13 {
-            image.topics.by_id(TopicId(id.0)).map(|topic| topic.name.clone()).ok_or(ErrorCode::UnknownTopicId)
+            image.topics.by_id(TopicId(id.0)).cloned().ok_or(ErrorCode::UnknownTopicId)
         } else {
-            image.topics.by_name(name).map(|topic| topic.name.clone()).ok_or(ErrorCode::UnknownTopicOrPartition)
+            image.topics.by_name(name).cloned().ok_or(ErrorCode::UnknownTopicOrPartition)
         }
     }
 
     async fn append(
         &mut self,
-        topic: &Result<Arc<str>, ErrorCode>,
+        topic: &Result<Arc<Topic>, ErrorCode>,
         index: i32,
         records: Bytes,
     ) -> Result<(Arc<Partition>, storage::Appended), Refused> {
@@ -136,7 +140,7 @@ impl Appender<'_> {
             return Err(Refused::Because(error, reason));
         }
         let topic = topic.as_ref().map_err(|&error| Refused::Code(error))?;
-        if !broker.has_partition(topic, index) {
+        if topic.partitions.find(index).is_none() {
             return Err(Refused::Code(ErrorCode::UnknownTopicOrPartition));
         }
         let acks = match self.acks {
@@ -144,10 +148,10 @@ impl Appender<'_> {
             // Kafka looks first whether there is a batch: what is none is refused below, and never appended.
             acks => acks.unwrap_or(Acks::Leader),
         };
-        if metadata::is_internal(topic) && self.call.client_id() != ADMIN_CLIENT_ID {
+        if topic.is_internal() && self.call.client_id() != ADMIN_CLIENT_ID {
             return Err(Refused::Code(ErrorCode::InvalidTopicException));
         }
-        let partition = broker.replica(topic, index).map_err(Refused::Code)?;
+        let partition = broker.replica(&topic.name, index).map_err(Refused::Code)?;
         if !records.is_empty() {
             partition.room_for(records.len()).await.map_err(|error| Refused::Append(partition.clone(), error))?;
         }
@@ -276,11 +280,7 @@ fn reply(call: &Call, response: &ProduceResponse) -> Answer {
     call.reply_after(response, silence.max(call.request_silence()))
 }
 
-fn answer_later(call: Call, produced: Produced) -> BoxFuture<Handled> {
-    Box::pin(async move { handled(answer(call, produced).await) })
-}
-
-async fn answer(call: Call, mut produced: Produced) -> Answer {
+async fn answer(call: Call, mut produced: Box<Produced>) -> Handled {
     let clock = &*call.broker.env.clock;
     let acks = produced.acks.expect("with wrong acks nothing is appended");
     acknowledged(&mut produced.waits, acks, clock, clock.now() + produced.timeout).await;
@@ -295,5 +295,5 @@ async fn answer(call: Call, mut produced: Produced) -> Answer {
             Acknowledgement::Waits => response.error_code = ErrorCode::RequestTimedOut.code(),
         }
     }
-    reply(&call, &produced.response)
+    handled(reply(&call, &produced.response))
 }
