@@ -82,6 +82,11 @@ fn cell(value: &Value) -> String {
     }
 }
 
+/// "1 record", "2 records".
+pub fn counted(count: u64, noun: &str) -> String {
+    format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::json;

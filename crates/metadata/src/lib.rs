@@ -22,7 +22,7 @@ mod tree;
 pub use brokers::{Broker, Brokers, Endpoint, directory_id};
 pub use delta::{Delta, Update};
 pub use features::Features;
-pub use image::Image;
+pub use image::{Image, Unplaced};
 pub use pattern::is_pattern;
 pub use quotas::{Limit, Limits, Part, QuotaEntity, Quotas};
 pub use records::{DecodeError, Record, Records};

@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use metadata::Image;
+use metadata::{Image, Unplaced};
 use record::{BrokerId, TopicId};
 use storage::{Log, LogDir, LogDirs};
 
@@ -102,15 +102,11 @@ impl Judge<'_> {
     /// The directory that the metadata has this partition in, on this broker; or what becomes of a log that it has in none.
     fn assigned(&self, log: &Log) -> Result<TopicId, Fate> {
         let topic_id = log.topic_id();
-        let topic = self.image.topics.by_id(topic_id).ok_or(match self.removed.contains(&topic_id) {
-            true => Fate::Deleted("its topic is gone"),
-            false => Fate::Kept("the metadata has never had its topic"),
-        })?;
-        let partition = topic.partitions.find(log.name().partition);
-        let partition = partition.ok_or(Fate::Kept("its topic has no such partition"))?;
-        let assigned = partition.directory_of(self.node_id);
-        let assigned = assigned.ok_or(Fate::Kept("the partition has no replica on this broker"))?;
-        Ok(TopicId(assigned.0))
+        let place = self.image.place_of(topic_id, log.name().partition, self.node_id);
+        place.map(|directory| TopicId(directory.0)).map_err(|unplaced| match unplaced {
+            Unplaced::Topic if self.removed.contains(&topic_id) => Fate::Deleted("its topic is gone"),
+            unplaced => Fate::Kept(unplaced.reason()),
+        })
     }
 
     /// What a directory that is online has of the same partition.

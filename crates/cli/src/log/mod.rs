@@ -1,6 +1,7 @@
 //! `ottla log`: what lies in a data directory, while no broker runs on it. Reads only, so it works on a copy and on a
 //! file system that takes no writes.
 mod dump;
+mod strays;
 mod verify;
 
 use clap::Subcommand;

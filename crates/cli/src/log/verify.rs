@@ -3,14 +3,15 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use env::{Disk, Env};
+use metadata::{Delta, Image};
 use serde_json::{Value, json};
-use storage::inspect::{self, Finding, Remedy, Report};
-use storage::{Durability, OpenError};
+use storage::inspect::{self, Finding, LogReport, Remedy, Report};
+use storage::{Durability, Facts, OpenError};
 
-use super::on_a_thread;
+use super::{on_a_thread, strays};
 use crate::console::Console;
 use crate::failure::{Exit, Failure};
-use crate::table::{Output, Table};
+use crate::table::{Output, Table, counted};
 
 #[derive(Args, Debug)]
 pub struct Verify {
@@ -25,8 +26,14 @@ pub struct Verify {
 /// Of one directory.
 struct Verified {
     report: Report,
-    /// What the metadata log holds; `None` if the directory has none.
-    metadata_entries: Option<u64>,
+    /// `None` if the directory has none, or one that is damaged.
+    metadata: Option<Metadata>,
+}
+
+/// What the metadata log says, from so many entries.
+struct Metadata {
+    entries: u64,
+    image: Image,
 }
 
 pub async fn run(verify: Verify, env: Env, console: &mut Console) -> Result<(), Failure> {
@@ -50,6 +57,7 @@ pub async fn run(verify: Verify, env: Env, console: &mut Console) -> Result<(), 
         Ok(())
     })
     .await?;
+    find_strays(&mut all);
     match verify.output {
         Output::Json => console.print(&Value::Array(all.iter().map(to_json).collect()).to_string())?,
         Output::Table => {
@@ -70,14 +78,27 @@ fn verify_directory(disk: &std::sync::Arc<dyn Disk>, directory: &Path) -> Result
     let held = inspect::hold(&**disk, directory).map_err(|error| failure(directory, &error))?;
     let mut report = inspect::verify(disk, directory, &held).map_err(|error| failure(directory, &error))?;
     let path = directory.join(quorum::DIRECTORY);
-    let metadata_entries = match disk.read_dir(&path) {
+    let metadata = match disk.read_dir(&path) {
         Ok(_) => verify_metadata(&**disk, &path, &mut report.findings),
         Err(_) => None, // Only the first of several directories has one.
     };
-    Ok(Verified { report, metadata_entries })
+    report.logs.sort_by(|one, other| (&one.name, one.log_id).cmp(&(&other.name, other.log_id)));
+    Ok(Verified { report, metadata })
 }
 
-fn verify_metadata(disk: &dyn Disk, path: &Path, findings: &mut Vec<Finding>) -> Option<u64> {
+/// Of each broker whose metadata log is among what was looked at.
+fn find_strays(all: &mut [Verified]) {
+    let images: Vec<(Facts, Image)> =
+        all.iter().filter_map(|one| Some((one.report.facts.clone()?, one.metadata.as_ref()?.image.clone()))).collect();
+    for (facts, image) in images {
+        let is_of_it = |found: &Facts| (&found.cluster_id, found.node_id) == (&facts.cluster_id, facts.node_id);
+        let reports = all.iter_mut().map(|one| &mut one.report);
+        let mut reports: Vec<_> = reports.filter(|report| report.facts.as_ref().is_some_and(is_of_it)).collect();
+        strays::find(&image, &mut reports);
+    }
+}
+
+fn verify_metadata(disk: &dyn Disk, path: &Path, findings: &mut Vec<Finding>) -> Option<Metadata> {
     let mut wrong = |path: &Path, reason: String, remedy| {
         findings.push(Finding { path: path.to_owned(), positions: None, log: None, offsets: None, reason, remedy });
     };
@@ -100,12 +121,19 @@ fn verify_metadata(disk: &dyn Disk, path: &Path, findings: &mut Vec<Finding>) ->
         quorum::Payload::Records(records) => Some(records),
         quorum::Payload::TermStart => None,
     });
+    let mut image = Image::default();
     for records in pieces.chain(entries) {
-        if let Some(Err(error)) = metadata::Records::decode(records).find(Result::is_err) {
-            wrong(path, error.to_string(), Remedy::Refused);
+        for record in metadata::Records::decode(records) {
+            match record {
+                Ok(record) => image.apply(record, &mut Delta::default()),
+                Err(error) => {
+                    wrong(path, error.to_string(), Remedy::Refused);
+                    return None;
+                }
+            }
         }
     }
-    Some(found.entries.len() as u64)
+    Some(Metadata { entries: found.entries.len() as u64, image })
 }
 
 pub(super) fn failure(path: &Path, error: &OpenError) -> Failure {
@@ -129,7 +157,7 @@ fn is_missing(error: &OpenError) -> bool {
 }
 
 fn to_json(verified: &Verified) -> Value {
-    let Verified { report, metadata_entries } = verified;
+    let Verified { report, metadata } = verified;
     let logs = report.logs.iter().map(|log| {
         json!({
             "topic": &*log.name.topic, "partition": log.name.partition, "log": format!("{:x}", log.log_id),
@@ -149,7 +177,7 @@ fn to_json(verified: &Verified) -> Value {
             "files": report.lane.files, "groups": report.lane.groups, "records": report.lane.records,
             "bytes": report.lane.size_bytes,
         },
-        "metadata_entries": metadata_entries,
+        "metadata_entries": metadata.as_ref().map(|metadata| metadata.entries),
         "logs": logs.collect::<Vec<_>>(),
         "findings": report.findings.iter().map(finding_json).collect::<Vec<_>>(),
     })
@@ -181,7 +209,7 @@ fn durability(durability: Durability) -> &'static str {
 }
 
 fn print(verified: &Verified, console: &mut Console) -> Result<(), Failure> {
-    let Verified { report, metadata_entries } = verified;
+    let Verified { report, metadata } = verified;
     let whose = match &report.facts {
         Some(facts) => format!("node {} of cluster {}", facts.node_id, facts.cluster_id),
         None => "nobody knows whose".to_owned(),
@@ -189,13 +217,15 @@ fn print(verified: &Verified, console: &mut Console) -> Result<(), Failure> {
     let stop = if report.was_clean { "stopped in order" } else { "not stopped in order" };
     console.print(&format!("{}: {whose}, {stop}", report.directory.display()))?;
     let lane = &report.lane;
-    let metadata = metadata_entries.map_or(String::new(), |entries| format!("; metadata log: {entries} entries"));
+    let entries = metadata.as_ref().map(|metadata| format!("; metadata log: {} entries", metadata.entries));
+    let entries = entries.unwrap_or_default();
     console.print(&format!(
-        "lane: {} files, {} groups, {} records, {} bytes{metadata}",
+        "lane: {} files, {} groups, {} records, {} bytes{entries}",
         lane.files, lane.groups, lane.records, lane.size_bytes
     ))?;
-    let mut table = Table::new(&["TOPIC", "PARTITION", "START", "END", "SEGMENTS", "BATCHES", "BYTES", "LANE-BYTES"]);
-    for log in &report.logs {
+    let mut table = Table::new(&["TOPIC", "PARTITION", "START", "END", "SEGMENTS", "BATCHES", "BYTES", "LANE_BYTES"]);
+    let is_empty = |log: &&LogReport| log.segments == 0 && log.batches == 0 && log.log_end.0 == 0;
+    for log in report.logs.iter().filter(|log| !is_empty(log)) {
         table.row(vec![
             json!(&*log.name.topic),
             json!(log.name.partition),
@@ -208,21 +238,31 @@ fn print(verified: &Verified, console: &mut Console) -> Result<(), Failure> {
         ]);
     }
     table.print(Output::Table, console)?;
+    match report.logs.iter().filter(is_empty).count() {
+        0 => {}
+        count => console.print(&format!("never written to: {}", counted(count as u64, "log")))?,
+    }
     let damage = report.findings.iter().filter(|finding| finding.is_damage()).count();
+    let strays = report.findings.iter().filter(|finding| finding.remedy == Remedy::Stray).count();
     for finding in &report.findings {
         for line in lines(finding) {
             console.print(&line)?;
         }
     }
+    let strays = if strays == 0 { String::new() } else { format!("; strays: {strays}") };
     console.print(&match damage {
-        0 => "no damage".to_owned(),
-        1 => "1 place is damaged".to_owned(),
-        more => format!("{more} places are damaged"),
+        0 => format!("no damage{strays}"),
+        1 => format!("1 place is damaged{strays}"),
+        more => format!("{more} places are damaged{strays}"),
     })
 }
 
 fn lines(finding: &Finding) -> [String; 2] {
-    let kind = if finding.is_damage() { "DAMAGE" } else { "NOTE" };
+    let kind = match finding.remedy {
+        Remedy::Nothing => "NOTE",
+        Remedy::Stray => "STRAY",
+        _ => "DAMAGE",
+    };
     let at = finding.positions.as_ref().map_or(String::new(), |range| format!(" bytes {}..{}", range.start, range.end));
     let log = match (&finding.log, &finding.offsets) {
         (Some(name), Some(range)) if range.end.0 == i64::MAX => format!(" ({name} from offset {} on)", range.start),

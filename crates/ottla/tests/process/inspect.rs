@@ -82,6 +82,50 @@ fn damage_is_named_with_file_range_and_remedy_and_has_a_code() {
     assert_eq!(found[0]["sound"], false);
 }
 
+/// Of the metadata log, names and contents.
+fn metadata(home: &Home) -> Vec<(PathBuf, Vec<u8>)> {
+    files(&home.data().join("metadata")).into_iter().map(|path| (path.clone(), std::fs::read(path).unwrap())).collect()
+}
+
+#[test]
+fn logs_that_the_next_start_will_not_serve_are_named_before_it() {
+    let home = Home::new("strays");
+    Broker::start(&home).stop(Signal::TERM);
+    let older = metadata(&home);
+    let broker = Broker::start(&home);
+    let mut wire = Wire::connect(broker.address);
+    wire.create_topic();
+    assert!(wire.ask(&produce("letter"), 9).is_ok());
+    broker.stop(Signal::TERM);
+    let newer = metadata(&home);
+    let restored = |saved: &[(PathBuf, Vec<u8>)]| {
+        std::fs::remove_dir_all(home.data().join("metadata")).unwrap();
+        std::fs::create_dir(home.data().join("metadata")).unwrap();
+        saved.iter().for_each(|(path, content)| std::fs::write(path, content).unwrap());
+    };
+    let verified = || log(&home, &["verify", "ottla-data"]).with_code(0).out;
+    assert!(verified().ends_with("\nno damage\n"));
+
+    restored(&older);
+    let name = segment(&home).parent().unwrap().file_name().unwrap().to_str().unwrap().to_owned();
+    let said = format!("STRAY ottla-data/{name} (letters-0 offsets 0..1): the metadata has never had its topic\n");
+    for part in [&said, "drop-strays", "no damage; strays: 1\n"] {
+        assert!(verified().contains(part), "{part:?} is not in: {}", verified());
+    }
+    let ended = log(&home, &["verify", "ottla-data", "-o", "json"]).with_code(0);
+    let found: serde_json::Value = serde_json::from_str(&ended.out).unwrap();
+    assert_eq!((&found[0]["sound"], &found[0]["findings"][0]["remedy"]), (&true.into(), &"stray".into()));
+
+    // The start says the same, and what is asked of it is said before, too.
+    let broker = Broker::start(&home);
+    assert!(broker.stop(Signal::TERM).err.contains("a stray log is kept"));
+    std::fs::write(home.data().join("drop-strays"), "").unwrap();
+    assert!(verified().contains("the next start deletes it, as drop-strays asks"), "{}", verified());
+    std::fs::remove_file(home.data().join("drop-strays")).unwrap();
+    restored(&newer);
+    assert!(verified().ends_with("\nno damage\n"), "{}", verified());
+}
+
 #[test]
 fn a_running_broker_s_directory_is_left_alone_and_a_wrong_one_is_named() {
     let home = Home::new("running");

@@ -21,6 +21,8 @@ pub struct Finding {
 pub enum Remedy {
     /// Not damage: something to know.
     Nothing,
+    /// Not damage: a log that the metadata does not know.
+    Stray,
     /// Derived from something that is there.
     MadeAnew,
     /// The rest is served, this is not.
@@ -45,7 +47,7 @@ impl Finding {
     }
 
     pub fn is_damage(&self) -> bool {
-        self.remedy != Remedy::Nothing
+        !matches!(self.remedy, Remedy::Nothing | Remedy::Stray)
     }
 }
 
@@ -54,6 +56,7 @@ impl Remedy {
     pub fn name(self) -> &'static str {
         match self {
             Remedy::Nothing => "nothing",
+            Remedy::Stray => "stray",
             Remedy::MadeAnew => "made-anew",
             Remedy::Start => "start",
             Remedy::AcceptLoss => "accept-loss",
@@ -66,6 +69,10 @@ impl fmt::Display for Remedy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Remedy::Nothing => "nothing to do",
+            Remedy::Stray => {
+                "it is kept and not served. With the metadata that knows it, it is served again; to delete it, make a \
+                 file named drop-strays in the directory and start the broker"
+            }
             Remedy::MadeAnew => "nothing is lost: the broker makes it anew",
             Remedy::Start => {
                 "start the broker: it serves everything else, and answers CORRUPT_MESSAGE for what is lost; \

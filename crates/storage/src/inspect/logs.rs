@@ -93,7 +93,7 @@ pub(super) fn verify(
         let log =
             Inspected { disk, files: files.clone(), directory, map, is_rewritten: rewritten.contains(&map.log_id) };
         let segments = log.known()?;
-        report.logs.push(log.verify(&segments, report_of(map), &mut report.findings)?);
+        report.logs.push(log.verify(&segments, log.report(), &mut report.findings)?);
         known.insert(map.log_id, (log, segments));
     }
     for record in &walked.records {
@@ -103,22 +103,27 @@ pub(super) fn verify(
     Ok(())
 }
 
-fn report_of(map: &LogMap) -> LogReport {
-    let in_lane = map.pieces.iter().filter(|piece| is_in_lane(&piece.source));
-    LogReport {
-        name: map.name.clone(),
-        log_id: map.log_id,
-        durability: map.durability,
-        log_start: map.log_start,
-        log_end: map.pieces.last().map_or(map.synced.offset, |piece| piece.to).max(map.log_start),
-        segments: 0,
-        batches: 0,
-        size_bytes: 0,
-        lane_bytes: in_lane.map(|piece| u64::from(piece.size_bytes)).sum(),
-    }
-}
-
 impl Inspected<'_> {
+    /// As far as the map tells.
+    fn report(&self) -> LogReport {
+        let map = self.map;
+        let in_lane = map.pieces.iter().filter(|piece| is_in_lane(&piece.source));
+        LogReport {
+            name: map.name.clone(),
+            topic_id: map.topic_id,
+            log_id: map.log_id,
+            directory: self.directory.to_path_buf(),
+            is_copy: self.disk.open(&self.directory.join(layout::COPY), OpenOptions::READ).is_ok(),
+            durability: map.durability,
+            log_start: map.log_start,
+            log_end: map.pieces.last().map_or(map.synced.offset, |piece| piece.to).max(map.log_start),
+            segments: 0,
+            batches: 0,
+            size_bytes: 0,
+            lane_bytes: in_lane.map(|piece| u64::from(piece.size_bytes)).sum(),
+        }
+    }
+
     fn path(&self, base: Offset, generation: u32, kind: FileKind) -> PathBuf {
         self.directory.join(file_name(base, generation, kind))
     }

@@ -18,7 +18,7 @@ use env::disk::Lock;
 use env::{Disk, OpenOptions};
 pub use finding::{Finding, Remedy};
 pub use line::{Line, Value};
-use record::TopicPartition;
+use record::{TopicId, TopicPartition};
 
 use crate::OpenError;
 use crate::checkpoint::{self, Entry, Header};
@@ -41,6 +41,8 @@ pub struct Report {
     pub facts: Option<Facts>,
     /// The last process has stopped in order.
     pub was_clean: bool,
+    /// Somebody has asked that the next start deletes strays.
+    pub drops_strays: bool,
     pub lane: LaneReport,
     pub logs: Vec<LogReport>,
     pub findings: Vec<Finding>,
@@ -58,7 +60,11 @@ pub struct LaneReport {
 #[derive(Debug)]
 pub struct LogReport {
     pub name: TopicPartition,
+    pub topic_id: TopicId,
     pub log_id: u64,
+    pub directory: PathBuf,
+    /// A move fills it from another log directory.
+    pub is_copy: bool,
     pub durability: Durability,
     pub log_start: record::Offset,
     pub log_end: record::Offset,
@@ -106,6 +112,7 @@ pub fn verify(disk: &Arc<dyn Disk>, path: &Path, _held: &Held) -> Result<Report,
         directory: path.to_owned(),
         facts,
         was_clean: false,
+        drops_strays: disk.open(&path.join(layout::DROP_STRAYS), OpenOptions::READ).is_ok(),
         lane: LaneReport::default(),
         logs: Vec::new(),
         findings,
