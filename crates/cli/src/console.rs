@@ -1,5 +1,7 @@
 //! Stdin, stdout, stderr and Ctrl-C, as a command has them. A test brings its own.
 use std::io::{self, BufWriter, Read, Write};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::Bytes;
 use env::{BoxFuture, Env, Next, Worker};
@@ -15,6 +17,9 @@ pub struct Console {
     pub output_is_terminal: bool,
     pub errors_are_terminal: bool,
     interrupted: Option<BoxFuture<()>>,
+    /// Somebody waits for `interrupted`.
+    handles_interrupts: Arc<AtomicBool>,
+    output_is_unread: fn() -> bool,
     /// All variables of the process.
     pub variables: Vec<(String, String)>,
 }
@@ -25,14 +30,19 @@ const INPUT_PIECES: usize = 16;
 const OUTPUT_BYTES: usize = 64 * 1024;
 
 impl Console {
-    /// That of the process. Call it in a task. A second Ctrl-C ends the process at once.
+    /// That of the process. Call it in a task. Ctrl-C ends the process at once, unless the command waits for it: then a
+    /// second one does.
     pub fn standard(env: &Env) -> io::Result<Console> {
         let mut termination = env::process::termination()?;
         let (signalled, mut signals) = mpsc::channel(1);
+        let handles_interrupts = Arc::new(AtomicBool::new(false));
+        let is_handled = handles_interrupts.clone();
         let watch = async move {
             termination.next().await;
-            let _ = signalled.try_send(());
-            termination.next().await;
+            if is_handled.load(Ordering::SeqCst) {
+                let _ = signalled.try_send(());
+                termination.next().await;
+            }
             env::process::exit(crate::Exit::Interrupted as u8);
         };
         env.spawn.task("signals", Box::pin(watch));
@@ -44,6 +54,8 @@ impl Console {
         console.input_is_terminal = env::process::stdin_is_terminal();
         console.output_is_terminal = env::process::stdout_is_terminal();
         console.errors_are_terminal = env::process::stderr_is_terminal();
+        console.handles_interrupts = handles_interrupts;
+        console.output_is_unread = env::process::stdout_is_unread;
         console.variables = env::process::variables();
         Ok(console)
     }
@@ -65,6 +77,8 @@ impl Console {
             output_is_terminal,
             errors_are_terminal,
             interrupted: Some(interrupted),
+            handles_interrupts: Arc::default(),
+            output_is_unread: || false,
             variables: Vec::new(),
         }
     }
@@ -80,6 +94,7 @@ impl Console {
 
     /// Ready at Ctrl-C.
     pub fn interrupted(&mut self) -> BoxFuture<()> {
+        self.handles_interrupts.store(true, Ordering::SeqCst);
         self.interrupted.take().expect("a command waits for Ctrl-C in one place")
     }
 
@@ -115,7 +130,8 @@ impl Console {
         if yes || !self.input_is_terminal {
             return Ok(());
         }
-        self.say(&format!("{question} [y/N]"));
+        let _ = write!(self.errors, "{question} [y/N] ");
+        let _ = self.errors.flush();
         match self.line(env).await?.trim() {
             "y" | "Y" | "yes" => Ok(()),
             _ => Err(Failure::new(refused)),
@@ -131,8 +147,13 @@ impl Console {
         self.write(b"\n")
     }
 
+    /// Fails also if there was nothing to write and nobody would have read it.
     pub fn flush(&mut self) -> Result<(), Failure> {
-        Ok(self.output.flush()?)
+        self.output.flush()?;
+        if (self.output_is_unread)() {
+            return Err(io::Error::from(io::ErrorKind::BrokenPipe).into());
+        }
+        Ok(())
     }
 
     /// Both streams at a time: data, and what there is to say about it.

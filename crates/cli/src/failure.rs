@@ -57,7 +57,8 @@ impl Failure {
     pub fn of_code(subject: &str, code: i16, message: Option<&str>) -> Failure {
         let error = ErrorCode::from_code(code);
         let name = error.map_or_else(|| format!("error {code}"), |error| format!("{error}, {code}"));
-        let what = match message.filter(|message| !message.is_empty()) {
+        let message = message.filter(|message| !message.is_empty());
+        let what = match message.or_else(|| error.and_then(meaning)) {
             Some(message) => format!("{subject}: {message} ({name})"),
             None => format!("{subject}: {name}"),
         };
@@ -89,6 +90,25 @@ impl Failure {
         };
         failure
     }
+}
+
+/// What an error says that comes without a message, where its name alone leaves people guessing.
+fn meaning(error: ErrorCode) -> Option<&'static str> {
+    Some(match error {
+        ErrorCode::CorruptMessage => "what is on the broker's disk there is damaged",
+        ErrorCode::GroupIdNotFound => "there is no such group",
+        ErrorCode::InvalidTopicException => "no topic can have this name",
+        ErrorCode::KafkaStorageError => "the broker cannot use its disk",
+        ErrorCode::LeaderNotAvailable => "nobody leads it at present",
+        ErrorCode::MessageTooLarge => "this is larger than the topic takes",
+        ErrorCode::NonEmptyGroup => "the group has members",
+        ErrorCode::OffsetOutOfRange => "there is no such offset",
+        ErrorCode::TopicAuthorizationFailed
+        | ErrorCode::GroupAuthorizationFailed
+        | ErrorCode::ClusterAuthorizationFailed => "this is not allowed",
+        ErrorCode::UnknownTopicId | ErrorCode::UnknownTopicOrPartition => "there is no such topic or partition",
+        _ => return None,
+    })
 }
 
 impl From<CallError> for Failure {

@@ -12,6 +12,8 @@ use crate::table::{Output, Table};
 /// How often the line moves.
 const MOVES: Duration = Duration::from_millis(500);
 
+const BAR_WIDTH: usize = 20;
+
 pub struct Report {
     began: Instant,
     /// How many records there are to be, if that is known.
@@ -44,7 +46,7 @@ impl Report {
         }
         let seconds = (now.since(self.moves_at) + MOVES).as_secs_f64();
         let share = match self.goal {
-            Some(goal) if goal > 0 => format!("{:>5.1} %  ", self.records as f64 * 100.0 / goal as f64),
+            Some(goal) if goal > 0 => bar(self.records as f64 / goal as f64),
             _ => String::new(),
         };
         let records = (self.records - self.records_then) as f64 / seconds;
@@ -88,6 +90,12 @@ impl Report {
         ]);
         table.print(output, console)
     }
+}
+
+/// How much of it is done.
+fn bar(share: f64) -> String {
+    let done = "#".repeat((share * BAR_WIDTH as f64) as usize);
+    format!("[{done:<BAR_WIDTH$}] {:>5.1} %  ", share * 100.0)
 }
 
 fn mib(bytes: u64) -> f64 {

@@ -141,6 +141,9 @@ impl Get {
                     ]);
                 }
                 table.print(Output::Table, console)?;
+                if entries.is_empty() && self.keys.is_empty() {
+                    console.say("nothing is set; --all shows the defaults");
+                }
             }
             Output::Json => {
                 let entries = entries.iter().map(Entry::to_json).collect();

@@ -2,7 +2,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use clap::Args;
+use clap::{ArgGroup, Args};
 use client::Topics;
 use env::Env;
 use protocol::offset_delete_request::{OffsetDeleteRequest, OffsetDeleteRequestPartition, OffsetDeleteRequestTopic};
@@ -17,19 +17,17 @@ use crate::consume::member::{Member, committed};
 use crate::consume::offsets::{self, Bounds};
 use crate::consume::position::Point;
 use crate::failure::{Exit, Failure};
-use crate::table::{Output, Table};
+use crate::table::{Output, Table, counted};
 
 #[derive(Args, Debug)]
+#[command(group = ArgGroup::new("goal").args(["to", "from_file"]).required(true))]
 pub struct Seek {
     /// Which group
     #[arg(add = crate::completions::groups())]
     group: String,
 
     /// Where it goes on: start, end, 42, +10, -10, @-1h, @2026-11-26
-    #[arg(
-        long, value_name = "OFFSET", value_parser = Point::parse, allow_hyphen_values = true,
-        required_unless_present = "from_file"
-    )]
+    #[arg(long, value_name = "OFFSET", value_parser = Point::parse, allow_hyphen_values = true)]
     to: Option<Point>,
 
     /// Only these topics; ones that it has not read yet too [default: all of which it has committed offsets]
@@ -44,7 +42,7 @@ pub struct Seek {
     partition: Vec<i32>,
 
     /// Lines of topic,partition,offset; the offset - takes it back; - is stdin
-    #[arg(short, long, value_name = "FILE", conflicts_with = "to")]
+    #[arg(short, long, value_name = "FILE")]
     from_file: Option<PathBuf>,
 
     /// Write what undoes it to this file, for --from-file [default: print the command that undoes it]
@@ -97,7 +95,7 @@ impl Seek {
             console.say(if moving.is_empty() { "there is nothing to move" } else { "nothing was moved" });
             return Ok(());
         }
-        let question = format!("move {} partitions?", moving.len());
+        let question = format!("move {}?", counted(moving.len() as u64, "partition"));
         console.confirm(&env, self.yes, &question, "nothing was moved").await?;
         let undo: Goals = moving.keys().map(|place| (place.clone(), old.get(place).copied())).collect();
         let undo = self.write_undo(&undo, &env)?;

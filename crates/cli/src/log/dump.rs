@@ -1,4 +1,5 @@
 //! `ottla log dump`: files as text, in the words of `kafka-dump-log` where Kafka has such a file.
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -97,11 +98,20 @@ fn dump_path(disk: &Arc<dyn Disk>, path: &Path, depth: Depth, sender: &mpsc::Sen
         let directory = if is_metadata(path) { path } else { path.parent().expect("just seen") };
         return dump_metadata(&**disk, directory, sender);
     }
-    let Ok(entries) = disk.read_dir(path) else {
-        return match dump_file(&**disk, path, depth, sender)? {
-            true => Ok(()),
-            false => Err(Failure::usage(format!("{}: not a file of a data directory", path.display()))),
-        };
+    let entries = match disk.read_dir(path) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            return Err(Failure::not_found(format!("{}: {error}", path.display())));
+        }
+        Err(_) => {
+            return match dump_file(&**disk, path, depth, sender)? {
+                true => Ok(()),
+                false => {
+                    let what = format!("{} is no log, index, lane, checkpoint or metadata log", path.display());
+                    Err(Failure::usage(what))
+                }
+            };
+        }
     };
     for entry in entries {
         let path = path.join(&entry.name);
@@ -117,13 +127,17 @@ fn is_metadata(path: &Path) -> bool {
     path.file_name().is_some_and(|name| name == quorum::DIRECTORY)
 }
 
+/// False if there is nothing in such a file to print.
 fn dump_file(disk: &dyn Disk, path: &Path, depth: Depth, sender: &mpsc::Sender<Said>) -> Result<bool, Failure> {
-    let _ = sender.blocking_send(Said::File(path.to_owned()));
+    let mut file = Some(Said::File(path.to_owned()));
     let decode: inspect::Decode<'_> = match is_of_offsets(path) {
         true => &decode_group_record,
         false => &|_| None,
     };
-    let mut out = |line| sender.blocking_send(Said::Line(line)).is_ok();
+    let mut out = |line| {
+        let mut said = file.take().into_iter().chain([Said::Line(line)]);
+        said.all(|said| sender.blocking_send(said).is_ok())
+    };
     inspect::dump(disk, path, depth, decode, &mut out).map_err(|error| failure(path, &error))
 }
 

@@ -75,6 +75,12 @@ pub async fn run(verify: Verify, env: Env, console: &mut Console) -> Result<(), 
 }
 
 fn verify_directory(disk: &std::sync::Arc<dyn Disk>, directory: &Path) -> Result<Verified, Failure> {
+    if !is_data_directory(&**disk, directory) {
+        let failure = Failure::not_found(format!("{} is no data directory", directory.display()));
+        return Err(
+            failure.remedy("give a directory of the broker's log.dirs, which has meta.properties and checkpoints")
+        );
+    }
     let held = inspect::hold(&**disk, directory).map_err(|error| failure(directory, &error))?;
     let mut report = inspect::verify(disk, directory, &held).map_err(|error| failure(directory, &error))?;
     let path = directory.join(quorum::DIRECTORY);
@@ -84,6 +90,12 @@ fn verify_directory(disk: &std::sync::Arc<dyn Disk>, directory: &Path) -> Result
     };
     report.logs.sort_by(|one, other| (&one.name, one.log_id).cmp(&(&other.name, other.log_id)));
     Ok(Verified { report, metadata })
+}
+
+/// Or was one: what is left of it is damaged. One that cannot be read says why where it is read.
+fn is_data_directory(disk: &dyn Disk, directory: &Path) -> bool {
+    let Ok(entries) = disk.read_dir(directory) else { return true };
+    entries.iter().any(|entry| inspect::is_own(&entry.name))
 }
 
 /// Of each broker whose metadata log is among what was looked at.

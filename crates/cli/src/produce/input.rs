@@ -43,10 +43,9 @@ impl Reader {
         Reader { shape, rest: Vec::new(), searched: 0, number: 0 }
     }
 
-    /// All records that end in what has come so far.
-    pub fn take(&mut self, piece: &[u8]) -> Result<Vec<Input>, Failure> {
+    /// Adds all records that end in what has come so far, or those before one that cannot be read.
+    pub fn take(&mut self, piece: &[u8], records: &mut Vec<Input>) -> Result<(), Failure> {
         self.rest.extend_from_slice(piece);
-        let mut records = Vec::new();
         let mut start = 0;
         while let Some(end) = self.delimiter(start) {
             let line = self.rest[start..end].to_vec();
@@ -58,16 +57,16 @@ impl Reader {
         if self.rest.len() > RECORD_BYTES_MAX {
             return Err(Failure::new(format!("record {} is larger than {RECORD_BYTES_MAX} bytes", self.number + 1)));
         }
-        Ok(records)
+        Ok(())
     }
 
     /// What is left when the input has ended: a last record without its delimiter.
-    pub fn finish(&mut self) -> Result<Vec<Input>, Failure> {
+    pub fn finish(&mut self, records: &mut Vec<Input>) -> Result<(), Failure> {
         let rest = std::mem::take(&mut self.rest);
-        match rest.is_empty() {
-            true => Ok(Vec::new()),
-            false => Ok(self.record(&rest)?.into_iter().collect()),
+        if !rest.is_empty() {
+            records.extend(self.record(&rest)?);
         }
+        Ok(())
     }
 
     fn delimiter(&self, start: usize) -> Option<usize> {
@@ -155,9 +154,9 @@ mod tests {
         let mut reader = Reader::new(shape);
         let mut records: Vec<Input> = Vec::new();
         for piece in pieces {
-            records.extend(reader.take(piece.as_bytes()).unwrap());
+            reader.take(piece.as_bytes(), &mut records).unwrap();
         }
-        records.extend(reader.finish().unwrap());
+        reader.finish(&mut records).unwrap();
         let text = |bytes: Option<Vec<u8>>| bytes.map(|bytes| String::from_utf8(bytes).unwrap());
         records.into_iter().map(|record| (text(record.key), text(record.value))).collect()
     }
@@ -181,8 +180,9 @@ mod tests {
             read(shape.clone(), &["k:v:w\n:x\nd:\n"]),
             [some("k", "v:w"), some("", "x"), (Some("d".to_owned()), None)]
         );
-        let failure = Reader::new(shape).take(b"a:b\nno key\n").unwrap_err();
-        assert_eq!(failure.what, "record 2 has no :");
+        let mut before = Vec::new();
+        let failure = Reader::new(shape).take(b"a:b\nno key\nc:d\n", &mut before).unwrap_err();
+        assert_eq!((failure.what.as_str(), before.len()), ("record 2 has no :", 1));
         let shape = Shape { key: Some("all".to_owned()), ..lines() };
         assert_eq!(read(shape, &["v"]), [some("all", "v")]);
     }
@@ -196,8 +196,9 @@ mod tests {
             "\n\n",
             r#"{"value":{"nested":[1]}}"#
         );
-        let mut records = reader.take(text.as_bytes()).unwrap();
-        records.extend(reader.finish().unwrap());
+        let mut records = Vec::new();
+        reader.take(text.as_bytes(), &mut records).unwrap();
+        reader.finish(&mut records).unwrap();
         assert_eq!(records.len(), 2);
         assert_eq!(records[0].value.as_deref(), Some(b"\xff\"".as_slice()));
         assert_eq!(records[0].timestamp_ms, Some(5));
@@ -206,7 +207,7 @@ mod tests {
         assert_eq!((records[1].key.as_deref(), records[1].number), (None, 3));
         for wrong in ["[]", "{", r#"{"value_base64":"?"}"#, r#"{"headers":[{}]}"#] {
             let shape = Shape { is_json: true, ..lines() };
-            assert!(Reader::new(shape).take(format!("{wrong}\n").as_bytes()).is_err(), "{wrong}");
+            assert!(Reader::new(shape).take(format!("{wrong}\n").as_bytes(), &mut Vec::new()).is_err(), "{wrong}");
         }
     }
 }

@@ -15,6 +15,7 @@ use crate::connect::{CREATION, Connect, Session};
 use crate::console::Console;
 use crate::failure::Failure;
 use crate::format::separator;
+use crate::table::counted;
 use input::{Reader, Shape};
 use partitioner::Partitioner;
 use sender::{Acknowledged, Batching, Sender};
@@ -154,17 +155,16 @@ pub async fn run(produce: Produce, env: Env, console: &mut Console) -> Result<()
     let mut reader = Reader::new(shape);
     let (topic, compression) = (produce.topic.clone(), produce.compression.compression());
     let mut sender = Sender::new(session, topic, partitions, acks, compression, identity, Batching::default());
-    let interrupted = copy(&env, console, &mut reader, &mut partitioner, &mut sender, produce.verbose).await?;
-    if interrupted {
-        return Err(Failure::interrupted());
+    let ended = copy(&env, console, &mut reader, &mut partitioner, &mut sender, produce.verbose).await?;
+    let written = format!("{} written to {}", counted(sender.acknowledged(), "record"), produce.topic);
+    if ended.is_ok() && console.errors_are_terminal && !produce.verbose {
+        console.say(&written);
     }
-    if console.errors_are_terminal && !produce.verbose {
-        console.say(&format!("{} records written to {}", sender.acknowledged(), produce.topic));
-    }
-    Ok(())
+    ended.map_err(|failure| Failure { what: format!("{}; {written}", failure.what), ..failure })
 }
 
-/// Until stdin has ended and all of it is acknowledged. Answers whether Ctrl-C ended it.
+/// Until stdin has ended and all of it is acknowledged. Answers what has ended it, if it was not its end: Ctrl-C, or a
+/// record that cannot be read; what came before is written.
 async fn copy(
     env: &Env,
     console: &mut Console,
@@ -172,18 +172,19 @@ async fn copy(
     partitioner: &mut Partitioner,
     sender: &mut Sender,
     verbose: bool,
-) -> Result<bool, Failure> {
+) -> Result<Result<(), Failure>, Failure> {
     let mut pieces = console.input(env);
     let mut interrupted = console.interrupted();
     let mut was_interrupted = false;
-    let mut input_ended = false;
-    while !input_ended || !sender.is_empty() {
-        let wake = sender.dispatch(env.clock.now(), input_ended);
+    let mut ended = None;
+    while ended.is_none() || !sender.is_empty() {
+        let wake = sender.dispatch(env.clock.now(), ended.is_some());
         tokio::select! {
             biased;
             () = &mut interrupted, if !was_interrupted => {
                 // What was read is written; a second Ctrl-C does not wait for it.
-                (was_interrupted, input_ended) = (true, true);
+                was_interrupted = true;
+                ended = Some(Err(Failure::interrupted()));
             }
             done = sender.completion() => {
                 for Acknowledged { partition, base_offset, .. } in sender.complete(done).await? {
@@ -195,14 +196,12 @@ async fn copy(
                     console.flush()?;
                 }
             }
-            piece = pieces.recv(), if !input_ended && sender.buffered_bytes() < BUFFERED_BYTES_MAX => {
-                let records = match piece {
-                    Some(Ok(piece)) => reader.take(&piece)?,
-                    Some(Err(error)) => return Err(Failure::new(format!("cannot read stdin: {error}"))),
-                    None => {
-                        input_ended = true;
-                        reader.finish()?
-                    }
+            piece = pieces.recv(), if ended.is_none() && sender.buffered_bytes() < BUFFERED_BYTES_MAX => {
+                let mut records = Vec::new();
+                ended = match piece {
+                    Some(Ok(piece)) => reader.take(&piece, &mut records).err().map(Err),
+                    Some(Err(error)) => Some(Err(Failure::new(format!("cannot read stdin: {error}")))),
+                    None => Some(reader.finish(&mut records)),
                 };
                 for record in records {
                     let partition = partitioner.choose(record.key.as_deref(), &*env.rng);
@@ -214,7 +213,7 @@ async fn copy(
             () = env.clock.sleep_until(wake.unwrap_or(Instant::NEVER)), if wake.is_some() => {}
         }
     }
-    Ok(was_interrupted)
+    Ok(ended.expect("it ends only then"))
 }
 
 /// How many partitions the topic has. A topic that is not there is made, if the broker makes topics.

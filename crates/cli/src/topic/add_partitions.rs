@@ -1,5 +1,5 @@
 //! `ottla topic add-partitions`: more partitions. There is no way back, so what changes is shown first.
-use clap::Args;
+use clap::{ArgGroup, Args};
 use client::Topics;
 use env::Env;
 use protocol::ErrorCode;
@@ -12,6 +12,7 @@ use crate::failure::{Failure, Failures};
 use crate::table::{Output, Table};
 
 #[derive(Args, Debug)]
+#[command(group = ArgGroup::new("count").args(["num", "total"]).required(true))]
 pub struct AddPartitions {
     /// Which topics get more
     #[arg(required = true, add = crate::completions::topics())]
@@ -22,10 +23,7 @@ pub struct AddPartitions {
     num: Option<i32>,
 
     /// How many there are to be
-    #[arg(
-        short, long, value_name = "COUNT", conflicts_with = "num", required_unless_present = "num",
-        value_parser = clap::value_parser!(i32).range(1..)
-    )]
+    #[arg(short, long, value_name = "COUNT", value_parser = clap::value_parser!(i32).range(1..))]
     total: Option<i32>,
 
     /// Only check whether it would work

@@ -1,5 +1,5 @@
 //! `ottla topic alter`: configurations of topics, with what changes shown first.
-use clap::Args;
+use clap::{ArgGroup, Args};
 use env::Env;
 
 use crate::config::{Change, ChangeOptions, Kind, Resource};
@@ -7,13 +7,14 @@ use crate::console::Console;
 use crate::failure::Failure;
 
 #[derive(Args, Debug)]
+#[command(group = ArgGroup::new("changes").args(["set", "delete"]).required(true).multiple(true))]
 pub struct Alter {
     /// Which topics to change
     #[arg(required = true, add = crate::completions::topics())]
     topics: Vec<String>,
 
     /// A configuration to set; may be repeated
-    #[arg(short, long, value_name = "KEY=VALUE", value_parser = crate::config::pair, required_unless_present = "delete")]
+    #[arg(short, long, value_name = "KEY=VALUE", value_parser = crate::config::pair)]
     set: Vec<(String, String)>,
 
     /// A configuration to take back, so that the default counts again; may be repeated

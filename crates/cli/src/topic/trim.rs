@@ -14,7 +14,7 @@ use crate::console::Console;
 use crate::consume::offsets::{self, Offsets};
 use crate::consume::position::Point;
 use crate::failure::{Failure, Failures};
-use crate::table::{Output, Table};
+use crate::table::{Output, Table, counted};
 
 #[derive(Args, Debug)]
 pub struct Trim {
@@ -74,12 +74,13 @@ impl Trim {
             console.say(if total == 0 { "there is nothing to delete" } else { "nothing was deleted" });
             return Ok(());
         }
-        let question = format!("delete {total} offsets for ever?");
+        let offsets = counted(total.unsigned_abs(), "offset");
+        let question = format!("delete {offsets} for ever?");
         console.confirm(&env, self.yes, &question, "nothing was deleted").await?;
         goals.retain(|place, goal| *goal > bounds[place].start);
         let failures = delete(&session, goals).await?;
         if failures.is_empty() {
-            console.say(&format!("deleted {total} offsets"));
+            console.say(&format!("deleted {offsets}"));
         }
         console.end(failures)
     }

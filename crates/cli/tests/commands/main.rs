@@ -86,6 +86,15 @@ fn many_records_arrive_once_and_in_the_order_of_their_key() {
 }
 
 #[test]
+fn what_stands_before_a_record_that_cannot_be_read_is_written() {
+    let topic = topic("unreadable", "-p 1");
+    let ran = fed(&format!("produce {topic} -K :"), "a:1\nb:2\nno key\nc:3\n");
+    assert_eq!(ran.code, 1);
+    assert!(ran.err.contains(&format!("record 3 has no :; 2 records written to {topic}\n")), "{}", ran.err);
+    assert_eq!(ok(&format!("consume {topic} --exit")), "1\n2\n");
+}
+
+#[test]
 fn json_copies_bytes_nulls_headers_and_times() {
     let (from, to) = (topic("json-from", "-p 1"), topic("json-to", "-p 2"));
     let input = concat!(

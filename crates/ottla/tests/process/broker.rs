@@ -87,11 +87,17 @@ impl Ended {
 /// Runs to its end. One that does not end is killed, and the test fails.
 #[track_caller]
 pub fn run(mut command: Command) -> Ended {
-    let mut child = command.spawn().unwrap();
-    let out = Listened::to(child.stdout.take().unwrap());
-    let err = Listened::to(child.stderr.take().unwrap());
+    ended(command.spawn().unwrap())
+}
+
+/// What it has left at its end, or in the streams that nobody has taken.
+#[track_caller]
+pub fn ended(mut child: Child) -> Ended {
+    let out = child.stdout.take().map(Listened::to);
+    let err = child.stderr.take().map(Listened::to);
     let status = wait(&mut child, PATIENCE);
-    let (out, err) = (out.text(), err.text());
+    let text = |stream: Option<Listened>| stream.map(|stream| stream.text()).unwrap_or_default();
+    let (out, err) = (text(out), text(err));
     let status = status.unwrap_or_else(|| panic!("it does not end: {out}{err}"));
     Ended { status, out, err }
 }

@@ -135,6 +135,10 @@ fn a_running_broker_s_directory_is_left_alone_and_a_wrong_one_is_named() {
     broker.stop(Signal::TERM);
     let ended = log(&home, &["verify", "elsewhere"]).with_code(3);
     assert!(ended.err.contains("elsewhere"), "{}", ended.err);
+    let ended = log(&home, &["verify", "."]).with_code(3);
+    assert!(ended.err.contains(". is no data directory"), "{}", ended.err);
+    log(&home, &["dump", "elsewhere"]).with_code(3);
+    log(&home, &["dump", "ottla-data/meta.properties"]).with_code(2);
     assert_eq!(home.names(), ["ottla-data"], "nothing was made");
     log(&home, &["verify"]).with_code(2);
 }

@@ -18,6 +18,7 @@ use env::disk::Lock;
 use env::{Disk, OpenOptions};
 pub use finding::{Finding, Remedy};
 pub use line::{Line, Value};
+pub use names::is_own;
 use record::{TopicId, TopicPartition};
 
 use crate::OpenError;

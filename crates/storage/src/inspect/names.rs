@@ -23,6 +23,11 @@ const KNOWN: [&str; 9] = [
     "metadata",
 ];
 
+/// Whether a name in a directory tells that the directory is, or was, a log directory.
+pub fn is_own(name: &str) -> bool {
+    name == layout::META || name == layout::LANE || layout::CHECKPOINTS.contains(&name)
+}
+
 pub(super) fn verify(
     disk: &dyn Disk,
     path: &Path,
