@@ -4,6 +4,7 @@
 use std::collections::VecDeque;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -18,8 +19,8 @@ use crate::reply::{Outgoing, Reply};
 pub trait Service: Send + Sync + 'static {
     /// Whether this request may begin while earlier ones like it still wait.
     fn may_run_ahead(&self, frame: &[u8]) -> bool;
-    /// Begins a request. No other one of this connection begins before this has given its outcome.
-    fn begin(&self, frame: Frame) -> BoxFuture<Outcome>;
+    /// Begins a request. No other one of this connection begins before this one is answered or says that it is in place.
+    fn begin(&self, frame: Frame, in_place: InPlace) -> BoxFuture<Answer>;
     /// What kind of request this is, for [`Service::served`].
     fn kind(&self, _frame: &[u8]) -> usize {
         0
@@ -42,12 +43,36 @@ pub struct Times {
     pub sent: Instant,
 }
 
-/// A request after its first part.
-pub enum Outcome {
-    Done(Handled),
-    /// Its effects are in place, in order; the answer comes when they are safe.
-    Waits(BoxFuture<Handled>),
+/// By this a request says that its effects are in place, in order, and that only its answer waits until they are safe.
+/// The same for all requests of a connection: never more than one of them has begun and has not said so.
+#[derive(Clone, Debug, Default)]
+pub struct InPlace(Arc<AtomicBool>);
+
+impl InPlace {
+    /// Ends when it is this request's turn to be answered: most find then that there is nothing more to wait for.
+    pub async fn say(&self) {
+        let mut was_said = false;
+        std::future::poll_fn(|_| {
+            if std::mem::replace(&mut was_said, true) {
+                return Poll::Ready(());
+            }
+            self.0.store(true, Ordering::Relaxed);
+            Poll::Pending // Nobody has to wake it: the connection goes on with it in its turn.
+        })
+        .await;
+    }
+
+    fn was_said(&self) -> bool {
+        self.0.swap(false, Ordering::Relaxed)
+    }
 }
+
+/// What a request comes to.
+pub type Answer = Result<Handled, Close>;
+
+/// The connection ends, for this reason, as Kafka's does for what it cannot read or answer. Earlier answers leave first.
+#[derive(Debug)]
+pub struct Close(pub String);
 
 pub enum Handled {
     Reply(Reply),
@@ -58,8 +83,6 @@ pub enum Handled {
         reply: Option<Reply>,
         silence: Duration,
     },
-    /// As Kafka does for what it cannot read or answer. Earlier answers leave first.
-    Close(String),
 }
 
 /// How a connection is served.
@@ -88,6 +111,7 @@ pub async fn serve(connection: net::Connection, service: &dyn Service, limits: L
         closing: limits.closing.clone(),
         held: None,
         begun: None,
+        in_place: InPlace::default(),
         pending: VecDeque::new(),
         clock: limits.clock.clone(),
         silence: None,
@@ -144,15 +168,15 @@ struct Answers {
 }
 
 impl Answers {
-    fn add(&mut self, handled: Handled) {
-        match handled {
-            Handled::Reply(reply) => self.outgoing.push(reply),
-            Handled::Silent => {}
-            Handled::Throttled { reply, silence } => {
+    fn add(&mut self, answer: Answer) {
+        match answer {
+            Ok(Handled::Reply(reply)) => self.outgoing.push(reply),
+            Ok(Handled::Silent) => {}
+            Ok(Handled::Throttled { reply, silence }) => {
                 reply.into_iter().for_each(|reply| self.outgoing.push(reply));
                 self.silence = self.silence.max(silence);
             }
-            Handled::Close(reason) => self.end = Some(reason),
+            Err(Close(reason)) => self.end = Some(reason),
         }
     }
 }
@@ -166,6 +190,7 @@ struct Requests<'s> {
     /// Read, but it may not begin yet.
     held: Option<Held<'s>>,
     begun: Option<Begun>,
+    in_place: InPlace,
     pending: VecDeque<Pending>,
     clock: Arc<dyn Clock>,
     /// Over a quota: until then nothing is begun and nothing is read, as in Kafka, which mutes the channel.
@@ -202,7 +227,7 @@ impl Drop for Queued<'_> {
 
 struct Begun {
     ahead: bool,
-    outcome: BoxFuture<Outcome>,
+    request: BoxFuture<Answer>,
     kind: usize,
     times: Times,
     has_run: bool,
@@ -211,22 +236,22 @@ struct Begun {
 /// Begun requests that wait for their answer. Only those that may run ahead are ever more than one.
 struct Pending {
     ahead: bool,
-    answer: Answer,
+    state: PendingState,
     kind: usize,
     times: Times,
 }
 
-enum Answer {
+enum PendingState {
     /// Taken by whoever polls it.
-    Ready(Option<Handled>),
-    Waits(BoxFuture<Handled>),
+    Answered(Option<Answer>),
+    Waits(BoxFuture<Answer>),
 }
 
-impl Answer {
-    fn poll(&mut self, context: &mut Context<'_>) -> Poll<Handled> {
+impl PendingState {
+    fn poll(&mut self, context: &mut Context<'_>) -> Poll<Answer> {
         match self {
-            Self::Ready(handled) => Poll::Ready(handled.take().expect("polled once")),
-            Self::Waits(handled) => handled.as_mut().poll(context),
+            Self::Answered(answer) => Poll::Ready(answer.take().expect("polled once")),
+            Self::Waits(request) => request.as_mut().poll(context),
         }
     }
 }
@@ -245,7 +270,7 @@ impl Requests<'_> {
             tokio::select! {
                 biased;
                 () = ready(&mut self.pending, answers), if !self.pending.is_empty() => return Ok(()),
-                begun = outcome(&mut self.begun, &*self.clock), if self.begun.is_some() => {
+                begun = answered_or_in_place(&mut self.begun, &self.in_place, &*self.clock), if self.begun.is_some() => {
                     self.pending.push_back(begun);
                 }
                 frame = self.reader.next(), if may_read => match frame {
@@ -290,7 +315,8 @@ impl Requests<'_> {
             let begun = queued.map_or(received, |_| self.clock.now());
             let times = Times { received, begun, ..Times::default() };
             let kind = self.service.kind(&frame.bytes);
-            self.begun = Some(Begun { ahead, outcome: self.service.begin(frame), kind, times, has_run: false });
+            let request = self.service.begin(frame, self.in_place.clone());
+            self.begun = Some(Begun { ahead, request, kind, times, has_run: false });
         } else {
             held.queued.get_or_insert_with(|| Queued::new(self.service));
         }
@@ -303,9 +329,9 @@ async fn ready(pending: &mut VecDeque<Pending>, answers: &mut Answers) {
     std::future::poll_fn(|context| {
         while let Some(oldest) = pending.front_mut()
             && answers.end.is_none()
-            && let Poll::Ready(handled) = oldest.answer.poll(context)
+            && let Poll::Ready(answer) = oldest.state.poll(context)
         {
-            answers.add(handled);
+            answers.add(answer);
             answers.served.push((oldest.kind, oldest.times));
             pending.pop_front();
             has_any = true;
@@ -319,23 +345,26 @@ async fn over(silence: &mut Option<Silence>) {
     silence.as_mut().expect("asked only if there is one").over.as_mut().await;
 }
 
-async fn outcome(begun: &mut Option<Begun>, clock: &dyn Clock) -> Pending {
-    let Begun { ahead, outcome, kind, times, has_run } = begun.as_mut().expect("asked only if there is one");
-    let outcome = std::future::poll_fn(|context| {
-        let outcome = outcome.as_mut().poll(context);
+async fn answered_or_in_place(begun: &mut Option<Begun>, in_place: &InPlace, clock: &dyn Clock) -> Pending {
+    let answer = std::future::poll_fn(|context| {
+        let Begun { request, times, has_run, .. } = begun.as_mut().expect("asked only if there is one");
+        let polled = request.as_mut().poll(context);
         if !std::mem::replace(has_run, true) {
             times.waits = clock.now();
         }
-        outcome
+        match (polled, in_place.was_said()) {
+            (Poll::Ready(answer), _) => Poll::Ready(Some(answer)),
+            (Poll::Pending, true) => Poll::Ready(None),
+            (Poll::Pending, false) => Poll::Pending,
+        }
     })
     .await;
-    let (ahead, kind, times) = (*ahead, *kind, *times);
-    *begun = None;
-    let answer = match outcome {
-        Outcome::Done(handled) => Answer::Ready(Some(handled)),
-        Outcome::Waits(handled) => Answer::Waits(handled),
+    let Begun { ahead, request, kind, times, .. } = begun.take().expect("asked only if there is one");
+    let state = match answer {
+        Some(answer) => PendingState::Answered(Some(answer)),
+        None => PendingState::Waits(request),
     };
-    Pending { ahead, answer, kind, times }
+    Pending { ahead, state, kind, times }
 }
 
 /// One timer for the whole life of a connection: it looks, when it fires, whether anything has happened since.

@@ -7,7 +7,7 @@ use env::{BoxFuture, Clock, Connection, Env, Listener};
 use tokio::sync::Semaphore;
 
 use crate::admission::{Asked, ConnectionCounts, ConnectionLimits, Leave, ListenerCounts, Place, Seat};
-use crate::connection::{self, Ended, Limits, Outcome, Service, Times};
+use crate::connection::{self, Answer, Ended, InPlace, Limits, Service, Times};
 use crate::frame::{Frame, FrameError};
 
 /// One listener, and who may come through it.
@@ -127,8 +127,8 @@ impl<S: Service> Service for Seated<S> {
         self.service.may_run_ahead(frame)
     }
 
-    fn begin(&self, frame: Frame) -> BoxFuture<Outcome> {
-        self.service.begin(frame)
+    fn begin(&self, frame: Frame, in_place: InPlace) -> BoxFuture<Answer> {
+        self.service.begin(frame, in_place)
     }
 
     fn kind(&self, frame: &[u8]) -> usize {

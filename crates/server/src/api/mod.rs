@@ -9,7 +9,7 @@ use env::BoxFuture;
 use protocol::{ApiKey, EncodeError, Message, RequestFrame, View};
 
 use crate::broker::Broker;
-use crate::connection::{Handled, Outcome, Service, Times};
+use crate::connection::{Answer, Close, Handled, InPlace, Service, Times};
 use crate::frame::Frame;
 use crate::quotas::{Client, Flow, Meter, Metered};
 use crate::reply::{Pieces, Reply};
@@ -53,79 +53,79 @@ pub struct Served {
     pub versions: RangeInclusive<i16>,
     /// Whether ApiVersions names it.
     pub is_advertised: bool,
-    begin: fn(Call) -> BoxFuture<Outcome>,
+    begin: fn(Call) -> BoxFuture<Answer>,
 }
 
-/// A line of the table: an API, its versions, whether it is done when its handler ends, and the handler.
+/// A line of the table: an API, its versions, and its handler.
 macro_rules! served {
-    ($($key:ident $least:literal..=$most:literal => $how:ident $handler:path,)*) => {
+    ($($key:ident $least:literal..=$most:literal => $handler:path,)*) => {
         &[$(Served {
             key: ApiKey::$key,
             versions: $least..=$most,
             is_advertised: !matches!(ApiKey::$key, ApiKey::GetTelemetrySubscriptions | ApiKey::PushTelemetry),
-            begin: |call| $how($handler(call)),
+            begin: |call| Box::pin($handler(call)),
         },)*]
     };
 }
 
 pub static SERVED: &[Served] = served![
-    Produce 3..=13 => waits produce::begin,
-    Fetch 4..=18 => done fetch::handle,
-    ListOffsets 1..=11 => done list_offsets::handle,
-    Metadata 0..=13 => done metadata::handle,
-    OffsetCommit 2..=10 => done offsets::commit,
-    OffsetFetch 1..=10 => done offsets::fetch,
-    FindCoordinator 0..=6 => done find_coordinator::handle,
-    JoinGroup 0..=9 => done group_members::join,
-    Heartbeat 0..=4 => done group_members::heartbeat,
-    LeaveGroup 0..=5 => done group_members::leave,
-    SyncGroup 0..=5 => done group_members::sync,
-    DescribeGroups 0..=6 => done group_admin::describe,
-    ListGroups 0..=5 => done group_admin::list,
-    SaslHandshake 0..=1 => done without_security::sasl_handshake,
-    ApiVersions 0..=5 => done api_versions::handle,
-    CreateTopics 2..=7 => done topics::create,
-    DeleteTopics 1..=6 => done topics::delete,
-    DeleteRecords 0..=2 => done delete_records::handle,
-    InitProducerId 0..=5 => done init_producer_id::handle,
-    OffsetForLeaderEpoch 2..=4 => done offset_for_leader_epoch::handle,
-    DescribeAcls 1..=3 => done without_security::describe_acls,
-    CreateAcls 1..=3 => done without_security::create_acls,
-    DeleteAcls 1..=3 => done without_security::delete_acls,
-    DescribeConfigs 1..=4 => done configs::describe,
-    AlterConfigs 0..=2 => done configs::alter,
-    AlterReplicaLogDirs 1..=2 => done log_dirs::alter_replicas,
-    DescribeLogDirs 1..=5 => done log_dirs::describe,
-    SaslAuthenticate 0..=2 => done without_security::sasl_authenticate,
-    CreatePartitions 0..=3 => done topics::create_partitions,
-    CreateDelegationToken 1..=3 => done without_security::create_delegation_token,
-    RenewDelegationToken 1..=2 => done without_security::renew_delegation_token,
-    ExpireDelegationToken 1..=2 => done without_security::expire_delegation_token,
-    DescribeDelegationToken 1..=3 => done without_security::describe_delegation_token,
-    DeleteGroups 0..=3 => done group_admin::delete,
-    ElectLeaders 0..=2 => done partitions::elect_leaders,
-    IncrementalAlterConfigs 0..=1 => done configs::incremental_alter,
-    AlterPartitionReassignments 0..=1 => done partitions::reassign,
-    ListPartitionReassignments 0..=0 => done partitions::list_reassignments,
-    OffsetDelete 0..=0 => done offsets::delete,
-    DescribeClientQuotas 0..=1 => done client_quotas::describe,
-    AlterClientQuotas 0..=1 => done client_quotas::alter,
-    DescribeUserScramCredentials 0..=0 => done scram::describe,
-    AlterUserScramCredentials 0..=0 => done scram::alter,
-    DescribeQuorum 0..=2 => done describe_quorum::handle,
-    UpdateFeatures 0..=2 => done update_features::handle,
-    DescribeCluster 0..=2 => done describe_cluster::handle,
-    DescribeProducers 0..=0 => done describe_producers::handle,
-    UnregisterBroker 0..=0 => done cluster_members::unregister_broker,
-    DescribeTransactions 0..=0 => done transactions::describe,
-    ListTransactions 0..=2 => done transactions::list,
-    GetTelemetrySubscriptions 0..=0 => done telemetry::subscriptions,
-    PushTelemetry 0..=0 => done telemetry::push,
-    ListConfigResources 0..=1 => done config_resources::handle,
-    DescribeTopicPartitions 0..=0 => done describe_topic_partitions::handle,
-    AddRaftVoter 0..=1 => done cluster_members::add_voter,
-    RemoveRaftVoter 0..=0 => done cluster_members::remove_voter,
-    UnregisterController 0..=0 => done cluster_members::unregister_controller,
+    Produce 3..=13 => produce::handle,
+    Fetch 4..=18 => fetch::handle,
+    ListOffsets 1..=11 => list_offsets::handle,
+    Metadata 0..=13 => metadata::handle,
+    OffsetCommit 2..=10 => offsets::commit,
+    OffsetFetch 1..=10 => offsets::fetch,
+    FindCoordinator 0..=6 => find_coordinator::handle,
+    JoinGroup 0..=9 => group_members::join,
+    Heartbeat 0..=4 => group_members::heartbeat,
+    LeaveGroup 0..=5 => group_members::leave,
+    SyncGroup 0..=5 => group_members::sync,
+    DescribeGroups 0..=6 => group_admin::describe,
+    ListGroups 0..=5 => group_admin::list,
+    SaslHandshake 0..=1 => without_security::sasl_handshake,
+    ApiVersions 0..=5 => api_versions::handle,
+    CreateTopics 2..=7 => topics::create,
+    DeleteTopics 1..=6 => topics::delete,
+    DeleteRecords 0..=2 => delete_records::handle,
+    InitProducerId 0..=5 => init_producer_id::handle,
+    OffsetForLeaderEpoch 2..=4 => offset_for_leader_epoch::handle,
+    DescribeAcls 1..=3 => without_security::describe_acls,
+    CreateAcls 1..=3 => without_security::create_acls,
+    DeleteAcls 1..=3 => without_security::delete_acls,
+    DescribeConfigs 1..=4 => configs::describe,
+    AlterConfigs 0..=2 => configs::alter,
+    AlterReplicaLogDirs 1..=2 => log_dirs::alter_replicas,
+    DescribeLogDirs 1..=5 => log_dirs::describe,
+    SaslAuthenticate 0..=2 => without_security::sasl_authenticate,
+    CreatePartitions 0..=3 => topics::create_partitions,
+    CreateDelegationToken 1..=3 => without_security::create_delegation_token,
+    RenewDelegationToken 1..=2 => without_security::renew_delegation_token,
+    ExpireDelegationToken 1..=2 => without_security::expire_delegation_token,
+    DescribeDelegationToken 1..=3 => without_security::describe_delegation_token,
+    DeleteGroups 0..=3 => group_admin::delete,
+    ElectLeaders 0..=2 => partitions::elect_leaders,
+    IncrementalAlterConfigs 0..=1 => configs::incremental_alter,
+    AlterPartitionReassignments 0..=1 => partitions::reassign,
+    ListPartitionReassignments 0..=0 => partitions::list_reassignments,
+    OffsetDelete 0..=0 => offsets::delete,
+    DescribeClientQuotas 0..=1 => client_quotas::describe,
+    AlterClientQuotas 0..=1 => client_quotas::alter,
+    DescribeUserScramCredentials 0..=0 => scram::describe,
+    AlterUserScramCredentials 0..=0 => scram::alter,
+    DescribeQuorum 0..=2 => describe_quorum::handle,
+    UpdateFeatures 0..=2 => update_features::handle,
+    DescribeCluster 0..=2 => describe_cluster::handle,
+    DescribeProducers 0..=0 => describe_producers::handle,
+    UnregisterBroker 0..=0 => cluster_members::unregister_broker,
+    DescribeTransactions 0..=0 => transactions::describe,
+    ListTransactions 0..=2 => transactions::list,
+    GetTelemetrySubscriptions 0..=0 => telemetry::subscriptions,
+    PushTelemetry 0..=0 => telemetry::push,
+    ListConfigResources 0..=1 => config_resources::handle,
+    DescribeTopicPartitions 0..=0 => describe_topic_partitions::handle,
+    AddRaftVoter 0..=1 => cluster_members::add_voter,
+    RemoveRaftVoter 0..=0 => cluster_members::remove_voter,
+    UnregisterController 0..=0 => cluster_members::unregister_controller,
 ];
 
 /// The place in [`SERVED`] of each API by its key; one behind it for what is not served.
@@ -158,6 +158,7 @@ pub struct Call {
     body_at: usize,
     /// Only while there are quotas.
     measured: Option<Measured>,
+    in_place: InPlace,
 }
 
 /// What of a request quotas look at, also after it is forgotten.
@@ -206,26 +207,22 @@ impl Peer {
     }
 }
 
-/// The body of a request cannot be read: the connection ends.
-pub struct Malformed(String);
-
-/// What a handler gives back.
-pub type Answer = Result<Handled, Malformed>;
-
 impl Call {
-    pub fn request<'a, V: View<'a>>(&'a self) -> Result<V, Malformed> {
+    /// Of a body that cannot be read the connection ends.
+    pub fn request<'a, V: View<'a>>(&'a self) -> Result<V, Close> {
         V::decode(self.version, &self.frame.bytes[self.body_at..])
-            .map_err(|error| Malformed(format!("{:?} version {} cannot be read: {error}", self.api_key, self.version)))
+            .map_err(|error| Close(format!("{:?} version {} cannot be read: {error}", self.api_key, self.version)))
     }
 
     pub fn client_id(&self) -> &str {
         RequestFrame::parse(&self.frame.bytes).ok().and_then(|frame| frame.client_id).unwrap_or("")
     }
 
-    /// Gives the request's memory back: for a call that has taken what it needs, and waits.
-    pub fn forget_request(&mut self) {
+    /// Everything is in place, and the answer waits: the request's memory is given back, and the next one like it may begin.
+    pub async fn say_in_place(&mut self) {
         self.frame = Frame::default();
         self.body_at = 0;
+        self.in_place.say().await;
     }
 
     /// The bytes of a field of the request, as an owner of the frame: nothing is copied.
@@ -314,24 +311,10 @@ impl Call {
     }
 
     /// Something does not fit into its field. What is stored is bounded so that all of it does: our mistake.
-    fn unwritten(&self, error: EncodeError) -> Malformed {
+    fn unwritten(&self, error: EncodeError) -> Close {
         tracing::error!(api = ?self.api_key, version = self.version, %error, "a response cannot be written");
-        Malformed(format!("the response to {:?} version {} cannot be written: {error}", self.api_key, self.version))
+        Close(format!("the response to {:?} version {} cannot be written: {error}", self.api_key, self.version))
     }
-}
-
-/// An API whose effects are in place before it waits.
-fn waits(begin: impl Future<Output = Outcome> + Send + 'static) -> BoxFuture<Outcome> {
-    Box::pin(begin)
-}
-
-/// An API that answers when its handler ends.
-fn done(handler: impl Future<Output = Answer> + Send + 'static) -> BoxFuture<Outcome> {
-    Box::pin(async move { Outcome::Done(handled(handler.await)) })
-}
-
-pub fn handled(answer: Answer) -> Handled {
-    answer.unwrap_or_else(|Malformed(reason)| Handled::Close(reason))
 }
 
 /// The meaning of the frames of one connection.
@@ -364,7 +347,7 @@ impl Service for Api {
         self.broker.request_times.record(kind, times);
     }
 
-    fn begin(&self, frame: Frame) -> BoxFuture<Outcome> {
+    fn begin(&self, frame: Frame, in_place: InPlace) -> BoxFuture<Answer> {
         let parsed = match RequestFrame::parse(&frame.bytes) {
             Ok(parsed) => parsed,
             Err(error) => return closed(error.to_string()),
@@ -378,28 +361,18 @@ impl Service for Api {
         let (broker, peer) = (self.broker.clone(), self.peer.clone());
         let measured = Measured::of(&broker, parsed.client_id, frame.bytes.len());
         let meter = measured.as_ref().and_then(|measured| measured.meter.clone());
-        let call = Call { broker, peer, api_key, version, correlation_id, frame, body_at, measured };
+        let call = Call { broker, peer, api_key, version, correlation_id, frame, body_at, measured, in_place };
         match answered_at {
             Some(at) if at == version => match meter {
-                Some(meter) => metered((served.begin)(call), meter),
+                Some(meter) => Box::pin(Metered { future: (served.begin)(call), meter }),
                 None => (served.begin)(call),
             },
-            Some(_) => Box::pin(std::future::ready(Outcome::Done(handled(api_versions::unsupported_version(&call))))),
+            Some(_) => Box::pin(std::future::ready(api_versions::unsupported_version(&call))),
             None => closed(format!("{api_key:?} version {version} is not served")),
         }
     }
 }
 
-/// Both parts of a request take time.
-fn metered(begun: BoxFuture<Outcome>, meter: Arc<Meter>) -> BoxFuture<Outcome> {
-    Box::pin(async move {
-        match (Metered { future: begun, meter: meter.clone() }).await {
-            Outcome::Waits(handled) => Outcome::Waits(Box::pin(Metered { future: handled, meter })),
-            outcome => outcome,
-        }
-    })
-}
-
-fn closed(reason: String) -> BoxFuture<Outcome> {
-    Box::pin(std::future::ready(Outcome::Done(Handled::Close(reason))))
+fn closed(reason: String) -> BoxFuture<Answer> {
+    Box::pin(std::future::ready(Err(Close(reason))))
 }

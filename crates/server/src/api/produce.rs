@@ -18,8 +18,8 @@ use replication::partition::{Acks, AppendError, Partition};
 use smallvec::SmallVec;
 use storage::validate::{Origin, ValidateError};
 
-use super::{Answer, Call, Malformed, errors, handled};
-use crate::connection::{Handled, Outcome};
+use super::{Call, errors};
+use crate::connection::{Answer, Close, Handled};
 
 /// A client's timeout is for replicas; what this broker's own disk needs does not count, as in Kafka, which waits for no
 /// disk. A disk that takes longer than this is a fault.
@@ -28,17 +28,18 @@ const OWN_COMMIT_MAX: Duration = Duration::from_secs(10);
 /// What writes records of its own into internal topics all the same (Kafka's `AdminUtils.ADMIN_CLIENT_ID`).
 const ADMIN_CLIENT_ID: &str = "__admin_client";
 
-/// Begins a Produce: everything is appended when this ends.
-pub async fn begin(mut call: Call) -> Outcome {
-    match append(&call).await {
-        Ok(produced) if produced.acks == Ok(Acks::None) => Outcome::Done(silent(&call, &produced.response)),
-        Ok(produced) if produced.waits.is_empty() => Outcome::Done(handled(reply(&call, &produced.response))),
-        Ok(produced) => {
-            call.forget_request();
-            Outcome::Waits(Box::pin(answer(call, produced)))
-        }
-        Err(Malformed(reason)) => Outcome::Done(Handled::Close(reason)),
+/// The appends come first, and in order: a later Produce may begin when this one has said that they are in place.
+pub async fn handle(mut call: Call) -> Answer {
+    let mut produced = append(&call).await?;
+    if produced.acks == Ok(Acks::None) {
+        return silent(&call, &produced.response);
     }
+    if !produced.waits.is_empty() {
+        call.say_in_place().await;
+        acknowledge(&call, &mut produced).await;
+    }
+    let silence = call.produce_silence().max(call.request_silence());
+    call.reply_after(&produced.response, silence)
 }
 
 /// A Produce whose batches are in their logs.
@@ -52,8 +53,7 @@ struct Produced {
     places: SmallVec<[(usize, usize); 1]>,
 }
 
-/// In a box, which is moved from hand to hand.
-async fn append(call: &Call) -> Result<Box<Produced>, Malformed> {
+async fn append(call: &Call) -> Result<Produced, Close> {
     let request: ProduceRequestView<'_> = call.request()?;
     let acks = match request.acks {
         -1 => Ok(Acks::All),
@@ -64,8 +64,7 @@ async fn append(call: &Call) -> Result<Box<Produced>, Malformed> {
     let timeout = Duration::from_millis(request.timeout_ms.max(0) as u64).max(OWN_COMMIT_MAX);
     let responses = Vec::with_capacity(request.topic_data.len());
     let response = ProduceResponse { responses, ..Default::default() };
-    let (waits, places) = (SmallVec::new(), SmallVec::new());
-    let mut produced = Box::new(Produced { acks, timeout, response, waits, places });
+    let mut produced = Produced { acks, timeout, response, waits: SmallVec::new(), places: SmallVec::new() };
     let refused = is_transactional(&request).then_some(ErrorCode::TransactionalIdAuthorizationFailed);
     let mut appender = Appender { call, acks, refused, decompressor: Decompressor::default() };
     for topic in request.topic_data.iter().filter(|topic| !topic.partition_data.is_empty()) {
@@ -256,7 +255,7 @@ fn tell_leader(
 }
 
 /// acks=0 has no response, so an error is told by closing the connection (`KafkaApis.handleProduceRequest`).
-fn silent(call: &Call, response: &ProduceResponse) -> Handled {
+fn silent(call: &Call, response: &ProduceResponse) -> Answer {
     let failed = response
         .responses
         .iter()
@@ -266,21 +265,17 @@ fn silent(call: &Call, response: &ProduceResponse) -> Handled {
         Some((topic, partition)) => {
             call.count_errors(response, call.version);
             let error = ErrorCode::from_code(partition.error_code).unwrap_or(ErrorCode::UnknownServerError);
-            Handled::Close(format!("{}-{}: a produce with acks=0 failed: {error}", topic.name, partition.index))
+            Err(Close(format!("{}-{}: a produce with acks=0 failed: {error}", topic.name, partition.index)))
         }
         None => match call.produce_silence() {
-            Duration::ZERO => Handled::Silent,
-            silence => Handled::Throttled { reply: None, silence },
+            Duration::ZERO => Ok(Handled::Silent),
+            silence => Ok(Handled::Throttled { reply: None, silence }),
         },
     }
 }
 
-fn reply(call: &Call, response: &ProduceResponse) -> Answer {
-    let silence = call.produce_silence();
-    call.reply_after(response, silence.max(call.request_silence()))
-}
-
-async fn answer(call: Call, mut produced: Box<Produced>) -> Handled {
+/// Waits until everything is as safe as was asked for, and writes into the answer what is not.
+async fn acknowledge(call: &Call, produced: &mut Produced) {
     let clock = &*call.broker.env.clock;
     let acks = produced.acks.expect("with wrong acks nothing is appended");
     acknowledged(&mut produced.waits, acks, clock, clock.now() + produced.timeout).await;
@@ -290,10 +285,9 @@ async fn answer(call: Call, mut produced: Box<Produced>) -> Handled {
             Acknowledgement::Acknowledged => {}
             Acknowledgement::Failed(error) => {
                 response.error_code = errors::of_append(error).code();
-                tell_leader(&call, response, &appended.partition, &mut produced.response.node_endpoints);
+                tell_leader(call, response, &appended.partition, &mut produced.response.node_endpoints);
             }
             Acknowledgement::Waits => response.error_code = ErrorCode::RequestTimedOut.code(),
         }
     }
-    handled(reply(&call, &produced.response))
 }

@@ -20,7 +20,7 @@ use protocol::sasl_authenticate_response::SaslAuthenticateResponse;
 use protocol::sasl_handshake_request::SaslHandshakeRequestView;
 use protocol::sasl_handshake_response::SaslHandshakeResponse;
 
-use super::{Answer, Call, Malformed};
+use super::{Answer, Call, Close};
 use crate::quotas::ANONYMOUS;
 
 /// Of every kind of code in an ACL: what the client could not name. Kafka does not read such a request.
@@ -66,9 +66,9 @@ pub async fn delete_acls(call: Call) -> Answer {
     call.reply(&DeleteAclsResponse { filter_results, ..Default::default() })
 }
 
-fn known(codes: [i8; 4]) -> Result<(), Malformed> {
+fn known(codes: [i8; 4]) -> Result<(), Close> {
     match codes.contains(&UNKNOWN) {
-        true => Err(Malformed("an ACL has an element that is unknown".to_owned())),
+        true => Err(Close("an ACL has an element that is unknown".to_owned())),
         false => Ok(()),
     }
 }

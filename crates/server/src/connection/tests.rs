@@ -113,7 +113,7 @@ impl Service for RecorderService {
         self.0.served.lock().push((kind as u8 as char, parts.map(|part| part.as_secs())));
     }
 
-    fn begin(&self, frame: Frame) -> BoxFuture<Outcome> {
+    fn begin(&self, frame: Frame, in_place: InPlace) -> BoxFuture<Answer> {
         let name = String::from_utf8_lossy(&frame.bytes).into_owned();
         self.0.begun.lock().push(name.clone());
         let reply = Handled::Reply(Reply::from_bytes(name.clone().into_bytes()));
@@ -121,20 +121,20 @@ impl Service for RecorderService {
             b'p' => {
                 let (release, released) = oneshot::channel();
                 self.0.waiting.lock().push_back(release);
-                let waits: BoxFuture<Handled> = Box::pin(async {
+                Box::pin(async move {
+                    in_place.say().await;
                     drop(released.await);
-                    reply
-                });
-                Box::pin(std::future::ready(Outcome::Waits(waits)))
+                    Ok(reply)
+                })
             }
-            b's' => Box::pin(std::future::ready(Outcome::Done(Handled::Silent))),
+            b's' => Box::pin(std::future::ready(Ok(Handled::Silent))),
             b't' => {
                 let Handled::Reply(reply) = reply else { unreachable!("made above") };
                 let silence = Duration::from_secs(10);
-                Box::pin(std::future::ready(Outcome::Done(Handled::Throttled { reply: Some(reply), silence })))
+                Box::pin(std::future::ready(Ok(Handled::Throttled { reply: Some(reply), silence })))
             }
-            b'x' => Box::pin(std::future::ready(Outcome::Done(Handled::Close("x".into())))),
-            _ => Box::pin(std::future::ready(Outcome::Done(reply))),
+            b'x' => Box::pin(std::future::ready(Err(Close("x".into())))),
+            _ => Box::pin(std::future::ready(Ok(reply))),
         }
     }
 }
