@@ -12,23 +12,22 @@ use env::sim::disk::{Call, Fault};
 use home::{Home, story, story_of_seed};
 use node::config::Config;
 use node::{Node, StartError};
+use protocol::ErrorCode;
 use protocol::alter_replica_log_dirs_request::{
     AlterReplicaLogDir, AlterReplicaLogDirTopic, AlterReplicaLogDirsRequest,
 };
-use protocol::create_topics_request::{CreatableTopic, CreatableTopicConfig, CreateTopicsRequest};
 use protocol::delete_records_request::{DeleteRecordsPartition, DeleteRecordsRequest, DeleteRecordsTopic};
 use protocol::describe_log_dirs_request::DescribeLogDirsRequest;
 use protocol::describe_topic_partitions_request::{DescribeTopicPartitionsRequest, TopicRequest};
-use protocol::fetch_request::{FetchPartition, FetchRequest, FetchTopic};
 use protocol::list_offsets_request::{ListOffsetsPartition, ListOffsetsRequest, ListOffsetsTopic};
 use protocol::metadata_request::{MetadataRequest, MetadataRequestTopic};
 use protocol::offset_for_leader_epoch_request::{
     OffsetForLeaderEpochRequest, OffsetForLeaderPartition, OffsetForLeaderTopic,
 };
-use protocol::produce_request::{PartitionProduceData, ProduceRequest, TopicProduceData};
-use protocol::{ErrorCode, Records};
-use record::{BatchBuilder, Batches, Compression, Timestamp};
+use protocol::produce_request::ProduceRequest;
+use record::{BatchBuilder, Compression, Timestamp};
 use wire::Wire;
+use wire::records::{batch_of, code, produce_request};
 
 const TOPIC: &str = "flights";
 
@@ -44,13 +43,21 @@ impl Home {
         (node, self.connect().await)
     }
 
-    /// A life of which nobody expects anything, but that it ends.
-    async fn lives(&self) {
-        let node = self.try_start(&["/a", "/b"]).await;
-        self.world.sleep(Duration::from_secs(2)).await;
-        self.machine.power_loss();
-        self.machine.down().await;
-        drop(node);
+    /// A life that the power ends after so many calls of the disk, or else after two seconds.
+    async fn lives(&self, calls: u64) {
+        self.machine.power_loss_in(calls);
+        let life = async {
+            let node = self.try_start(&["/a", "/b"]).await;
+            self.world.sleep(Duration::from_secs(2)).await;
+            self.machine.power_loss();
+            self.machine.down().await;
+            drop(node);
+        };
+        tokio::select! {
+            biased;
+            () = life => {}
+            () = self.machine.down() => {}
+        }
     }
 
     async fn refused(&self, log_dirs: &[&str]) -> String {
@@ -58,34 +65,8 @@ impl Home {
     }
 }
 
-async fn create(wire: &mut Wire, name: &str, partitions: i32) {
-    let topic = CreatableTopic {
-        name: name.to_owned(),
-        num_partitions: partitions,
-        replication_factor: 1,
-        ..Default::default()
-    };
-    let request = CreateTopicsRequest { topics: vec![topic], timeout_ms: 10_000, ..Default::default() };
-    assert_eq!(wire.ask(&request, 7).await.expect("an answer").topics[0].error_code, 0);
-}
-
-fn code(code: i16) -> ErrorCode {
-    ErrorCode::from_code(code).expect("an error of Kafka's")
-}
-
 async fn produce(wire: &mut Wire, index: i32, value: &str) -> Result<i64, ErrorCode> {
-    let response = wire.ask(&produce_request(index, value), 9).await.expect("an answer");
-    let partition = &response.responses[0].partition_responses[0];
-    if partition.error_code == 0 { Ok(partition.base_offset) } else { Err(code(partition.error_code)) }
-}
-
-fn produce_request(index: i32, value: &str) -> ProduceRequest {
-    let mut batch = BatchBuilder::new(Compression::None);
-    batch.append(Timestamp(1), None, Some(value.as_bytes()));
-    let records = Some(Records::Here(batch.build().into()));
-    let partition = PartitionProduceData { index, records, ..Default::default() };
-    let topic = TopicProduceData { name: TOPIC.to_owned(), partition_data: vec![partition], ..Default::default() };
-    ProduceRequest { acks: -1, timeout_ms: 10_000, topic_data: vec![topic], ..Default::default() }
+    wire.produce(&produce_request(TOPIC, index, batch_of(value))).await
 }
 
 /// The offsets of what is there, from the beginning.
@@ -105,19 +86,9 @@ async fn fetch_all(wire: &mut Wire, index: i32, from: i64) -> Result<Vec<i64>, E
     }
 }
 
-async fn fetch_from(wire: &mut Wire, index: i32, fetch_offset: i64) -> Result<Vec<i64>, ErrorCode> {
-    let partition =
-        FetchPartition { partition: index, fetch_offset, partition_max_bytes: 1 << 20, ..Default::default() };
-    let topic = FetchTopic { topic: TOPIC.to_owned(), partitions: vec![partition], ..Default::default() };
-    let request = FetchRequest { max_wait_ms: 100, max_bytes: 1 << 20, topics: vec![topic], ..Default::default() };
-    let response = wire.ask(&request, 11).await.expect("an answer");
-    let partition = &response.responses[0].partitions[0];
-    if partition.error_code != 0 {
-        return Err(code(partition.error_code));
-    }
-    let Some(Records::Here(bytes)) = &partition.records else { return Ok(Vec::new()) };
-    let batches = Batches::new(bytes).map(|batch| batch.expect("whole batches"));
-    Ok(batches.flat_map(|batch| batch.base_offset().0..=batch.last_offset().0).collect())
+async fn fetch_from(wire: &mut Wire, index: i32, from: i64) -> Result<Vec<i64>, ErrorCode> {
+    let read = wire.fetch(TOPIC, index, from).await?;
+    Ok(read.into_iter().map(|(offset, _)| offset).collect())
 }
 
 async fn list_offset(wire: &mut Wire, index: i32) -> ErrorCode {
@@ -192,7 +163,7 @@ fn new_partitions_go_where_the_fewest_are_or_where_they_were_wanted() {
     story(|home| async move {
         let (node, mut wire) = home.start().await;
         assert_eq!(move_to(&mut wire, "/b", TOPIC, 0).await, ErrorCode::UnknownTopicOrPartition, "and remembered");
-        create(&mut wire, TOPIC, 4).await;
+        wire.create(TOPIC, 4, &[]).await;
         assert_eq!(indexes(&mut wire, "/b").await, [0, 3]);
         assert_eq!(indexes(&mut wire, "/a").await, [1, 2]);
         for index in 0..4 {
@@ -214,7 +185,7 @@ fn new_partitions_go_where_the_fewest_are_or_where_they_were_wanted() {
 /// With four partitions, two in each directory, and one record in each.
 async fn spread(home: &Home) -> (Node, Wire, Vec<i32>, Vec<i32>) {
     let (node, mut wire) = home.start().await;
-    create(&mut wire, TOPIC, 4).await;
+    wire.create(TOPIC, 4, &[]).await;
     for index in 0..4 {
         assert_eq!(produce(&mut wire, index, "value").await, Ok(0));
     }
@@ -278,7 +249,7 @@ fn a_directory_that_fails_takes_its_own_partitions_with_it_and_no_others() {
         assert_eq!(all["/b"], Err(ErrorCode::KafkaStorageError));
         assert_eq!(all["/a"].as_ref().expect("it is online").len(), 2);
         assert_eq!(node.directories().offline_count(), 1);
-        create(&mut wire, "later", 3).await;
+        wire.create("later", 3, &[]).await;
         assert_eq!(described(&mut wire).await["/a"].as_ref().expect("it is online").len(), 5, "all are made here");
 
         // It comes back with the next start, with everything that was acknowledged.
@@ -335,7 +306,7 @@ fn a_partition_whose_place_the_controller_never_heard_of_is_not_made_anew_while_
     for seed in 0..20 {
         story_of_seed(seed, move |home| async move {
             let (node, mut wire) = home.start().await;
-            create(&mut wire, TOPIC, 4).await;
+            wire.create(TOPIC, 4, &[]).await;
             // Sometimes before the controller has heard.
             let mut acknowledged = Vec::new();
             for index in 0..4 {
@@ -460,7 +431,7 @@ fn a_replica_moves_while_it_is_written_and_read_and_stays_where_it_went() {
     story(|home| async move {
         let (node, mut wire) = home.start().await;
         move_to(&mut wire, "/a", TOPIC, 0).await;
-        create(&mut wire, TOPIC, 1).await;
+        wire.create(TOPIC, 1, &[]).await;
         let mut end = 0;
         for (round, to) in ["/b", "/a", "/b"].into_iter().enumerate() {
             for _ in 0..30 {
@@ -496,7 +467,7 @@ fn records_that_are_deleted_while_the_move_takes_effect_stay_deleted() {
     story(|home| async move {
         let (node, mut wire) = home.start().await;
         move_to(&mut wire, "/a", TOPIC, 0).await;
-        create(&mut wire, TOPIC, 1).await;
+        wire.create(TOPIC, 1, &[]).await;
         for offset in 0..20 {
             assert_eq!(produce(&mut wire, 0, "value").await, Ok(offset));
         }
@@ -524,7 +495,7 @@ fn a_replica_may_move_before_the_controller_has_heard_where_it_is() {
         story_of_seed(seed, move |home| async move {
             let (node, mut wire) = home.start().await;
             move_to(&mut wire, "/a", TOPIC, 0).await;
-            create(&mut wire, TOPIC, 1).await;
+            wire.create(TOPIC, 1, &[]).await;
             assert_eq!(move_to(&mut wire, "/b", TOPIC, 0).await, ErrorCode::None);
             assert_eq!(produce(&mut wire, 0, "value").await, Ok(0));
             moved(&home, &mut wire, 0, "/b").await;
@@ -547,7 +518,7 @@ fn a_power_loss_before_the_controller_has_heard_where_a_moving_replica_is_leaves
         story_of_seed(seed, move |home| async move {
             let (node, mut wire) = home.start().await;
             move_to(&mut wire, "/a", TOPIC, 0).await;
-            create(&mut wire, TOPIC, 1).await;
+            wire.create(TOPIC, 1, &[]).await;
             assert_eq!(produce(&mut wire, 0, "value").await, Ok(0));
             assert_eq!(move_to(&mut wire, "/b", TOPIC, 0).await, ErrorCode::None);
             // Long enough for the lane to have the copy, and mostly not for the controller.
@@ -571,6 +542,31 @@ fn a_power_loss_before_the_controller_has_heard_where_a_moving_replica_is_leaves
     assert!(both > 0, "every move was done before the power went");
 }
 
+/// Asks for a move to /b and writes, until the power goes. Answers where the acknowledged records end; they began to be
+/// written at `end`.
+async fn moving_until_the_power_goes(
+    home: &Home,
+    wire: &mut Wire,
+    mut end: i64,
+    request: impl Fn(i64) -> ProduceRequest,
+) -> i64 {
+    let client = async {
+        let _ = wire.ask(&move_request("/b", TOPIC, 0), 2).await;
+        while let Some(Ok(offset)) = wire.produce_while_up(&request(end)).await {
+            assert_eq!(offset, end);
+            end += 1;
+        }
+        std::future::pending::<()>().await;
+    };
+    // Whoever had a connection to it is not told.
+    tokio::select! {
+        biased;
+        () = home.machine.down() => {}
+        () = client => {}
+    }
+    end
+}
+
 #[test]
 fn a_move_that_power_losses_cut_short_goes_on_by_itself_with_everything_that_was_acknowledged() {
     let (mut before, mut after, mut resumed) = (0, 0, 0);
@@ -580,7 +576,7 @@ fn a_move_that_power_losses_cut_short_goes_on_by_itself_with_everything_that_was
         story_of_seed(seed, move |home| async move {
             let (node, mut wire) = home.start().await;
             move_to(&mut wire, "/a", TOPIC, 0).await;
-            create(&mut wire, TOPIC, 1).await;
+            wire.create(TOPIC, 1, &[]).await;
             let mut end = 0;
             for _ in 0..20 {
                 assert_eq!(produce(&mut wire, 0, &"v".repeat(500)).await, Ok(end));
@@ -589,34 +585,13 @@ fn a_move_that_power_losses_cut_short_goes_on_by_itself_with_everything_that_was
             home.sleep(Duration::from_secs(1)).await;
             // Somewhere in what the disk has to do for it.
             home.machine.power_loss_in(1 + seed % 32);
-            let client = async {
-                let _ = wire.ask(&move_request("/b", TOPIC, 0), 2).await;
-                while let Some(response) = wire.ask(&produce_request(0, "more"), 9).await {
-                    let partition = &response.responses[0].partition_responses[0];
-                    if partition.error_code != 0 {
-                        break;
-                    }
-                    assert_eq!(partition.base_offset, end);
-                    end += 1;
-                }
-                std::future::pending::<()>().await;
-            };
-            // Whoever had a connection to it is not told.
-            tokio::select! {
-                biased;
-                () = home.machine.down() => {}
-                () = client => {}
-            }
+            end = moving_until_the_power_goes(&home, &mut wire, end, |_| produce_request(TOPIC, 0, batch_of("more")))
+                .await;
             drop(node);
             let was_marked = is_marked(&home, "/b");
             if seed % 3 == 0 {
                 // Once more, somewhere in the start or in what the move has left to do.
-                home.machine.power_loss_in(1 + seed % 40);
-                tokio::select! {
-                    biased;
-                    () = home.lives() => {}
-                    () = home.machine.down() => {}
-                }
+                home.lives(1 + seed % 40).await;
             }
             let (node, mut wire) = home.start().await;
             if was_marked {
@@ -655,29 +630,11 @@ fn keyed_request(offset: i64, value: &str) -> ProduceRequest {
     let mut batch = BatchBuilder::new(Compression::None);
     let key = format!("key-{}", offset % KEYS);
     batch.append(Timestamp(1 + offset * 1000), Some(key.as_bytes()), Some(value.as_bytes()));
-    let records = Some(Records::Here(batch.build().into()));
-    let partition = PartitionProduceData { index: 0, records, ..Default::default() };
-    let topic = TopicProduceData { name: TOPIC.to_owned(), partition_data: vec![partition], ..Default::default() };
-    ProduceRequest { acks: -1, timeout_ms: 10_000, topic_data: vec![topic], ..Default::default() }
+    produce_request(TOPIC, 0, batch)
 }
 
-async fn create_compacted(wire: &mut Wire) {
-    let configs = [("cleanup.policy", "compact"), ("segment.ms", "500"), ("min.cleanable.dirty.ratio", "0.01")];
-    let configs = configs.map(|(name, value)| CreatableTopicConfig {
-        name: name.to_owned(),
-        value: Some(value.to_owned()),
-        ..Default::default()
-    });
-    let topic = CreatableTopic {
-        name: TOPIC.to_owned(),
-        num_partitions: 1,
-        replication_factor: 1,
-        configs: configs.into(),
-        ..Default::default()
-    };
-    let request = CreateTopicsRequest { topics: vec![topic], timeout_ms: 10_000, ..Default::default() };
-    assert_eq!(wire.ask(&request, 7).await.expect("an answer").topics[0].error_code, 0);
-}
+const COMPACTED: [(&str, &str); 3] =
+    [("cleanup.policy", "compact"), ("segment.ms", "500"), ("min.cleanable.dirty.ratio", "0.01")];
 
 const KEYS: i64 = 5;
 
@@ -702,45 +659,23 @@ fn a_move_of_a_compacted_topic_goes_on_after_power_losses_that_follow_each_other
         story_of_seed(seed, move |home| async move {
             let (node, mut wire) = home.start().await;
             move_to(&mut wire, "/a", TOPIC, 0).await;
-            create_compacted(&mut wire).await;
+            wire.create(TOPIC, 1, &COMPACTED).await;
             let mut end = 0;
             for round in 0..4 {
                 for _ in 0..10 {
-                    let answer = wire.ask(&keyed_request(end, "value"), 9).await.expect("an answer");
-                    assert_eq!(answer.responses[0].partition_responses[0].base_offset, end);
+                    assert_eq!(wire.produce(&keyed_request(end, "value")).await, Ok(end));
                     end += 1;
                 }
                 home.sleep(Duration::from_secs(if round == 2 { 40 } else { 1 })).await;
             }
             let is_compacted = fetch(&mut wire, 0).await.expect("readable").len() < end as usize;
             home.machine.power_loss_in(1 + seed % 32);
-            let client = async {
-                let _ = wire.ask(&move_request("/b", TOPIC, 0), 2).await;
-                while let Some(response) = wire.ask(&keyed_request(end, "more"), 9).await {
-                    let partition = &response.responses[0].partition_responses[0];
-                    if partition.error_code != 0 {
-                        break;
-                    }
-                    assert_eq!(partition.base_offset, end);
-                    end += 1;
-                }
-                std::future::pending::<()>().await;
-            };
-            tokio::select! {
-                biased;
-                () = home.machine.down() => {}
-                () = client => {}
-            }
+            end = moving_until_the_power_goes(&home, &mut wire, end, |offset| keyed_request(offset, "more")).await;
             drop(node);
             let was_marked = is_marked(&home, "/b");
             // Again and again in what a start and the rest of the move have to do.
             for again in 0..seed % 4 {
-                home.machine.power_loss_in(1 + (seed * 7 + again * 11) % 40);
-                tokio::select! {
-                    biased;
-                    () = home.lives() => {}
-                    () = home.machine.down() => {}
-                }
+                home.lives(1 + (seed * 7 + again * 11) % 40).await;
             }
             let (node, mut wire) = home.start().await;
             let what = format!("seed {seed}");
@@ -753,8 +688,7 @@ fn a_move_of_a_compacted_topic_goes_on_after_power_losses_that_follow_each_other
             assert_eq!((current.len(), future.len()), (1, 0), "{what}: exactly one");
             assert_eq!(assert_holds_newest(&mut wire, end, &what).await, end);
             for _ in 0..KEYS {
-                let answer = wire.ask(&keyed_request(end, "behind"), 9).await.expect("an answer");
-                assert_eq!(answer.responses[0].partition_responses[0].base_offset, end, "{what}");
+                assert_eq!(wire.produce(&keyed_request(end, "behind")).await, Ok(end), "{what}");
                 end += 1;
             }
             home.sleep(Duration::from_secs(40)).await;
@@ -777,7 +711,7 @@ fn a_move_ends_when_the_present_directory_is_named_or_the_other_one_fails() {
     story(|home| async move {
         let (node, mut wire) = home.start().await;
         move_to(&mut wire, "/a", TOPIC, 0).await;
-        create(&mut wire, TOPIC, 1).await;
+        wire.create(TOPIC, 1, &[]).await;
         // Enough to be on the way for a while.
         for offset in 0..10 {
             assert_eq!(produce(&mut wire, 0, &"v".repeat(900_000)).await, Ok(offset));

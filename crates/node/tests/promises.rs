@@ -12,14 +12,13 @@ use env::sim::disk::{Call, Fault};
 use home::{Home, story};
 use node::Node;
 use node::config::Config;
-use protocol::create_topics_request::{CreatableTopic, CreatableTopicConfig, CreateTopicsRequest};
+use protocol::ErrorCode;
 use protocol::delete_records_request::{DeleteRecordsPartition, DeleteRecordsRequest, DeleteRecordsTopic};
 use protocol::delete_topics_request::{DeleteTopicState, DeleteTopicsRequest};
-use protocol::fetch_request::{FetchPartition, FetchRequest, FetchTopic};
-use protocol::produce_request::{PartitionProduceData, ProduceRequest, TopicProduceData};
-use protocol::{ErrorCode, Records};
-use record::{BatchBuilder, Batches, Compression, Decompressor, ProducerEpoch, ProducerId, Sequence, Timestamp};
+use protocol::produce_request::ProduceRequest;
+use record::{BatchBuilder, Compression, ProducerEpoch, ProducerId, Sequence, Timestamp};
 use wire::Wire;
+use wire::records::produce_request;
 
 const FLUSH: &str = "flush";
 const RELAXED: &str = "relaxed";
@@ -37,7 +36,7 @@ impl Home {
         let node = self.start().await;
         let mut wire = self.connect().await;
         for name in [FLUSH, RELAXED] {
-            create(&mut wire, name, name).await;
+            wire.create(name, 1, &[("durability", name)]).await;
         }
         (node, wire)
     }
@@ -52,70 +51,18 @@ impl Home {
     }
 }
 
-async fn create(wire: &mut Wire, name: &str, durability: &str) {
-    let config = |name: &str, value: &str| CreatableTopicConfig {
-        name: name.to_owned(),
-        value: Some(value.to_owned()),
-        ..Default::default()
-    };
-    let topic = CreatableTopic {
-        name: name.to_owned(),
-        num_partitions: 1,
-        replication_factor: 1,
-        configs: vec![config("durability", durability)],
-        ..Default::default()
-    };
-    let request = CreateTopicsRequest { topics: vec![topic], timeout_ms: 10_000, ..Default::default() };
-    let response = wire.ask(&request, 7).await.expect("an answer");
-    assert_eq!(response.topics[0].error_code, 0, "{:?}", response.topics[0].error_message);
-}
-
-fn request_of(topic: &str, builder: BatchBuilder, acks: i16, value: &str) -> ProduceRequest {
-    let mut batch = builder;
+/// A batch of one record, put into `batch`.
+fn request_of(topic: &str, mut batch: BatchBuilder, acks: i16, value: &str) -> ProduceRequest {
     batch.append(Timestamp(1), None, Some(value.as_bytes()));
-    let partition = PartitionProduceData { records: Some(Records::Here(batch.build().into())), ..Default::default() };
-    let topic = TopicProduceData { name: topic.to_owned(), partition_data: vec![partition], ..Default::default() };
-    ProduceRequest { acks, timeout_ms: 10_000, topic_data: vec![topic], ..Default::default() }
-}
-
-/// The error of the partition, and the offset.
-async fn send(wire: &mut Wire, request: &ProduceRequest) -> Result<i64, ErrorCode> {
-    let response = wire.ask(request, 9).await.expect("an answer");
-    let partition = &response.responses[0].partition_responses[0];
-    match ErrorCode::from_code(partition.error_code) {
-        Some(ErrorCode::None) => Ok(partition.base_offset),
-        error => Err(error.expect("an error of Kafka's")),
-    }
+    ProduceRequest { acks, ..produce_request(topic, 0, batch) }
 }
 
 async fn produce(wire: &mut Wire, topic: &str, acks: i16, value: &str) -> Result<i64, ErrorCode> {
-    send(wire, &request_of(topic, BatchBuilder::new(Compression::None), acks, value)).await
+    wire.produce(&request_of(topic, BatchBuilder::new(Compression::None), acks, value)).await
 }
 
 async fn fetch(wire: &mut Wire, topic: &str, from: i64) -> Result<Vec<(i64, String)>, ErrorCode> {
-    let partition = FetchPartition { fetch_offset: from, partition_max_bytes: 1 << 20, ..Default::default() };
-    let topic = FetchTopic { topic: topic.to_owned(), partitions: vec![partition], ..Default::default() };
-    let request =
-        FetchRequest { max_wait_ms: 100, min_bytes: 1, max_bytes: 1 << 20, topics: vec![topic], ..Default::default() };
-    let response = wire.ask(&request, 11).await.expect("an answer");
-    let partition = &response.responses[0].partitions[0];
-    if partition.error_code != 0 {
-        return Err(ErrorCode::from_code(partition.error_code).expect("an error of Kafka's"));
-    }
-    let Some(Records::Here(bytes)) = &partition.records else { return Ok(Vec::new()) };
-    let mut decompressor = Decompressor::default();
-    let mut read = Vec::new();
-    for batch in Batches::new(bytes) {
-        let batch = batch.expect("whole batches");
-        assert!(batch.crc_is_valid(), "a batch that is not what was written");
-        let body = decompressor.body(&batch, 1 << 20).expect("a body");
-        for record in record::Records::new(&batch, body).expect("records") {
-            let record = record.expect("a record");
-            let value = String::from_utf8(record.value.expect("a value").to_vec()).expect("text");
-            read.push((record.offset.0, value));
-        }
-    }
-    Ok(read)
+    wire.fetch(topic, 0, from).await
 }
 
 async fn read_all(wire: &mut Wire, topic: &str) -> Vec<String> {
@@ -231,14 +178,14 @@ fn an_idempotent_producer_s_repeated_batch_is_in_the_log_once_also_after_a_power
         };
         for sequence in 0..4 {
             let request = request_of(FLUSH, batch(sequence), ACKS_ALL, &format!("value {sequence}"));
-            assert_eq!(send(&mut wire, &request).await, Ok(sequence.into()));
+            assert_eq!(wire.produce(&request).await, Ok(sequence.into()));
         }
         home.without_power(node).await;
         let (node, mut wire) = home.again().await;
         let again = request_of(FLUSH, batch(3), ACKS_ALL, "value 3");
-        assert_eq!(send(&mut wire, &again).await, Ok(3), "answered with the first one's offset");
+        assert_eq!(wire.produce(&again).await, Ok(3), "answered with the first one's offset");
         let next = request_of(FLUSH, batch(4), ACKS_ALL, "value 4");
-        assert_eq!(send(&mut wire, &next).await, Ok(4));
+        assert_eq!(wire.produce(&next).await, Ok(4));
         assert_eq!(read_all(&mut wire, FLUSH).await, values(0..5));
         node.stop().await;
     });
@@ -383,7 +330,7 @@ fn a_sync_fails(fault: Fault) {
 fn a_full_disk_refuses_produces_with_a_retriable_error_and_everything_else_goes_on_until_there_is_room() {
     story(|home| async move {
         let (node, mut wire) = home.start_with_topics().await;
-        create(&mut wire, "spare", FLUSH).await;
+        wire.create("spare", 1, &[("durability", FLUSH)]).await;
         produce_all(&mut wire, FLUSH, 0..20).await;
         home.settle().await;
         home.machine.disk().set_free_bytes(1 << 20);

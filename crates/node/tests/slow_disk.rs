@@ -11,11 +11,10 @@ use env::sim::{Settings, World};
 use home::Home;
 use node::config::Config;
 use protocol::Records;
-use protocol::create_topics_request::{CreatableTopic, CreateTopicsRequest};
 use protocol::fetch_request::{FetchPartition, FetchRequest, FetchTopic};
 use protocol::produce_request::{PartitionProduceData, ProduceRequest, TopicProduceData};
-use record::{BatchBuilder, Batches, Compression, Timestamp};
 use wire::Wire;
+use wire::records::{batch_of, fetched};
 
 const PARTITIONS: i32 = 8;
 const READ: Duration = Duration::from_secs(3);
@@ -55,18 +54,9 @@ fn a_slow_disk_is_waited_for_as_long_as_a_client_waits() {
 }
 
 async fn write(wire: &mut Wire) {
-    let topic = CreatableTopic {
-        name: "slow".to_owned(),
-        num_partitions: PARTITIONS,
-        replication_factor: 1,
-        ..Default::default()
-    };
-    let request = CreateTopicsRequest { topics: vec![topic], timeout_ms: 10_000, ..Default::default() };
-    assert_eq!(wire.ask(&request, 7).await.expect("an answer").topics[0].error_code, 0);
+    wire.create("slow", PARTITIONS, &[]).await;
     let partition = |index| {
-        let mut batch = BatchBuilder::new(Compression::None);
-        batch.append(Timestamp(1), None, Some(b"a value"));
-        let records = Some(Records::Here(batch.build().into()));
+        let records = Some(Records::Here(batch_of("a value").build().into()));
         PartitionProduceData { index, records, ..Default::default() }
     };
     let data = (0..PARTITIONS).map(partition).collect();
@@ -97,13 +87,8 @@ async fn fetch(wire: &mut Wire, offsets: &BTreeMap<i32, i64>) -> Vec<i32> {
     };
     let answer = wire.ask(&request, 11).await.expect("an answer");
     let partitions = answer.responses.iter().flat_map(|topic| &topic.partitions);
-    let has_records = |records: &Option<Records>| match records {
-        Some(Records::Here(bytes)) => Batches::new(bytes).next().is_some(),
-        _ => false,
-    };
     partitions
-        .inspect(|partition| assert_eq!(partition.error_code, 0))
-        .filter(|partition| has_records(&partition.records))
+        .filter(|partition| !fetched(partition).expect("readable").is_empty())
         .map(|partition| partition.partition_index)
         .collect()
 }

@@ -14,13 +14,10 @@ use env::{Disk as _, OpenOptions};
 use home::{Home, story};
 use node::Node;
 use node::config::Config;
-use protocol::create_topics_request::{CreatableTopic, CreateTopicsRequest};
+use protocol::ErrorCode;
 use protocol::delete_topics_request::{DeleteTopicState, DeleteTopicsRequest};
-use protocol::fetch_request::{FetchPartition, FetchRequest, FetchTopic};
-use protocol::produce_request::{PartitionProduceData, ProduceRequest, TopicProduceData};
-use protocol::{ErrorCode, Records};
-use record::{BatchBuilder, Batches, Compression, Decompressor, Timestamp};
 use wire::Wire;
+use wire::records::{batch_of, produce_request};
 
 const TOPIC: &str = "flights";
 const PARTITIONS: i32 = 4;
@@ -36,17 +33,6 @@ async fn start(home: &Home) -> (Node, Wire) {
     (node, wire)
 }
 
-async fn create(wire: &mut Wire, name: &str, partitions: i32) {
-    let topic = CreatableTopic {
-        name: name.to_owned(),
-        num_partitions: partitions,
-        replication_factor: 1,
-        ..Default::default()
-    };
-    let request = CreateTopicsRequest { topics: vec![topic], timeout_ms: 10_000, ..Default::default() };
-    assert_eq!(wire.ask(&request, 7).await.expect("an answer").topics[0].error_code, 0);
-}
-
 async fn delete(wire: &mut Wire, name: &str) {
     let topics = vec![DeleteTopicState { name: Some(name.to_owned()), ..Default::default() }];
     let request = DeleteTopicsRequest { topics, timeout_ms: 5000, ..Default::default() };
@@ -54,37 +40,12 @@ async fn delete(wire: &mut Wire, name: &str) {
 }
 
 async fn produce(wire: &mut Wire, index: i32, value: &str) {
-    let mut batch = BatchBuilder::new(Compression::None);
-    batch.append(Timestamp(1), None, Some(value.as_bytes()));
-    let records = Some(Records::Here(batch.build().into()));
-    let partition = PartitionProduceData { index, records, ..Default::default() };
-    let topic = TopicProduceData { name: TOPIC.to_owned(), partition_data: vec![partition], ..Default::default() };
-    let request = ProduceRequest { acks: -1, timeout_ms: 10_000, topic_data: vec![topic], ..Default::default() };
-    let response = wire.ask(&request, 9).await.expect("an answer");
-    assert_eq!(response.responses[0].partition_responses[0].error_code, 0);
+    wire.produce(&produce_request(TOPIC, index, batch_of(value))).await.expect("acknowledged");
 }
 
 async fn fetch(wire: &mut Wire, index: i32) -> Result<Vec<String>, ErrorCode> {
-    let partition = FetchPartition { partition: index, partition_max_bytes: 1 << 20, ..Default::default() };
-    let topic = FetchTopic { topic: TOPIC.to_owned(), partitions: vec![partition], ..Default::default() };
-    let request = FetchRequest { max_wait_ms: 100, max_bytes: 1 << 20, topics: vec![topic], ..Default::default() };
-    let response = wire.ask(&request, 11).await.expect("an answer");
-    let partition = &response.responses[0].partitions[0];
-    if partition.error_code != 0 {
-        return Err(ErrorCode::from_code(partition.error_code).expect("an error of Kafka's"));
-    }
-    let Some(Records::Here(bytes)) = &partition.records else { return Ok(Vec::new()) };
-    let mut decompressor = Decompressor::default();
-    let mut values = Vec::new();
-    for batch in Batches::new(bytes) {
-        let batch = batch.expect("whole batches");
-        let body = decompressor.body(&batch, 1 << 20).expect("a body");
-        for record in record::Records::new(&batch, body).expect("records") {
-            let value = record.expect("a record").value.expect("a value");
-            values.push(String::from_utf8(value.to_vec()).expect("text"));
-        }
-    }
-    Ok(values)
+    let read = wire.fetch(TOPIC, index, 0).await?;
+    Ok(read.into_iter().map(|(_, value)| value).collect())
 }
 
 fn strays(node: &Node) -> usize {
@@ -134,13 +95,13 @@ fn dropped(home: &Home, directory: &str) {
 fn an_older_metadata_log_costs_no_record() {
     story(|home| async move {
         let (node, mut wire) = start(&home).await;
-        create(&mut wire, "before", 1).await;
+        wire.create("before", 1, &[]).await;
         drop(wire);
         node.stop().await;
         let older = saved(&home, METADATA);
 
         let (node, mut wire) = start(&home).await;
-        create(&mut wire, TOPIC, PARTITIONS).await;
+        wire.create(TOPIC, PARTITIONS, &[]).await;
         for index in 0..PARTITIONS {
             produce(&mut wire, index, "old").await;
         }
@@ -157,7 +118,7 @@ fn an_older_metadata_log_costs_no_record() {
             assert_eq!(strays(&node), PARTITIONS as usize, "life {life}");
             if life == 0 {
                 assert_eq!(fetch(&mut wire, 0).await, Err(ErrorCode::UnknownTopicOrPartition));
-                create(&mut wire, TOPIC, 1).await;
+                wire.create(TOPIC, 1, &[]).await;
                 produce(&mut wire, 0, "new").await;
             }
             assert_eq!(fetch(&mut wire, 0).await, Ok(vec!["new".to_owned()]));
@@ -198,7 +159,7 @@ fn an_older_metadata_log_costs_no_record() {
 fn what_the_metadata_log_says_was_deleted_frees_its_disk_also_while_its_directory_was_away() {
     story(|home| async move {
         let (node, mut wire) = start(&home).await;
-        create(&mut wire, TOPIC, PARTITIONS).await;
+        wire.create(TOPIC, PARTITIONS, &[]).await;
         for index in 0..PARTITIONS {
             produce(&mut wire, index, "value").await;
         }

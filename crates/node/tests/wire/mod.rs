@@ -1,4 +1,6 @@
 //! A broker in the simulated world and one raw connection to it: what tests of the protocol's edges speak.
+pub mod records;
+
 use std::net::SocketAddr;
 
 use env::sim::{Machine, Settings, World};
