@@ -19,6 +19,10 @@ HERE = Path(__file__).resolve().parent.parent
 STEP_SECONDS_MAX = 1200
 RSKAFKA = "0.6.0"
 RDKAFKA = "0.39.0"
+# The npm package holds the source of librdkafka whole, its tests too; the crate and the wheels do not.
+LIBRDKAFKA_PACKAGE = "node-rdkafka@3.6.1"
+LIBRDKAFKA_SHA256 = "148f7e7b65c510314c70762d8f1be052c8fe1fdf03a128e6c78083a729a57a30"
+LIBRDKAFKA = "2.12.0"
 
 
 class NotHere(Exception):
@@ -142,6 +146,32 @@ class Cache:
         runtime("g++", "g++")
         runtime("make", "make")
         return self.crate_tests("rdkafka", RDKAFKA, lambda cargo, source: ["--locked"])
+
+    def with_librdkafka_tests(self):
+        """librdkafka and the program of its tests, without TLS and without optimization: the path of the program."""
+        npm = runtime("npm", "npm")
+        runtime("g++", "g++")
+        runtime("make", "make")
+        folder = self.root / "librdkafka"
+        source = folder / "package/deps/librdkafka"
+
+        def make():
+            shutil.rmtree(folder, ignore_errors=True)
+            folder.mkdir()
+            archive = folder / run([npm, "pack", "--silent", LIBRDKAFKA_PACKAGE], cwd=folder).strip()
+            found = hashlib.sha256(archive.read_bytes()).hexdigest()
+            if found != LIBRDKAFKA_SHA256:
+                raise RuntimeError(f"{archive.name} has the SHA-256 {found}, not {LIBRDKAFKA_SHA256}")
+            with tarfile.open(archive) as tar:
+                tar.extractall(folder, filter="data")
+            run(["./configure", "--disable-ssl", "--disable-gssapi", "--disable-curl", "--disable-zstd", "--disable-lz4-ext",
+                 "--disable-optimization", "--disable-debug-symbols"], cwd=source)
+            jobs = f"-j{os.cpu_count()}"
+            run(["make", jobs, "librdkafka.a"], cwd=source / "src")
+            run(["make", jobs, "librdkafka++.a"], cwd=source / "src-cpp")
+            run(["make", jobs, "test-runner"], cwd=source / "tests")
+        self.once("librdkafka", [LIBRDKAFKA_SHA256], make)
+        return source / "tests/test-runner"
 
     def with_rskafka_tests(self):
         """Those of rskafka that need neither a JVM nor librdkafka, which its others compare it with."""

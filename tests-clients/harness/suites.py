@@ -11,9 +11,9 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
-from . import results
+from . import librdkafka, results
 from .broker import Broker, free_port, port_is_free
-from .cache import HERE, RDKAFKA, RSKAFKA, Cache, NotHere, runtime
+from .cache import HERE, LIBRDKAFKA, RDKAFKA, RSKAFKA, Cache, NotHere, runtime
 from .results import FAILED, NOT_APPLICABLE, Check, NotApplicable
 
 
@@ -349,6 +349,23 @@ class RskafkaOwn(CrateTests):
         return {"TEST_INTEGRATION": "1", "TEST_BROKER_IMPL": "kafka", "KAFKA_CONNECT": broker.bootstrap}
 
 
+class LibrdkafkaOwn(Suite):
+    name = "librdkafka-own"
+    client = "librdkafka"
+    version = LIBRDKAFKA
+    language = "C, C++"
+    exercises = "those of its own tests that ask a broker and need neither transactions nor an authorizer"
+    # Members that subscribe one after the other are meant to be of the first generation together.
+    properties = {"group.initial.rebalance.delay.ms": "1000", "group.min.session.timeout.ms": "1000"}
+    waits_mostly = True
+
+    def prepare(self, cache):
+        cache.with_librdkafka_tests()
+
+    def checks(self, run):
+        return librdkafka.checks(run.cache.with_librdkafka_tests(), run, run.full)
+
+
 class Connect(OurProgram):
     name = "connect"
     client = "Kafka Connect"
@@ -493,7 +510,7 @@ class Flights(OurProgram):
 SUITES = [suite() for suite in (Kcat, JavaClient, KafkaTools, ConfluentKafka, RdkafkaOwn, RskafkaOwn, KafkaPython, KafkaPythonOwn,
                                 KafkaJs, Platformatic, FranzGo, Sarama, Monitors, SchemaRegistry, Karapace, Connect,
                                 OttlaCommands, Prometheus,
-                                WireLimits, Wire, WireSequences, WireDirs, WireRestarts, WireGenerated, Churn, Hostile, Flights)]
+                                LibrdkafkaOwn, WireLimits, Wire, WireSequences, WireDirs, WireRestarts, WireGenerated, Churn, Hostile, Flights)]
 
 
 def port_for(suite):
