@@ -1,5 +1,6 @@
 //! The commands: topics, produce, consume, groups, configurations, the cluster; against any Kafka. Each is a client like
-//! any other and knows nothing of brokers' insides, but for `log`, which looks into the directory of a stopped one. What a command prints on stdout is data; everything else goes to stderr.
+//! any other and knows nothing of brokers' insides, but for `log`, which looks into the directory of a stopped one. What a
+//! command prints on stdout is data; everything else goes to stderr.
 
 mod bench;
 mod cluster;

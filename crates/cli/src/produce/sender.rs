@@ -16,6 +16,7 @@ use tokio::sync::mpsc;
 use super::input::Input;
 use crate::connect::{RETRY, Session};
 use crate::failure::{Exit, Failure};
+use crate::table::counted;
 
 const REQUEST_BYTES: usize = 8 << 20;
 /// With topic names; 13 has ids.
@@ -340,8 +341,10 @@ impl Sender {
 
     fn lost(&self, batch: &Batch, mut failure: Failure) -> Failure {
         failure.what = format!(
-            "{}; {} records are written, record {} and perhaps others are not",
-            failure.what, self.acknowledged, batch.first_number
+            "{}; {} written, record {} and perhaps others not",
+            failure.what,
+            counted(self.acknowledged, "record"),
+            batch.first_number
         );
         failure
     }
