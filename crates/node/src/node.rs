@@ -12,6 +12,7 @@ use record::BrokerId;
 use replication::Replicas;
 use server::admission::{ConnectionCounts, ListenerCounts};
 use server::api::{Api, Peer, SERVED};
+use server::auto_creation::AutoCreation;
 use server::broker::{Broker, Settings};
 use server::connection::Limits;
 use server::error_counts::ErrorCounts;
@@ -194,6 +195,7 @@ impl Node {
             loggers: Loggers::default(),
             quotas: quotas(&config.quotas),
             telemetry,
+            auto_creation: AutoCreation::default(),
             request_times: RequestTimes::new(SERVED.len()),
             error_counts: ErrorCounts::new(SERVED.len()),
             producer_ids: ProducerIds::new(controller.clone()),

@@ -4,6 +4,8 @@
 #[allow(dead_code, reason = "each test uses its part")]
 mod wire;
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use protocol::api_versions_request::ApiVersionsRequest;
 use protocol::api_versions_response::ApiVersionsResponse;
@@ -39,6 +41,27 @@ fn every_served_version_is_answered() {
                 ask_one(&mut wire, served.key, version, id).await;
             }
         }
+    });
+}
+
+/// As Kafka: UNKNOWN_TOPIC_OR_PARTITION, and the topic comes behind the answer.
+#[test]
+fn a_topic_that_is_missing_is_created_behind_the_answer() {
+    with_broker(|world, broker| async move {
+        let mut wire = broker.connect().await;
+        let metadata = |allow_auto_topic_creation| {
+            let topics = Some(vec![MetadataRequestTopic { name: Some("new".to_owned()), ..Default::default() }]);
+            MetadataRequest { topics, allow_auto_topic_creation, ..Default::default() }
+        };
+        for allowed in [false, true] {
+            let response = wire.ask(&metadata(allowed), 12).await.expect("an answer");
+            assert_eq!(response.topics[0].error_code, ErrorCode::UnknownTopicOrPartition.code());
+            assert!(response.topics[0].partitions.is_empty());
+            world.sleep(Duration::from_secs(1)).await;
+        }
+        let response = wire.ask(&metadata(false), 12).await.expect("an answer");
+        assert_eq!(response.topics[0].error_code, 0);
+        assert_eq!(response.topics[0].partitions[0].leader_id, 1);
     });
 }
 

@@ -11,6 +11,7 @@ use protocol::describe_configs_response::DescribeConfigsResult;
 use record::BrokerId;
 use replication::{Partition, Replicas};
 
+use crate::auto_creation::AutoCreation;
 use crate::error_counts::ErrorCounts;
 use crate::fetch_session::FetchSessions;
 use crate::groups::Groups;
@@ -32,6 +33,7 @@ pub struct Broker {
     pub producer_ids: ProducerIds,
     pub quotas: Quotas,
     pub telemetry: Arc<Telemetry>,
+    pub auto_creation: AutoCreation,
     /// By the place of the API in [`crate::api::SERVED`].
     pub request_times: RequestTimes,
     /// The same.

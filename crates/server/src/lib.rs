@@ -2,6 +2,7 @@
 //! partition, a group or the controller decides, it asks them.
 pub mod admission;
 pub mod api;
+pub mod auto_creation;
 pub mod broker;
 pub mod connection;
 pub mod error_counts;

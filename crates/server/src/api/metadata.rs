@@ -18,10 +18,10 @@ pub async fn handle(call: Call) -> Answer {
         return call.reply(&refused);
     }
     let asked = Asked::of(call.version, &request);
-    if let Asked::Names(names) = &asked {
-        create_missing(&call, &request, names).await;
-    }
     let image = call.broker.image();
+    if let Asked::Names(names) = &asked {
+        create_missing(&call, &request, &image, names);
+    }
     let describe = Describe { call: &call, image: &image, operations: request.include_topic_authorized_operations };
     let topics = match asked {
         Asked::All => image.topics.iter().map(|topic| describe.topic(topic)).collect(),
@@ -93,23 +93,26 @@ fn impossible(call: &Call, request: &MetadataRequestView<'_>) -> Option<Metadata
     })
 }
 
-/// Kafka answers UNKNOWN_TOPIC_OR_PARTITION while it creates, and the client asks again; here the answer waits for the
-/// creation, which saves it that.
-async fn create_missing(call: &Call, request: &MetadataRequestView<'_>, names: &BTreeSet<&str>) {
+/// Behind the answer, which is UNKNOWN_TOPIC_OR_PARTITION: the client asks again.
+fn create_missing(call: &Call, request: &MetadataRequestView<'_>, image: &Image, names: &BTreeSet<&str>) {
     if !request.allow_auto_topic_creation || !call.broker.settings.auto_create_topics {
         return;
     }
-    let image = call.broker.image();
-    let is_missing = |name: &&&str| image.topics.by_name(name).is_none() && metadata::check_topic_name(name).is_ok();
-    let missing: Vec<String> = names.iter().filter(is_missing).map(|name| (*name).to_owned()).collect();
+    let is_missing = |name: &&str| image.topics.by_name(name).is_none() && metadata::check_topic_name(name).is_ok();
+    let missing = call.broker.auto_creation.begin(names.iter().copied().filter(is_missing));
     if missing.is_empty() {
         return;
     }
-    for result in call.broker.controller.auto_create_topics(missing).await {
-        if result.error_code != 0 && result.error_code != ErrorCode::TopicAlreadyExists.code() {
-            tracing::warn!(topic = result.name, error = ?ErrorCode::from_code(result.error_code), "a topic could not be created automatically");
+    let broker = call.broker.clone();
+    let create = async move {
+        for result in broker.controller.auto_create_topics(missing.clone()).await {
+            if result.error_code != 0 && result.error_code != ErrorCode::TopicAlreadyExists.code() {
+                tracing::warn!(topic = result.name, error = ?ErrorCode::from_code(result.error_code), "a topic could not be created automatically");
+            }
         }
-    }
+        broker.auto_creation.ended(&missing);
+    };
+    call.broker.env.spawn.task("auto-creation", Box::pin(create));
 }
 
 fn brokers(call: &Call, image: &Image) -> Vec<MetadataResponseBroker> {
