@@ -65,13 +65,15 @@ impl Content {
 
     /// Forgets what lies beyond the length.
     pub fn trim(&mut self) -> usize {
-        let before = self.pages();
         let whole = self.len.div_ceil(PAGE as u64);
-        self.chunks.split_off(&whole.div_ceil(CHUNK));
-        if let Some(chunk) = self.chunks.get_mut(&(whole / CHUNK))
-            && chunk[(whole % CHUNK) as usize..].iter().any(Option::is_some)
-        {
-            Arc::make_mut(chunk)[(whole % CHUNK) as usize..].fill(None);
+        let beyond = self.chunks.split_off(&whole.div_ceil(CHUNK));
+        let mut gone = beyond.values().map(|chunk| chunk.iter().flatten().count()).sum();
+        if let Some(chunk) = self.chunks.get_mut(&(whole / CHUNK)) {
+            let of_this = chunk[(whole % CHUNK) as usize..].iter().flatten().count();
+            if of_this > 0 {
+                Arc::make_mut(chunk)[(whole % CHUNK) as usize..].fill(None);
+            }
+            gone += of_this;
         }
         let within = (self.len % PAGE as u64) as usize;
         let last = self.len / PAGE as u64;
@@ -83,7 +85,7 @@ impl Content {
             cut[within..].fill(0);
             self.set_page(last, Some(shared(&cut)));
         }
-        before - self.pages()
+        gone
     }
 
     /// Overwrites these sectors of a page with those of `from`.

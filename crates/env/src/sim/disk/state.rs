@@ -37,6 +37,8 @@ pub struct State {
     pub wall_ms: i64,
     locks: BTreeSet<(InodeId, String)>,
     open: BTreeMap<InodeId, u32>,
+    /// Something has lost a durable name, or is only held open: only then a sweep can find anything.
+    may_sweep: bool,
     pub total_bytes: u64,
     pub used_bytes: u64,
     pub file_system_id: u64,
@@ -142,6 +144,7 @@ impl State {
             wall_ms: 0,
             locks: BTreeSet::new(),
             open: BTreeMap::new(),
+            may_sweep: false,
             total_bytes: 1 << 40,
             used_bytes: 0,
             file_system_id: 1,
@@ -260,18 +263,22 @@ impl State {
             state.dir(dir)?;
             state.faults.strike(Call::SyncDir, &text)?;
             state.work.syncs += 1;
-            state.durably_named = None;
             let touches =
                 |change: &Change| matches!(change, Change::Names(names) if names.iter().any(|name| name.0 == dir));
             let pending = std::mem::take(&mut state.pending.names);
             let synced = with_prerequisites(&pending, |index| touches(&pending[index].change));
             for (pending, synced) in pending.into_iter().zip(synced) {
                 match &pending.change {
-                    Change::Names(names) if synced => set_durable_names(&mut state.inodes, names),
+                    Change::Names(names) if synced => {
+                        state.durably_named = None;
+                        state.may_sweep |= set_durable_names(&mut state.inodes, names);
+                    }
                     _ => state.pending.names.push(pending),
                 }
             }
-            state.sweep();
+            if state.may_sweep {
+                state.sweep();
+            }
             Ok(())
         })
     }
@@ -358,6 +365,7 @@ impl State {
         }
         self.pending.content.retain(|inode, _| named.contains(inode));
         self.inodes.retain(|inode, _| named.contains(inode) || self.open.contains_key(inode));
+        self.may_sweep = self.inodes.len() > named.len(); // Those that are open go later.
     }
 
     /// Turns this into what a boot after a power loss finds, if of each pending change the given part has survived.
@@ -391,7 +399,7 @@ impl State {
                 Change::Names(names) => {
                     touched.extend(names.iter().map(|name| name.0));
                     if applied {
-                        set_durable_names(&mut self.inodes, names);
+                        set_durable_names(&mut self.inodes, names); // All is swept below.
                     }
                 }
             }
@@ -560,15 +568,27 @@ impl File {
     }
 }
 
-/// A directory that is itself gone from the medium takes no names.
-pub fn set_durable_names(inodes: &mut BTreeMap<InodeId, Arc<Inode>>, names: &[(InodeId, String, Option<InodeId>)]) {
+/// A directory that is itself gone from the medium takes no names. Returns whether something may have no name now.
+pub fn set_durable_names(
+    inodes: &mut BTreeMap<InodeId, Arc<Inode>>,
+    names: &[(InodeId, String, Option<InodeId>)],
+) -> bool {
+    let mut took_one = false;
     for (dir, name, inode) in names {
-        let Some(Inode::Dir(dir)) = inodes.get_mut(dir).map(Arc::make_mut) else { continue };
-        match inode {
-            Some(inode) => dir.durable.insert(name.clone(), *inode),
-            None => dir.durable.remove(name),
+        let Some(Inode::Dir(dir)) = inodes.get_mut(dir).map(Arc::make_mut) else {
+            took_one = true;
+            continue;
+        };
+        took_one |= match inode {
+            Some(inode) => dir.durable.insert(name.clone(), *inode).is_some(),
+            // Also where it was made and removed since the last sync: then it never had a durable name.
+            None => {
+                dir.durable.remove(name);
+                true
+            }
         };
     }
+    took_one
 }
 
 pub fn path_text(path: &Path) -> io::Result<Arc<str>> {
