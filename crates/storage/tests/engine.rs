@@ -278,6 +278,27 @@ fn a_log_whose_deletion_no_lane_has_yet_is_whole_after_a_crash() {
 }
 
 #[test]
+fn timestamps_are_found_in_segments_that_have_no_file_yet() {
+    let rig = Rig::new(settings());
+    let log = rig.create_with("a", storage::LogConfig { segment_bytes: 1000, ..Default::default() });
+    for tag in 0..4 {
+        let mut builder = record::BatchBuilder::default();
+        builder.append(Timestamp(1000 + tag), None, Some(&[0; 900]));
+        append(&log, &builder.build().into()).unwrap();
+    }
+    for written in [false, true] {
+        for (wanted, offset) in [(0, 0), (1001, 1), (1003, 3)] {
+            let found = rig.wait(log.offset_for_timestamp(Timestamp(wanted), Offset(4))).unwrap().unwrap();
+            assert_eq!(found.offset, Offset(offset), "timestamp {wanted}, written: {written}");
+        }
+        assert_eq!(rig.wait(log.offset_for_timestamp(Timestamp(1004), Offset(4))).unwrap(), None);
+        let latest = rig.wait(log.offset_of_max_timestamp(Offset(4))).unwrap().unwrap();
+        assert_eq!((latest.offset, latest.timestamp), (Offset(3), Timestamp(1003)));
+        rig.run_for(Duration::from_secs(2));
+    }
+}
+
+#[test]
 fn timestamps_are_found_in_segments_and_in_the_tail() {
     let rig = Rig::new(settings());
     let log = rig.create("a");

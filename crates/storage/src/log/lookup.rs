@@ -96,11 +96,12 @@ impl Log {
         Ok(best.filter(|best| best.offset < up_to))
     }
 
-    /// Segments with how far their files reach, and what only memory has.
+    /// Segments with how far their files reach, and what only memory has. Of the newest ones there may be no file yet.
     fn view(&self) -> (Vec<InFile>, Vec<TailBatch>, Offset) {
         let state = self.state();
-        let segments = state.segments.iter().map(|segment| (segment.clone(), state.written_of(segment))).collect();
-        (segments, state.tail.batches().cloned().collect(), state.log_start)
+        let segments = state.segments.iter().map(|segment| (segment.clone(), state.written_of(segment)));
+        let in_files = segments.filter(|(_, written)| written.position > 0).collect();
+        (in_files, state.tail.batches().cloned().collect(), state.log_start)
     }
 }
 
