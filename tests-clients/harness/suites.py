@@ -167,12 +167,12 @@ class KafkaPythonOwn(Suite):
         left_out = [part for pattern in run.excused.left_out()
                     for part in ("--deselect", f"test/integration/{pattern.replace('::', '.py::', 1)}")]
         _, code = run.output(
-            [run.cache.with_python(), "-m", "pytest", "-p", "no:cacheprovider", "-q", "--timeout=120",
+            [run.cache.with_python(), "-m", "pytest", "-p", "no:cacheprovider", "-p", "kafka_python_mended", "-q", "--timeout=120",
              f"--junit-xml={report}", *left_out,
              *(f"test/integration/test_{part}_integration.py" for part in ("admin", "consumer", "producer"))],
             cwd=source, seconds_max=self.seconds_max,
             KAFKA_VERSION="4.3", KAFKA_URI=f"kafka://{run.broker.bootstrap}", KAFKA_ROOT=str(source),
-            PYTHONPATH=str(source))
+            PYTHONPATH=f"{source}:{HERE / 'python'}")
         if not report.exists():
             return [Check("runs to its end", FAILED, f"exit {code}, see {run.home}")]
         checks = [self.by_version(check) for check in results.of_pytest(report)]
