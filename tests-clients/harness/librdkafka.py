@@ -80,12 +80,9 @@ def one(test, program, run, settings):
     options = ["-L", "-p1"] + ([] if test.whole else ["-Q"])
     environment = os.environ | {
         "RDKAFKA_TEST_CONF": str(settings),
-        "SUBTESTS": test.part,
         "TESTS": test.number,
         "TEST_KAFKA_VERSION": "4.0.0",
-    }
-    if not test.part:
-        del environment["SUBTESTS"]
+    } | ({"SUBTESTS": test.part} if test.part else {})
     with open(log, "wb") as out:
         process = subprocess.Popen([program, *options], cwd=run.home, env=environment, stdin=subprocess.DEVNULL,
                                    stdout=out, stderr=subprocess.STDOUT, start_new_session=True)

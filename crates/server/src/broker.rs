@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use controller::Handle;
 use env::Env;
-use metadata::{Endpoint, Image};
+use metadata::{Endpoint, Image, Topic};
 use protocol::ErrorCode;
 use protocol::describe_configs_response::DescribeConfigsResult;
 use record::BrokerId;
@@ -97,8 +97,16 @@ impl Broker {
     /// The replica of a partition that the cluster knows; the error if it does not, or if it is not on this node.
     pub fn partition(&self, topic: &str, index: i32) -> Result<Arc<Partition>, ErrorCode> {
         let image = self.image();
-        let partition = image.topics.by_name(topic).and_then(|topic| topic.partitions.find(index));
-        partition.map_or(Err(ErrorCode::UnknownTopicOrPartition), |_| self.replica(topic, index))
+        let topic = image.topics.by_name(topic).ok_or(ErrorCode::UnknownTopicOrPartition)?;
+        self.partition_of(topic, index)
+    }
+
+    /// The same, of a topic that was found already.
+    pub fn partition_of(&self, topic: &Topic, index: i32) -> Result<Arc<Partition>, ErrorCode> {
+        match topic.partitions.find(index) {
+            None => Err(ErrorCode::UnknownTopicOrPartition),
+            Some(_) => self.replica(&topic.name, index),
+        }
     }
 
     /// The replica of a partition, if it is on this node (`ReplicaManager.getPartitionOrError`).

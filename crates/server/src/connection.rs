@@ -191,7 +191,7 @@ struct Requests<'s> {
     held: Option<Held<'s>>,
     begun: Option<Begun>,
     in_place: InPlace,
-    pending: VecDeque<Pending>,
+    pending: VecDeque<Begun>,
     clock: Arc<dyn Clock>,
     /// Over a quota: until then nothing is begun and nothing is read, as in Kafka, which mutes the channel.
     silence: Option<Silence>,
@@ -225,33 +225,26 @@ impl Drop for Queued<'_> {
     }
 }
 
+/// A request that has begun. Of those that wait for their answer only those that may run ahead are ever more than one.
 struct Begun {
     ahead: bool,
-    request: BoxFuture<Answer>,
     kind: usize,
     times: Times,
     has_run: bool,
+    state: State,
 }
 
-/// Begun requests that wait for their answer. Only those that may run ahead are ever more than one.
-struct Pending {
-    ahead: bool,
-    state: PendingState,
-    kind: usize,
-    times: Times,
-}
-
-enum PendingState {
+enum State {
+    Runs(BoxFuture<Answer>),
     /// Taken by whoever polls it.
     Answered(Option<Answer>),
-    Waits(BoxFuture<Answer>),
 }
 
-impl PendingState {
+impl State {
     fn poll(&mut self, context: &mut Context<'_>) -> Poll<Answer> {
         match self {
+            Self::Runs(request) => request.as_mut().poll(context),
             Self::Answered(answer) => Poll::Ready(answer.take().expect("polled once")),
-            Self::Waits(request) => request.as_mut().poll(context),
         }
     }
 }
@@ -315,8 +308,8 @@ impl Requests<'_> {
             let begun = queued.map_or(received, |_| self.clock.now());
             let times = Times { received, begun, ..Times::default() };
             let kind = self.service.kind(&frame.bytes);
-            let request = self.service.begin(frame, self.in_place.clone());
-            self.begun = Some(Begun { ahead, request, kind, times, has_run: false });
+            let state = State::Runs(self.service.begin(frame, self.in_place.clone()));
+            self.begun = Some(Begun { ahead, kind, times, has_run: false, state });
         } else {
             held.queued.get_or_insert_with(|| Queued::new(self.service));
         }
@@ -324,7 +317,7 @@ impl Requests<'_> {
 }
 
 /// Waits for the oldest pending request, and takes those right behind it that are ready too.
-async fn ready(pending: &mut VecDeque<Pending>, answers: &mut Answers) {
+async fn ready(pending: &mut VecDeque<Begun>, answers: &mut Answers) {
     let mut has_any = false;
     std::future::poll_fn(|context| {
         while let Some(oldest) = pending.front_mut()
@@ -345,26 +338,24 @@ async fn over(silence: &mut Option<Silence>) {
     silence.as_mut().expect("asked only if there is one").over.as_mut().await;
 }
 
-async fn answered_or_in_place(begun: &mut Option<Begun>, in_place: &InPlace, clock: &dyn Clock) -> Pending {
-    let answer = std::future::poll_fn(|context| {
-        let Begun { request, times, has_run, .. } = begun.as_mut().expect("asked only if there is one");
-        let polled = request.as_mut().poll(context);
+/// Takes the request when it need not be run any further before the next one.
+async fn answered_or_in_place(begun: &mut Option<Begun>, in_place: &InPlace, clock: &dyn Clock) -> Begun {
+    std::future::poll_fn(|context| {
+        let Begun { times, has_run, state, .. } = begun.as_mut().expect("asked only if there is one");
+        let polled = state.poll(context);
         if !std::mem::replace(has_run, true) {
             times.waits = clock.now();
         }
-        match (polled, in_place.was_said()) {
-            (Poll::Ready(answer), _) => Poll::Ready(Some(answer)),
-            (Poll::Pending, true) => Poll::Ready(None),
-            (Poll::Pending, false) => Poll::Pending,
+        let is_in_place = in_place.was_said();
+        match polled {
+            Poll::Ready(answer) => *state = State::Answered(Some(answer)),
+            Poll::Pending if is_in_place => {}
+            Poll::Pending => return Poll::Pending,
         }
+        Poll::Ready(())
     })
     .await;
-    let Begun { ahead, request, kind, times, .. } = begun.take().expect("asked only if there is one");
-    let state = match answer {
-        Some(answer) => PendingState::Answered(Some(answer)),
-        None => PendingState::Waits(request),
-    };
-    Pending { ahead, state, kind, times }
+    begun.take().expect("asked only if there is one")
 }
 
 /// One timer for the whole life of a connection: it looks, when it fires, whether anything has happened since.

@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use metadata::Topic;
-
 use protocol::produce_request::ProduceRequestView;
 use protocol::produce_response::{
     BatchIndexAndErrorMessage, LeaderIdAndEpoch, NodeEndpoint, PartitionProduceResponse, ProduceResponse,

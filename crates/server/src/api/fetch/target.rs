@@ -36,12 +36,7 @@ impl Target {
             TopicKey::Id(id) => image.topics.by_id(TopicId(id.0)).ok_or(ErrorCode::UnknownTopicId),
             TopicKey::Name(name) => image.topics.by_name(name).ok_or(ErrorCode::UnknownTopicOrPartition),
         };
-        let partition = topic.and_then(|topic| {
-            if topic.partitions.find(key.partition).is_none() {
-                return Err(ErrorCode::UnknownTopicOrPartition);
-            }
-            call.broker.replica(&topic.name, key.partition)
-        });
+        let partition = topic.and_then(|topic| call.broker.partition_of(topic, key.partition));
         let read = Err(partition.as_ref().err().copied().unwrap_or(ErrorCode::None));
         Self { key, request, partition, read, pieces: Pieces::new(), is_told: false }
     }
