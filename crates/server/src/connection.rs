@@ -262,7 +262,6 @@ impl Requests<'_> {
             let may_read = may_read && !self.closing.is_closed();
             tokio::select! {
                 biased;
-                () = ready(&mut self.pending, answers), if !self.pending.is_empty() => return Ok(()),
                 begun = answered_or_in_place(&mut self.begun, &self.in_place, &*self.clock), if self.begun.is_some() => {
                     self.pending.push_back(begun);
                 }
@@ -277,6 +276,8 @@ impl Requests<'_> {
                     }
                     Err(error) => return Err(Ended::Receive(error)),
                 },
+                // Behind the reading: what came together is begun together, and the oldest is looked at once for all.
+                () = ready(&mut self.pending, answers), if !self.pending.is_empty() => return Ok(()),
                 () = over(&mut self.silence), if self.silence.is_some() => self.silence = None,
                 _ = self.closing.acquire(), if is_idle => return Err(Ended::Closing),
             }
