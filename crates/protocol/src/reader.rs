@@ -228,11 +228,20 @@ impl<'a> Reader<'a> {
     }
 
     /// The tagged fields of a struct for which the schema knows none.
+    #[inline]
     pub fn unknown_tags(&mut self) -> UnknownTags<'a> {
-        if let (true, [0, rest @ ..]) = (self.flexible, self.rest) {
-            self.rest = rest; // None, as nearly always.
-            return UnknownTags::default();
+        match self.rest {
+            _ if !self.flexible => UnknownTags::default(),
+            [0, rest @ ..] => {
+                self.rest = rest; // None, as nearly always.
+                UnknownTags::default()
+            }
+            _ => self.some_unknown_tags(),
         }
+    }
+
+    #[cold]
+    fn some_unknown_tags(&mut self) -> UnknownTags<'a> {
         let mut section = self.tags();
         while self.next_tag(&mut section).is_some() {
             self.unknown_tag(&mut section);
