@@ -1,6 +1,6 @@
 //! One partition's replica on this node: who may append to it and read from it, and when an append is acknowledged. Rules
 //! of `kafka.cluster.Partition`. Calls the log directly under a short lock; knows no request and no socket.
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -76,6 +76,12 @@ pub enum AppendError {
     NotLeader,
     /// The file system is full: for now nothing is taken.
     OutOfSpace,
+}
+
+/// An append that has begun: mostly it is done at once.
+enum Appending<'a> {
+    Done(Appended),
+    Waits(Pin<Box<dyn Future<Output = Result<Appended, AppendError>> + Send + 'a>>),
 }
 
 #[derive(Debug)]
@@ -238,19 +244,26 @@ impl Partition {
 
     /// Waits until the log directory takes this many bytes more: back-pressure, before an append.
     pub async fn room_for(&self, bytes: usize) -> Result<(), AppendError> {
-        loop {
-            {
-                let location = self.location.load();
-                if location.directory.is_offline() {
-                    return Err(AppendError::Log(storage::AppendError::Offline));
-                }
-                if location.directory.refuses_produce() {
-                    return Err(AppendError::OutOfSpace);
-                }
-                if location.directory.admits(bytes) {
-                    return Ok(());
-                }
-            }
+        match self.has_room_for(bytes)? {
+            true => Ok(()),
+            // Boxed, as it is rare: what awaits an append stays small.
+            false => Box::pin(self.wait_for_room(bytes)).await,
+        }
+    }
+
+    fn has_room_for(&self, bytes: usize) -> Result<bool, AppendError> {
+        let location = self.location.load();
+        if location.directory.is_offline() {
+            return Err(AppendError::Log(storage::AppendError::Offline));
+        }
+        if location.directory.refuses_produce() {
+            return Err(AppendError::OutOfSpace);
+        }
+        Ok(location.directory.admits(bytes))
+    }
+
+    async fn wait_for_room(&self, bytes: usize) -> Result<(), AppendError> {
+        while !self.has_room_for(bytes)? {
             let directory = self.directory();
             let mut room = pin!(directory.room().notified());
             room.as_mut().enable();
@@ -258,6 +271,7 @@ impl Partition {
                 room.await;
             }
         }
+        Ok(())
     }
 
     /// As [`Self::append`], but lets others run while a batch that inflates is checked, and waits while the log is being
@@ -270,18 +284,46 @@ impl Partition {
         now: Timestamp,
         decompressor: &mut Decompressor,
     ) -> Result<Appended, AppendError> {
-        self.traffic.produce_requests.add(1);
-        let rules = self.rules.load_full();
-        let checked = validating::validated(&self.turns, bytes, &rules, origin, now, decompressor);
-        let batch = match checked.map_err(AppendError::Invalid)? {
-            Checked::Now(batch) => batch,
-            Checked::Later(batch) => batch.await.map_err(AppendError::Invalid)?,
+        let appended = match self.begin_append(bytes, origin, acks, now, decompressor) {
+            Ok(Appending::Done(appended)) => return Ok(appended),
+            Ok(Appending::Waits(appended)) => appended,
+            Err(error) => return Err(error),
         };
+        appended.await
+    }
+
+    fn begin_append<'a>(
+        &'a self,
+        bytes: &'a Bytes,
+        origin: Origin,
+        acks: Acks,
+        now: Timestamp,
+        decompressor: &'a mut Decompressor,
+    ) -> Result<Appending<'a>, AppendError> {
+        self.traffic.produce_requests.add(1);
+        let checked = validating::validated(&self.turns, bytes, &self.rules.load(), origin, now, decompressor);
+        Ok(match checked.map_err(AppendError::Invalid)? {
+            Checked::Now(batch) => match self.append_validated(&batch, bytes, acks, now) {
+                Err(AppendError::Log(storage::AppendError::Paused)) => {
+                    Appending::Waits(Box::pin(self.append_once_open(batch, bytes, acks, now)))
+                }
+                appended => Appending::Done(appended?),
+            },
+            Checked::Later(batch) => Appending::Waits(Box::pin(async move {
+                let batch = batch.await.map_err(AppendError::Invalid)?;
+                self.append_once_open(batch, bytes, acks, now).await
+            })),
+        })
+    }
+
+    async fn append_once_open(
+        &self,
+        batch: Validated,
+        bytes: &Bytes,
+        acks: Acks,
+        now: Timestamp,
+    ) -> Result<Appended, AppendError> {
         loop {
-            match self.append_validated(&batch, bytes, acks, now) {
-                Err(AppendError::Log(storage::AppendError::Paused)) => {}
-                appended => return appended,
-            }
             let directory = self.directory();
             let mut room = pin!(directory.room().notified());
             room.as_mut().enable();
@@ -313,10 +355,11 @@ impl Partition {
         acks: Acks,
         now: Timestamp,
     ) -> Result<Appended, AppendError> {
-        if self.is_offline() {
+        let mut role = self.role.lock();
+        let location = self.location.load();
+        if location.directory.is_offline() {
             return Err(AppendError::Log(storage::AppendError::Offline));
         }
-        let mut role = self.role.lock();
         let Role::Leader(leader) = &mut *role else { return Err(AppendError::NotLeader) };
         if acks == Acks::All && !leader.is_enough_in_sync() {
             return Err(AppendError::NotEnoughReplicas { in_sync_min: leader.in_sync_min() });
@@ -324,8 +367,8 @@ impl Partition {
         if self.is_paused.load(Ordering::Relaxed) {
             return Err(AppendError::Log(storage::AppendError::Paused));
         }
-        let appended = self.location.load().log.append(batch, bytes, leader.epoch(), now).map_err(AppendError::Log)?;
-        let advanced = leader.local_advanced(self.safe_end());
+        let appended = location.log.append(batch, bytes, leader.epoch(), now).map_err(AppendError::Log)?;
+        let advanced = leader.local_advanced(self.safe_end_of(&location.log));
         drop(role);
         self.traffic.messages_in.add((appended.last_offset.next().0 - appended.base_offset.0) as u64);
         self.traffic.bytes_in.add(bytes.len() as u64);
@@ -337,14 +380,15 @@ impl Partition {
 
     /// Whether what `acks` asks for holds for everything below `end`. An error if it may never hold.
     pub fn is_acknowledged(&self, acks: Acks, end: Offset) -> Result<bool, AppendError> {
-        if self.is_offline() {
+        let role = self.role.lock();
+        let location = self.location.load();
+        if location.directory.is_offline() {
             return Err(AppendError::Log(storage::AppendError::Offline));
         }
-        let role = self.role.lock();
         let Role::Leader(leader) = &*role else { return Err(AppendError::NotLeader) };
         Ok(match acks {
             Acks::None => true,
-            Acks::Leader => self.safe_end() >= end,
+            Acks::Leader => self.safe_end_of(&location.log) >= end,
             Acks::All => leader.high_watermark() >= end,
         })
     }
@@ -383,11 +427,15 @@ impl Partition {
 
     /// What acks=1 and, here, the in-sync set of one promise: durable, or written where the topic is `relaxed`.
     fn safe_end(&self) -> Offset {
+        self.safe_end_of(&self.location.load().log)
+    }
+
+    fn safe_end_of(&self, log: &Log) -> Offset {
         #[cfg(feature = "mutants")]
         if self.watermark_over_received.load(std::sync::atomic::Ordering::Relaxed) {
-            return self.location.load().log.ends().log_end;
+            return log.ends().log_end;
         }
-        self.location.load().log.acknowledged_end()
+        log.acknowledged_end()
     }
 
     fn committed(&self, high_watermark: Offset) {

@@ -29,7 +29,7 @@ pub(crate) enum Checked<'a> {
 pub(crate) fn validated<'a>(
     turns: &'a Turns,
     bytes: &'a [u8],
-    rules: &'a Rules,
+    rules: &Rules,
     origin: Origin,
     now: Timestamp,
     decompressor: &'a mut Decompressor,
@@ -38,13 +38,14 @@ pub(crate) fn validated<'a>(
     if let Step::Done(batch) = validation.step()? {
         return Ok(Checked::Now(batch));
     }
+    let rules = *rules;
     Ok(Checked::Later(Box::pin(async move {
         let Ok(turn) = turns.0.try_acquire() else {
             // Who waits holds nothing, and begins anew.
             let decompressor = validation.into_decompressor();
             *decompressor = Decompressor::new();
             let _turn = turns.0.acquire().await.expect("the turns are never closed");
-            return rest(Validation::new(bytes, rules, origin, now, decompressor)?).await;
+            return rest(Validation::new(bytes, &rules, origin, now, decompressor)?).await;
         };
         let batch = rest(validation).await;
         drop(turn);

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use metadata::Topic;
-use protocol::produce_request::ProduceRequestView;
+use protocol::produce_request::{ProduceRequestView, TopicProduceDataView};
 use protocol::produce_response::{
     BatchIndexAndErrorMessage, LeaderIdAndEpoch, NodeEndpoint, PartitionProduceResponse, ProduceResponse,
     TopicProduceResponse,
@@ -28,20 +28,25 @@ const OWN_COMMIT_MAX: Duration = Duration::from_secs(10);
 const ADMIN_CLIENT_ID: &str = "__admin_client";
 
 /// The appends come first, and in order: a later Produce may begin when this one has said that they are in place.
-pub async fn handle(mut call: Call) -> Answer {
-    let mut produced = append(&call).await?;
-    if produced.acks == Ok(Acks::None) {
-        return silent(&call, &produced.response);
+// A block: an `async fn` would keep the call twice, and each Produce is moved to its heap.
+pub fn handle(mut call: Call) -> impl Future<Output = Answer> {
+    async move {
+        let request = call.request()?;
+        let mut produced = Produced::new(&request);
+        append(&call, &request, &mut produced).await;
+        if produced.acks == Ok(Acks::None) {
+            return silent(&call, &produced.response);
+        }
+        if !produced.waits.is_empty() {
+            call.say_in_place().await;
+            acknowledge(&call, &mut produced).await;
+        }
+        let silence = call.produce_silence().max(call.request_silence());
+        call.reply_after(&produced.response, silence)
     }
-    if !produced.waits.is_empty() {
-        call.say_in_place().await;
-        acknowledge(&call, &mut produced).await;
-    }
-    let silence = call.produce_silence().max(call.request_silence());
-    call.reply_after(&produced.response, silence)
 }
 
-/// A Produce whose batches are in their logs.
+/// A Produce whose batches are in their logs, or will be.
 struct Produced {
     acks: Result<Acks, ErrorCode>,
     timeout: Duration,
@@ -52,27 +57,34 @@ struct Produced {
     places: SmallVec<[(usize, usize); 1]>,
 }
 
-async fn append(call: &Call) -> Result<Produced, Close> {
-    let request: ProduceRequestView<'_> = call.request()?;
-    let acks = match request.acks {
-        -1 => Ok(Acks::All),
-        0 => Ok(Acks::None),
-        1 => Ok(Acks::Leader),
-        _ => Err(ErrorCode::InvalidRequiredAcks),
-    };
-    let timeout = Duration::from_millis(request.timeout_ms.max(0) as u64).max(OWN_COMMIT_MAX);
-    let responses = Vec::with_capacity(request.topic_data.len());
-    let response = ProduceResponse { responses, ..Default::default() };
-    let mut produced = Produced { acks, timeout, response, waits: SmallVec::new(), places: SmallVec::new() };
-    let refused = is_transactional(&request).then_some(ErrorCode::TransactionalIdAuthorizationFailed);
-    let mut appender = Appender { call, acks, refused, decompressor: Decompressor::default() };
-    for topic in request.topic_data.iter().filter(|topic| !topic.partition_data.is_empty()) {
+impl Produced {
+    fn new(request: &ProduceRequestView<'_>) -> Self {
+        let acks = match request.acks {
+            -1 => Ok(Acks::All),
+            0 => Ok(Acks::None),
+            1 => Ok(Acks::Leader),
+            _ => Err(ErrorCode::InvalidRequiredAcks),
+        };
+        let timeout = Duration::from_millis(request.timeout_ms.max(0) as u64).max(OWN_COMMIT_MAX);
+        let responses = Vec::with_capacity(request.topic_data.len());
+        let response = ProduceResponse { responses, ..Default::default() };
+        Self { acks, timeout, response, waits: SmallVec::new(), places: SmallVec::new() }
+    }
+}
+
+async fn append(call: &Call, request: &ProduceRequestView<'_>, produced: &mut Produced) {
+    let topics: SmallVec<[TopicProduceDataView<'_>; 1]> = request.topic_data.iter().collect();
+    let is_transactional = request.transactional_id.is_some() || topics.iter().any(is_of_transaction);
+    let refused = is_transactional.then_some(ErrorCode::TransactionalIdAuthorizationFailed);
+    let mut appender = Appender { call, acks: produced.acks, refused, decompressor: Decompressor::default() };
+    for topic in topics.iter().filter(|topic| !topic.partition_data.is_empty()) {
         let known = appender.topic(topic.name, topic.topic_id);
         let mut responses = Vec::with_capacity(topic.partition_data.len());
         for (place, partition) in topic.partition_data.into_iter().enumerate() {
+            let index = partition.index;
             let records = partition.records.map(|records| call.share(records)).unwrap_or_default();
-            let appended = appender.append(&known, partition.index, records).await;
-            responses.push(PartitionProduceResponse { index: partition.index, ..failed(ErrorCode::None) });
+            let appended = appender.append(&known, index, &records).await;
+            responses.push(PartitionProduceResponse { index, ..failed(ErrorCode::None) });
             let response = &mut responses[place];
             match appended {
                 Ok((partition, appended)) => {
@@ -92,19 +104,13 @@ async fn append(call: &Call) -> Result<Produced, Close> {
             ..Default::default()
         });
     }
-    Ok(produced)
 }
 
 /// Transactions are not served yet: a batch that belongs to one is refused, whole request and all, with the one code that
 /// every client takes as final.
-fn is_transactional(request: &ProduceRequestView<'_>) -> bool {
+fn is_of_transaction(topic: &TopicProduceDataView<'_>) -> bool {
     let is_transactional = |records: &[u8]| BatchView::parse(records).is_ok_and(|batch| batch.is_transactional());
-    request.transactional_id.is_some()
-        || request
-            .topic_data
-            .iter()
-            .flat_map(|topic| topic.partition_data)
-            .any(|partition| partition.records.is_some_and(is_transactional))
+    topic.partition_data.iter().any(|partition| partition.records.is_some_and(is_transactional))
 }
 
 /// What one request appends with.
@@ -130,7 +136,7 @@ impl Appender<'_> {
         &mut self,
         topic: &Result<Arc<Topic>, ErrorCode>,
         index: i32,
-        records: Bytes,
+        records: &Bytes,
     ) -> Result<(Arc<Partition>, storage::Appended), Refused> {
         let broker = &self.call.broker;
         if let Some(error) = self.refused {
@@ -142,7 +148,7 @@ impl Appender<'_> {
             return Err(Refused::Code(ErrorCode::UnknownTopicOrPartition));
         }
         let acks = match self.acks {
-            Err(error) if BatchView::parse(&records).is_ok() => return Err(Refused::Code(error)),
+            Err(error) if BatchView::parse(records).is_ok() => return Err(Refused::Code(error)),
             // Kafka looks first whether there is a batch: what is none is refused below, and never appended.
             acks => acks.unwrap_or(Acks::Leader),
         };
@@ -155,7 +161,7 @@ impl Appender<'_> {
         }
         let origin = Origin::Client { produce_version: self.call.version };
         let now = Timestamp(broker.env.clock.wall_ms());
-        match partition.append_when_open(&records, origin, acks, now, &mut self.decompressor).await {
+        match partition.append_when_open(records, origin, acks, now, &mut self.decompressor).await {
             Ok(appended) => Ok((partition, appended)),
             Err(error) => Err(Refused::Append(partition, error)),
         }

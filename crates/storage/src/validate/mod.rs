@@ -23,7 +23,7 @@ pub use steps::{Step, Validation};
 use crate::producer_state::ProducerBatch;
 
 /// What the configuration of a topic, and of the broker behind it, demands of its batches.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Rules {
     /// `cleanup.policy` contains `compact`: every record needs a key.
     pub compacted: bool,

@@ -15,7 +15,7 @@ use crate::producer_state::ProducerBatch;
 /// A batch whose header was checked, and some of whose records were.
 pub struct Validation<'a> {
     batch: BatchView<'a>,
-    rules: &'a Rules,
+    rules: Rules,
     origin: Origin,
     now: Timestamp,
     source: Compression,
@@ -43,7 +43,7 @@ impl<'a> Validation<'a> {
     /// Checks all but the records.
     pub fn new(
         bytes: &'a [u8],
-        rules: &'a Rules,
+        rules: &Rules,
         origin: Origin,
         now: Timestamp,
         decompressor: &'a mut Decompressor,
@@ -65,7 +65,7 @@ impl<'a> Validation<'a> {
         let size_bytes_max = if is_held { held_bytes_max(rules) } else { usize::MAX };
         Ok(Validation {
             batch,
-            rules,
+            rules: *rules,
             origin,
             now,
             source,
@@ -87,7 +87,7 @@ impl<'a> Validation<'a> {
                     break None;
                 }
                 match self.records.next(&mut rest, self.body.is_all_there()) {
-                    Ok(Outlined::Record(record)) => self.walk.take_note(&self.batch, &record, self.rules, self.now),
+                    Ok(Outlined::Record(record)) => self.walk.take_note(&self.batch, &record, &self.rules, self.now),
                     Ok(Outlined::NeedsMore) => break Some(false),
                     Ok(Outlined::End) => break Some(true),
                     Err(error) => return Err(self.refusal(error)),
@@ -138,7 +138,7 @@ impl<'a> Validation<'a> {
     }
 
     fn finish(&mut self) -> Result<Validated, ValidateError> {
-        let Validation { batch, rules, origin, now, source, target, ref body, ref mut walk, .. } = *self;
+        let Validation { batch, ref rules, origin, now, source, target, ref body, ref mut walk, .. } = *self;
         if !walk.faults.is_empty() {
             return Err(ValidateError::Records(std::mem::take(&mut walk.faults)));
         }
