@@ -17,7 +17,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from bars import BARS, RESTART
+from bars import BARS, FLOORS, RESTART
 from programs import RELEASE, ROOT, build
 from rows import LOG4J, Rows
 
@@ -101,6 +101,8 @@ def report(kafka, ottla):
         is_met = bar.is_met(figure, kafka, ottla) if bar else None
         missed += is_met is False
         must = f"{bar}{'  MISSED' if is_met is False else ''}" if bar else ""
+        if (floor := ottla.get(FLOORS.get(figure))) is not None and theirs:
+            must += f"  (the machine alone: {floor / theirs:.2f}x)"
         print(f"{figure:<84} {number(theirs):>9} {number(mine):>9} {ratio:>7}  {must}".rstrip())
     print(f"\n{missed} missed")
     if unknown := BARS.keys() - ottla.keys():

@@ -97,7 +97,8 @@ class Rows:
             bars.RAW_MANY: lambda name: self.produce(name, **WIDE, connections=16),
         }
         if self.is_ottla:
-            loads = self.with_relaxed(loads) | {bars.DISK: self.disk}
+            loads = self.with_relaxed(loads) | {
+                bars.DISK: self.disk, bars.KERNEL_FILE: self.kernel_file, bars.KERNEL_MEMORY: self.kernel_memory}
             for name, in_flight in ((bars.ONE_IN_FLIGHT, 1), (bars.MUCH_IN_FLIGHT, 16)):
                 for partitions, topic in ((100, "hundred"), (MANY, "many")):
                     load = {"topic": topic, "partitions": partitions, "in_flight": in_flight, "connections": 16}
@@ -242,6 +243,15 @@ class Rows:
         report = self.raw("disk", directory=self.broker.home, seconds=self.seconds)
         for what in ("p50_ms", "p99_ms", "p999_ms"):
             self.figures[f"{name}: {RAW_FIGURES[what]}"] = report[what]
+
+    def kernel_file(self, name):
+        report = self.raw("kernel", directory=self.broker.home, connections=4, bytes=MIB, seconds=self.seconds)
+        self.figures[f"{name}: MiB/s"] = report["mib_per_second"]
+        self.figures[f"{name}: CPU-s per GiB"] = report["cpu_seconds"] / report["total_bytes"] * GIB
+
+    def kernel_memory(self, name):
+        report = self.raw("kernel", connections=50, bytes=4096, rate=500, seconds=self.seconds)
+        self.figures[f"{name}: MiB per CPU-s"] = report["total_bytes"] / MIB / report["cpu_seconds"]
 
     def make(self, topic, partitions, **load):
         """Of the rest of a load only the configuration is the topic's."""

@@ -11,6 +11,7 @@ mod fetch;
 mod fleet;
 mod histogram;
 mod idle;
+mod kernel;
 mod produce;
 mod tail;
 mod wire;
@@ -39,6 +40,8 @@ enum Load {
     Create(create::Options),
     /// Writes and syncs a file of this machine; no broker is asked.
     Disk(disk::Options),
+    /// Sends bytes to sockets of this machine; no broker is asked.
+    Kernel(kernel::Options),
 }
 
 /// The topic that a load goes to; created if it is missing.
@@ -92,6 +95,7 @@ fn main() -> ExitCode {
         Load::Idle(options) => idle::run(arguments.address, &options),
         Load::Create(options) => create::run(arguments.address, &options),
         Load::Disk(options) => disk::run(&options),
+        Load::Kernel(options) => kernel::run(&options),
     };
     match report {
         Ok(report) => {
