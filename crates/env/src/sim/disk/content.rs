@@ -1,11 +1,11 @@
 //! Reading, writing, cutting and syncing the files of a simulated disk.
 use std::collections::BTreeSet;
-use std::io;
+use std::io::{self, IoSlice};
 use std::ops::Range;
 use std::sync::Arc;
 
 use super::faults::Call;
-use super::pages::{PAGE, Page, overwritten, sectors, shared, split};
+use super::pages::{PAGE, Page, Parts, overwritten, sectors, shared, split};
 use super::state::{Change, InodeId, Pending, State, errno};
 
 impl State {
@@ -41,31 +41,39 @@ impl State {
         let boot = self.boot;
         let within = self.len(inode).saturating_sub(at).min(bytes.len() as u64) as usize;
         let file = self.file_mut(inode);
-        if split(at, within).any(|(page, ..)| !file.cache(boot).contains(&page)) {
+        if split(at, within).any(|(page, ..)| !file.cache(boot).contains(page)) {
             return Ok(None);
         }
         self.read(inode, path, bytes, at).map(Some)
     }
 
-    pub fn write(&mut self, inode: InodeId, path: &Arc<str>, bytes: &[u8], at: u64) -> io::Result<()> {
+    pub fn write(&mut self, inode: InodeId, path: &Arc<str>, parts: &[IoSlice<'_>], at: u64) -> io::Result<()> {
         self.mutate(Call::Write, path, |state| {
+            let len = parts.iter().map(|part| part.len()).sum::<usize>();
             let (len, error) = match state.faults.strike(Call::Write, path) {
-                Ok(()) => (bytes.len(), None),
-                Err(error) => (state.chance.index(bytes.len().max(1)), Some(error)),
+                Ok(()) => (len, None),
+                Err(error) => (state.chance.index(len.max(1)), Some(error)),
             };
             state.work.writes += 1;
             state.work.written_bytes += len as u64;
-            state.write_pages(inode, path, &bytes[..len], at)?;
+            state.write_pages(inode, path, Parts::new(parts), len, at)?;
             error.map_or(Ok(()), Err)
         })
     }
 
-    fn write_pages(&mut self, inode: InodeId, path: &Arc<str>, bytes: &[u8], at: u64) -> io::Result<()> {
+    fn write_pages(
+        &mut self,
+        inode: InodeId,
+        path: &Arc<str>,
+        mut parts: Parts<'_>,
+        len: usize,
+        at: u64,
+    ) -> io::Result<()> {
         let (boot, wall_ms) = (self.boot, self.wall_ms);
-        self.faults.heal(inode, at..at + bytes.len() as u64);
+        self.faults.heal(inode, at..at + len as u64);
         let mut end = at;
         let mut full = false;
-        for (index, within, part) in split(at, bytes.len()) {
+        for (index, within, part) in split(at, len) {
             let before = self.file(inode).visible.page(index).cloned();
             if before.is_none() && self.free_bytes() < PAGE as u64 {
                 full = true;
@@ -76,7 +84,7 @@ impl State {
             }
             end = at + part.end as u64;
             let changed = sectors(&within);
-            let page = overwritten(before.as_ref(), within, &bytes[part]);
+            let page = overwritten(before.as_ref(), within, &parts.next(part.len()));
             let file = self.file_mut(inode);
             file.visible.set_page(index, Some(page.clone()));
             file.cache(boot).insert(index);
@@ -99,7 +107,7 @@ impl State {
             let file = state.file_mut(inode);
             file.modified_ms = wall_ms;
             let gone = file.visible.set_len(len);
-            file.cached.split_off(&len.div_ceil(PAGE as u64));
+            file.cached.cut(len.div_ceil(PAGE as u64));
             state.used_bytes -= (gone * PAGE) as u64;
             state.push(path.clone(), Change::Length { inode, len });
             Ok(())
@@ -172,7 +180,7 @@ impl State {
             return;
         }
         let file = self.file_mut(onto.0);
-        let is_cached = file.cache(boot).contains(&onto.1);
+        let is_cached = file.cache(boot).contains(onto.1);
         let truth = file.durable.page(onto.1).map_or([0; PAGE], |truth| **truth);
         self.faults.show(onto, &truth, page, is_cached);
     }
@@ -194,9 +202,9 @@ impl State {
         }
         let boot = self.boot;
         let file = self.file_mut(inode);
-        let cached: Vec<u64> = file.cache(boot).range(pages).copied().filter(|page| !dirty.contains(page)).collect();
+        let cached: Vec<u64> = file.cache(boot).within(pages).filter(|page| !dirty.contains(page)).collect();
         for page in &cached {
-            file.cached.remove(page);
+            file.cached.remove(*page);
             if dropped_pages.contains(page) {
                 let on_medium = file.durable.page(*page).cloned();
                 file.visible.set_page(*page, Some(on_medium.unwrap_or_else(|| shared(&[0; PAGE]))));

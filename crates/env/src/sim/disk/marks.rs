@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use super::numbers::Numbers;
 use super::pages::{PAGE, Page};
 use super::state::{Inode, InodeId, ROOT, State};
 
@@ -11,15 +12,48 @@ pub const MARK_BYTES: usize = 16;
 const LOOK_BYTES: usize = 32;
 /// So many marks, if each has one number more than the one before, are one part of what was found.
 const PART_BITS: u32 = 8;
-/// A part with so many entries is looked through for files that are gone.
-const PART_ENTRIES_MAX: usize = 4 << PART_BITS;
+/// A mark stands in so many files, mostly: where it was logged, and where it was moved and compacted to.
+const FILES_MOSTLY: usize = 4;
 
-/// The marks seen in what became durable, each with the file it stands in. In parts, of which those that do not change are
-/// shared by the disks of all boots.
+/// The marks seen in what became durable, each with the files it stands in. In parts, of which those that do not change
+/// are shared by the disks of all boots.
 #[derive(Clone)]
 pub struct Marks {
     prefix: [u8; 8],
-    found: BTreeMap<u64, Arc<BTreeSet<(u64, InodeId)>>>,
+    found: BTreeMap<u64, Arc<Part>>,
+}
+
+/// By the lowest bits of a mark's number. The root, which is no file, stands for none.
+#[derive(Clone)]
+struct Part {
+    files: [[u32; FILES_MOSTLY]; 1 << PART_BITS],
+    /// Those for which there is no room above.
+    others: BTreeSet<(u8, u32)>,
+}
+
+const NO_FILE: u32 = ROOT as u32;
+
+impl Default for Part {
+    fn default() -> Self {
+        Self { files: [[NO_FILE; FILES_MOSTLY]; 1 << PART_BITS], others: BTreeSet::new() }
+    }
+}
+
+impl Part {
+    fn in_files(&self, at: u8) -> impl Iterator<Item = u32> {
+        let files = self.files[usize::from(at)].iter().copied().filter(|file| *file != NO_FILE);
+        files.chain(self.others.range((at, 0)..=(at, u32::MAX)).map(|(_, file)| *file))
+    }
+
+    /// In the place of a file that is gone, if there is one.
+    fn put(&mut self, at: u8, file: u32, is_there: impl Fn(u32) -> bool) {
+        let files = &mut self.files[usize::from(at)];
+        let free = files.iter().position(|before| *before == NO_FILE);
+        match free.or_else(|| files.iter().position(|before| !is_there(*before))) {
+            Some(place) => files[place] = file,
+            None => drop(self.others.insert((at, file))),
+        }
+    }
 }
 
 impl Marks {
@@ -28,20 +62,16 @@ impl Marks {
     }
 
     fn put(&mut self, number: u64, inode: InodeId, inodes: &BTreeMap<InodeId, Arc<Inode>>) {
+        let file = u32::try_from(inode).expect("fewer files than 4,294,967,295 are made");
         let part = self.found.entry(number >> PART_BITS).or_default();
-        if part.contains(&(number, inode)) {
-            return;
+        if !part.in_files(number as u8).any(|before| before == file) {
+            Arc::make_mut(part).put(number as u8, file, |before| inodes.contains_key(&before.into()));
         }
-        let part = Arc::make_mut(part);
-        if part.len() >= PART_ENTRIES_MAX {
-            part.retain(|(_, inode)| inodes.contains_key(inode));
-        }
-        part.insert((number, inode));
     }
 
     fn in_files(&self, number: u64) -> impl Iterator<Item = InodeId> {
         let part = self.found.get(&(number >> PART_BITS)).into_iter();
-        part.flat_map(move |part| part.range((number, 0)..=(number, u64::MAX)).map(|(_, inode)| *inode))
+        part.flat_map(move |part| part.in_files(number as u8).map(InodeId::from))
     }
 
     /// Takes note of the marks that lie in these bytes, whole.
@@ -101,11 +131,11 @@ impl State {
             self.durably_named = Some(self.with_durable_name());
         }
         let (Some(marks), Some(named)) = (&self.marks, &self.durably_named) else { return false };
-        marks.in_files(mark).any(|inode| named.contains(&inode))
+        marks.in_files(mark).any(|inode| named.contains(inode))
     }
 
-    fn with_durable_name(&self) -> BTreeSet<InodeId> {
-        let mut named = BTreeSet::new();
+    fn with_durable_name(&self) -> Numbers {
+        let mut named = Numbers::default();
         let mut to_visit = vec![ROOT];
         while let Some(inode) = to_visit.pop() {
             if named.insert(inode)

@@ -6,10 +6,10 @@ mod content;
 mod effects;
 mod faults;
 mod marks;
+mod numbers;
 mod pages;
 mod state;
 
-use std::borrow::Cow;
 use std::io::{self, IoSlice};
 use std::ops::Range;
 use std::os::fd::RawFd;
@@ -426,11 +426,7 @@ impl File for OpenFile {
             self.check_direct(part, end)?;
             end += part.len() as u64;
         }
-        let mut bytes = Cow::Borrowed(parts.first().map_or(&[][..], |part| part));
-        for part in parts.iter().skip(1) {
-            bytes.to_mut().extend_from_slice(part);
-        }
-        self.disk.state().write(self.inode, &self.path, &bytes, at)
+        self.disk.state().write(self.inode, &self.path, parts, at)
     }
 
     fn set_len(&self, len: u64) -> io::Result<()> {

@@ -1,6 +1,8 @@
 //! The content of one simulated file: a length and pages of 4 KiB, shared until written. A page that is not there reads
 //! as zeros. Copying one costs a reference per 64 pages.
+use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::io::IoSlice;
 use std::ops::Range;
 use std::sync::{Arc, OnceLock};
 
@@ -114,6 +116,38 @@ pub fn split(at: u64, len: usize) -> impl Iterator<Item = (u64, Range<usize>, Ra
         done += part;
         item
     })
+}
+
+/// What one call writes, taken piece by piece.
+pub struct Parts<'a> {
+    parts: &'a [IoSlice<'a>],
+    /// Of the first, so much was taken.
+    taken: usize,
+}
+
+impl<'a> Parts<'a> {
+    pub fn new(parts: &'a [IoSlice<'a>]) -> Self {
+        Self { parts, taken: 0 }
+    }
+
+    /// There must be so much.
+    pub fn next(&mut self, len: usize) -> Cow<'a, [u8]> {
+        let mut piece = Cow::Borrowed(&[][..]);
+        while piece.len() < len {
+            let (first, rest) = self.parts.split_first().expect("no more is taken than was written");
+            let left = &first[self.taken..];
+            let part = &left[..left.len().min(len - piece.len())];
+            match part.len() == len {
+                true => piece = Cow::Borrowed(part),
+                false => piece.to_mut().extend_from_slice(part),
+            }
+            match part.len() == left.len() {
+                true => (self.parts, self.taken) = (rest, 0),
+                false => self.taken += part.len(),
+            }
+        }
+        piece
+    }
 }
 
 /// Pages of zeros, of which a prepared file has many, share one.

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use super::effects::{Fate, with_prerequisites};
 use super::faults::{Call, Faults};
 use super::marks::Marks;
+use super::numbers::Numbers;
 use super::pages::{Content, PAGE, Page, Sectors};
 use super::{Operation, Work};
 use crate::disk::DirEntry;
@@ -29,7 +30,7 @@ pub struct State {
     pub observer: Option<Observer>,
     pub marks: Option<Arc<Marks>>,
     /// What has a durable name, until durable names change.
-    pub durably_named: Option<BTreeSet<InodeId>>,
+    pub durably_named: Option<Numbers>,
     pub crash: Option<Crash>,
     pub faults: Faults,
     pub chance: Chance,
@@ -82,7 +83,7 @@ pub struct File {
     pub modified_ms: i64,
     /// The boot in which the page cache below was valid; in any other, nothing is cached.
     boot: u64,
-    pub cached: BTreeSet<u64>,
+    pub cached: Numbers,
 }
 
 /// Changes that no sync has covered, each list oldest first: of the content of each file, and of names.
@@ -349,7 +350,7 @@ impl State {
 
     /// Drops what no name, now, durable or pending, leads to.
     fn sweep(&mut self) {
-        let mut named = BTreeSet::new();
+        let mut named = Numbers::default();
         let mut to_visit = vec![ROOT];
         for pending in &self.pending.names {
             if let Change::Names(names) = &pending.change {
@@ -363,8 +364,8 @@ impl State {
                 to_visit.extend(dir.visible.values().chain(dir.durable.values()));
             }
         }
-        self.pending.content.retain(|inode, _| named.contains(inode));
-        self.inodes.retain(|inode, _| named.contains(inode) || self.open.contains_key(inode));
+        self.pending.content.retain(|inode, _| named.contains(*inode));
+        self.inodes.retain(|inode, _| named.contains(*inode) || self.open.contains_key(inode));
         self.may_sweep = self.inodes.len() > named.len(); // Those that are open go later.
     }
 
@@ -465,7 +466,7 @@ impl State {
     // Finding.
 
     pub fn find(&self, path: &Path) -> io::Result<InodeId> {
-        components(path)?.iter().try_fold(ROOT, |inode, name| self.child(inode, name))
+        names(path).try_fold(ROOT, |inode, name| self.child(inode, name?))
     }
 
     fn parent(&self, path: &Path) -> io::Result<(InodeId, String)> {
@@ -559,7 +560,7 @@ impl Inode {
 }
 
 impl File {
-    pub fn cache(&mut self, boot: u64) -> &mut BTreeSet<u64> {
+    pub fn cache(&mut self, boot: u64) -> &mut Numbers {
         if self.boot != boot {
             self.boot = boot;
             self.cached.clear();
@@ -592,26 +593,33 @@ pub fn set_durable_names(
 }
 
 pub fn path_text(path: &Path) -> io::Result<Arc<str>> {
-    Ok(format!("/{}", components(path)?.join("/")).into())
+    let mut text = String::with_capacity(path.as_os_str().len() + 1);
+    for name in names(path) {
+        text.push('/');
+        text.push_str(name?);
+    }
+    if text.is_empty() {
+        text.push('/');
+    }
+    Ok(text.into())
+}
+
+pub fn components(path: &Path) -> io::Result<Vec<&str>> {
+    names(path).collect()
 }
 
 /// Relative paths begin at the root.
-pub fn components(path: &Path) -> io::Result<Vec<&str>> {
-    let mut names = Vec::new();
-    for component in path.components() {
-        match component {
-            Component::RootDir | Component::CurDir => {}
-            Component::Normal(name) => {
-                let name = name.to_str().filter(|name| !name.contains('\0')).ok_or_else(|| errno(libc::EINVAL))?;
-                if name.len() > NAME_BYTES_MAX {
-                    return Err(errno(libc::ENAMETOOLONG));
-                }
-                names.push(name);
-            }
-            Component::ParentDir | Component::Prefix(_) => return Err(errno(libc::EINVAL)),
-        }
-    }
-    Ok(names)
+fn names(path: &Path) -> impl Iterator<Item = io::Result<&str>> {
+    path.components().filter_map(|component| match component {
+        Component::RootDir | Component::CurDir => None,
+        Component::Normal(name) => Some(match name.to_str() {
+            Some(name) if name.contains('\0') => Err(errno(libc::EINVAL)),
+            Some(name) if name.len() > NAME_BYTES_MAX => Err(errno(libc::ENAMETOOLONG)),
+            Some(name) => Ok(name),
+            None => Err(errno(libc::EINVAL)),
+        }),
+        Component::ParentDir | Component::Prefix(_) => Some(Err(errno(libc::EINVAL))),
+    })
 }
 
 pub fn errno(number: i32) -> io::Error {
