@@ -8,6 +8,9 @@ use bytes::Bytes;
 use crate::records::Hole;
 use crate::{Records, STRING_BYTES_MAX, TaggedField, Uuid};
 
+/// Behind the bytes of a message there is little: made room for with them, it does not move them.
+const FEW_BYTES: usize = 64;
+
 /// Appends a message to a buffer, at the version that it is written in.
 #[derive(Debug)]
 pub struct Writer<'o> {
@@ -144,6 +147,7 @@ impl<'o> Writer<'o> {
     }
 
     pub fn bytes(&mut self, value: &[u8]) {
+        self.out.reserve(value.len() + FEW_BYTES);
         self.length(value.len());
         self.out.extend_from_slice(value);
     }

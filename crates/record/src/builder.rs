@@ -193,6 +193,7 @@ impl BatchBuilder {
             + bytes_len(value)
             + len_i32(header_count)
             + headers.len();
+        self.records.reserve(len_i32(i32::MAX) + size);
         put_i32(&mut self.records, i32::try_from(size).expect("a record is smaller than 2 GiB"));
         self.records.push(0); // No record attribute has a meaning yet.
         put_i64(&mut self.records, timestamp_delta);

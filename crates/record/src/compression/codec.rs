@@ -1,9 +1,10 @@
 //! One function each way for every codec, over the crates that implement them.
 
+use std::cell::RefCell;
 use std::io::{Read, Write};
 
 use flate2::bufread::GzDecoder;
-use flate2::write::GzEncoder;
+use flate2::{Compress, Crc, FlushCompress, Status};
 use zstd::stream::raw::{DParameter, Decoder, InBuffer, Operation, OutBuffer};
 
 use super::{Compression, CompressionError, lz4, snappy};
@@ -111,21 +112,62 @@ pub(super) fn compress(compression: Compression, level: Option<i32>, bytes: &[u8
     const INFALLIBLE: &str = "a vector takes every write";
     match compression {
         Compression::None => out.extend_from_slice(bytes),
-        Compression::Gzip => {
-            let level = flate2::Compression::new(level.unwrap_or(6) as u32);
-            let mut encoder = GzEncoder::new(out, level);
-            encoder.write_all(bytes).expect(INFALLIBLE);
-            encoder.finish().expect(INFALLIBLE);
-        }
+        Compression::Gzip => deflate(flate2::Compression::new(level.unwrap_or(6) as u32), bytes, out),
         Compression::Snappy => snappy::compress(bytes, out),
         Compression::Lz4 => lz4::compress(bytes, out),
         Compression::Zstd => {
             let mut encoder =
                 zstd::stream::write::Encoder::new(out, level.unwrap_or(3)).expect("the level is in zstd's range");
+            // Its tables, and the window that a reader makes room for, are then no larger than this.
+            encoder.set_pledged_src_size(Some(bytes.len() as u64)).expect("nothing was written yet");
             encoder.write_all(bytes).expect(INFALLIBLE);
             encoder.finish().expect(INFALLIBLE);
         }
     }
+}
+
+thread_local! {
+    /// The last compressor of this thread, with its level: making one costs as much as compressing some kilobytes.
+    static DEFLATE: RefCell<Option<(flate2::Compression, Compress)>> = const { RefCell::new(None) };
+}
+
+/// One gzip member.
+fn deflate(level: flate2::Compression, bytes: &[u8], out: &mut Vec<u8>) {
+    const MAGIC_AND_METHOD: [u8; 3] = [0x1f, 0x8b, 8];
+    /// No flags, no time.
+    const NOTHING: [u8; 5] = [0; 5];
+    const UNKNOWN_SYSTEM: u8 = 255;
+    let effort = match level.level() {
+        9.. => 2,
+        0 | 1 => 4,
+        _ => 0,
+    };
+    out.extend_from_slice(&MAGIC_AND_METHOD);
+    out.extend_from_slice(&NOTHING);
+    out.extend_from_slice(&[effort, UNKNOWN_SYSTEM]);
+    DEFLATE.with_borrow_mut(|kept| {
+        let (_, deflate) = match kept {
+            Some(kept) if kept.0 == level => {
+                kept.1.reset();
+                kept
+            }
+            other => other.insert((level, Compress::new(level, false))),
+        };
+        let mut rest = bytes;
+        loop {
+            out.reserve(rest.len() / 2 + 256);
+            let before = deflate.total_in();
+            let status = deflate.compress_vec(rest, out, FlushCompress::Finish).expect("room was made");
+            rest = &rest[(deflate.total_in() - before) as usize..];
+            if status == Status::StreamEnd {
+                break;
+            }
+        }
+    });
+    let mut crc = Crc::new();
+    crc.update(bytes);
+    out.extend_from_slice(&crc.sum().to_le_bytes());
+    out.extend_from_slice(&(bytes.len() as u32).to_le_bytes());
 }
 
 /// One member after the other, as Java's `GZIPInputStream` reads them: what follows a member and does not begin like
