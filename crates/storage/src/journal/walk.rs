@@ -174,7 +174,7 @@ impl<'a> Walker<'a> {
         let mut buffer = ReadBuffer::default();
         let mut heads = Vec::new();
         for slot in slots {
-            let head = buffer.read(slot, 0, BLOCK as u64)?.and_then(GroupHeader::decode);
+            let head = buffer.read_only(slot, 0, BLOCK as u64)?.and_then(GroupHeader::decode);
             heads.push(head.filter(|(header, _)| header.place == Place { slot: slot.number, at: 0 }));
         }
         Ok(Self { slots, heads, buffer })
@@ -403,10 +403,19 @@ impl Default for ReadBuffer {
 impl ReadBuffer {
     /// Whole blocks; `None` if the file does not have them.
     pub(super) fn read(&mut self, slot: &Slot, at: u64, len: u64) -> Result<Option<&[u8]>, WalkError> {
+        self.read_ahead(slot, at, len, READ_BYTES)
+    }
+
+    /// The same where nobody will ask for what comes behind.
+    fn read_only(&mut self, slot: &Slot, at: u64, len: u64) -> Result<Option<&[u8]>, WalkError> {
+        self.read_ahead(slot, at, len, len)
+    }
+
+    fn read_ahead(&mut self, slot: &Slot, at: u64, len: u64, ahead: u64) -> Result<Option<&[u8]>, WalkError> {
         let Some(end) = at.checked_add(len).filter(|end| *end <= slot.size_bytes) else { return Ok(None) };
         let is_here = slot.number == self.slot && self.start <= at && end <= self.start + self.len;
         if !is_here {
-            let wanted = len.max(READ_BYTES).min(slot.size_bytes - at);
+            let wanted = len.max(ahead).min(slot.size_bytes - at);
             if (self.buffer.len() as u64) < wanted {
                 self.buffer = AlignedBuffer::new(wanted as usize);
             }
