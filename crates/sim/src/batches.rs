@@ -7,7 +7,7 @@ use env::sim::Chance;
 use record::{BatchBuilder, BatchView, Compression, ProducerEpoch, ProducerId, Sequence, Timestamp};
 
 use crate::keyed::Keyed;
-use crate::ledger::{BatchKey, MARK_PREFIX};
+use crate::ledger::{BatchKey, MARK_PREFIX, UNASKED_PREFIX};
 
 pub struct Made {
     pub bytes: Bytes,
@@ -47,13 +47,13 @@ pub fn make(chance: &mut Chance, key: BatchKey, now_ms: i64, mut marks: impl FnM
     };
     let mut value = Vec::with_capacity(value_bytes + 16);
     let (mut first_mark, mut mark) = (None, 0);
-    for _ in 0..records {
+    for left in (0..records).rev() {
         mark = marks();
         first_mark.get_or_insert(mark);
         value.clear();
         let start = chance.index(64);
         value.extend_from_slice(&FILLER[start..start + value_bytes]);
-        value.extend_from_slice(&MARK_PREFIX);
+        value.extend_from_slice(prefix(left, compression));
         value.extend_from_slice(&mark.to_be_bytes());
         let record_key = (mark % 7 != 0).then(|| mark.to_be_bytes());
         let timestamp = Timestamp(now_ms - i64::from(chance.happens(0.2)) * chance.in_range(0..50) as i64);
@@ -75,7 +75,7 @@ pub fn make_keyed(
     let (mut batch, compression) = begin(chance, key);
     let records = 1 + chance.index(8);
     let mut keyed = Vec::with_capacity(records);
-    for _ in 0..records {
+    for left in (0..records).rev() {
         let (mark, record_key) = (marks(), chance.in_range(keys.clone()));
         let mut value = Vec::new();
         if !chance.happens(0.2) {
@@ -83,7 +83,7 @@ pub fn make_keyed(
             value.extend_from_slice(&FILLER[..filler_bytes]);
         }
         let is_tombstone = value.is_empty();
-        value.extend_from_slice(&MARK_PREFIX);
+        value.extend_from_slice(prefix(left, compression));
         value.extend_from_slice(&mark.to_be_bytes());
         let key_bytes = record_key.to_be_bytes();
         let header: [(&[u8], Option<&[u8]>); 1] = [(b"mark", Some(&value))];
@@ -94,6 +94,11 @@ pub fn make_keyed(
     let (first_mark, last_mark) = (keyed[0].mark, keyed[records - 1].mark);
     let mark = (compression == Compression::None).then_some(last_mark);
     Made { bytes: batch.build().into(), key, records: records as i32, first_mark, mark, keyed }
+}
+
+/// What the mark of a record begins with behind which so many come.
+fn prefix(left: usize, compression: Compression) -> &'static [u8; 8] {
+    if left == 0 && compression == Compression::None { &MARK_PREFIX } else { &UNASKED_PREFIX }
 }
 
 fn begin(chance: &mut Chance, key: BatchKey) -> (BatchBuilder, Compression) {

@@ -2,6 +2,7 @@
 //! a newer one of its key is there, and a tombstone once its time is over, and nothing else.
 //!
 //! A key belongs to one producer, which writes it in the order of the marks: the greatest mark is the newest.
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::time::Duration;
@@ -9,7 +10,11 @@ use std::time::Duration;
 use env::Instant;
 use record::{BatchView, Decompressor, Record, Records};
 
-use crate::ledger::MARK_PREFIX;
+use crate::ledger::{MARK_PREFIX, UNASKED_PREFIX};
+
+thread_local! {
+    static DECOMPRESSOR: RefCell<Decompressor> = RefCell::default();
+}
 
 /// A record as it was sent.
 #[derive(Clone, Debug)]
@@ -72,7 +77,10 @@ impl KeyedPartition {
 
     /// All that a batch holds, as it was read; each with its mark. It may be anywhere yet.
     pub fn read(&self, batch: &BatchView<'_>) -> Result<Vec<(i64, u64)>, String> {
-        let mut decompressor = Decompressor::new();
+        DECOMPRESSOR.with_borrow_mut(|decompressor| self.read_with(decompressor, batch))
+    }
+
+    fn read_with(&self, decompressor: &mut Decompressor, batch: &BatchView<'_>) -> Result<Vec<(i64, u64)>, String> {
         let body = decompressor.body(batch, 64 << 20).map_err(|error| error.to_string())?;
         let mut found = Vec::new();
         for record in Records::new(batch, body).map_err(|error| format!("{error:?}"))? {
@@ -202,7 +210,7 @@ impl Horizon {
 fn mark_of(record: &Record<'_>) -> Option<u64> {
     let header = || record.headers.iter().next().and_then(|(_, value)| value);
     let (rest, number) = record.value.or_else(header)?.split_last_chunk()?;
-    rest.ends_with(&MARK_PREFIX).then(|| u64::from_be_bytes(*number))
+    (rest.ends_with(&MARK_PREFIX) || rest.ends_with(&UNASKED_PREFIX)).then(|| u64::from_be_bytes(*number))
 }
 
 #[cfg(test)]

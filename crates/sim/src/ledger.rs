@@ -20,6 +20,8 @@ use crate::keyed::{Horizon, KeyedPartition};
 
 /// What the clients' marks begin with: see [`Disk::watch_marks`]. No filler contains its first byte.
 pub const MARK_PREFIX: [u8; 8] = *b"\xf1OTTLAsm";
+/// And those of which nobody asks whether they are durable: the others of a batch, and all of one that is compressed.
+pub const UNASKED_PREFIX: [u8; 8] = *b"\xf2OTTLAsm";
 
 /// A batch, by what its producer stamped it with.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
@@ -617,10 +619,11 @@ impl Ledger {
             return;
         }
         self.check_contiguous(&place, topic, partition, found);
-        let there: BTreeMap<i64, BatchKey> = found.batches.iter().copied().collect();
+        let is_there = |base: &i64| found.batches.binary_search_by_key(base, |(base, _)| *base).is_ok();
         loop {
             let held = &self.topic(topic).partitions[partition].held;
-            let missing = held.iter().find(|(base, held)| held.end > found.from && !there.contains_key(base));
+            let first = held.range(..found.from).next_back().filter(|(_, held)| held.end > found.from);
+            let missing = first.into_iter().chain(held.range(found.from..)).find(|(base, _)| !is_there(base));
             let Some((base, held)) = missing.map(|(base, held)| (*base, held.clone())) else { break };
             let why = format!("the log is {}..{}", found.log_start, found.log_end);
             assert!(held.heard.life < life, "{place}: {} at {base} is gone: {why}", held.key);

@@ -83,9 +83,9 @@ impl Wire {
 async fn read_frame(connection: &mut Connection) -> io::Result<Vec<u8>> {
     let length = connection.receiver.read_u32().await? as usize;
     assert!(length <= FRAME_BYTES_MAX, "an answer of {length} bytes");
-    let mut frame = vec![0; length];
-    connection.receiver.read_exact(&mut frame).await?;
-    Ok(frame)
+    let mut frame = Vec::with_capacity(length);
+    (&mut connection.receiver).take(length as u64).read_to_end(&mut frame).await?;
+    if frame.len() < length { Err(io::ErrorKind::UnexpectedEof.into()) } else { Ok(frame) }
 }
 
 async fn patiently<T>(env: &Env, future: impl Future<Output = T>) -> Result<T, WireError> {
