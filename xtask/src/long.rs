@@ -1,8 +1,9 @@
 //! What is too long for `.ci/run` and runs on request: many seeds of the simulation, every planted bug in many seeds. Each
 //! step is one command, printed before it runs; a step that fails does not keep the others from running.
 use std::path::Path;
-use std::process::Command;
 use std::time::Instant;
+
+use crate::simulator;
 
 /// The steps in order, with what each shows.
 const STEPS: &[(&str, &str)] = &[
@@ -60,8 +61,6 @@ pub fn run(root: &Path, arguments: &[String]) -> Result<String, String> {
 }
 
 fn simulate(root: &Path, arguments: &[&str]) -> bool {
-    let mut command = Command::new("cargo");
-    command.current_dir(root).args(["run", "--quiet", "--profile", "sim", "--package", "sim", "--"]).args(arguments);
     println!("cargo run --profile sim -p sim -- {}", arguments.join(" "));
-    command.status().is_ok_and(|status| status.success())
+    simulator(root, arguments).status().is_ok_and(|status| status.success())
 }

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Instant;
 
-use crate::{licences, tidy};
+use crate::{licences, simulator, tidy};
 
 /// The steps in order, with what each shows.
 const STEPS: &[(&str, &str)] = &[
@@ -161,14 +161,12 @@ fn unit(root: &Path, complete: bool) -> Outcome {
     outcome
 }
 
-/// Seeds that all pass, and planted bugs that are each found. Optimised, with assertions and overflow checks on. What is
+/// Seeds that all pass, and planted bugs that are each found. Optimised, with overflow checks on. What is
 /// out of the reach of one broker storage's enumeration finds (`tests/mutants.rs`, among the unit tests).
 fn simulation(root: &Path) -> Outcome {
     let mut outcome = Outcome::default();
     for simulated in [["seeds", "--count", SEEDS], ["bugs", "--count", SEEDS_PER_BUG]] {
-        let mut command = cargo(root);
-        command.args(["run", "--quiet", "--profile", "sim", "--package", "sim", "--"]).args(simulated);
-        match command.status() {
+        match simulator(root, &simulated).stdin(Stdio::null()).status() {
             Ok(status) if status.success() => outcome.passed += 1,
             _ => outcome.add(Outcome { failed: 1, failures: vec![simulated.join(" ")], ..Outcome::default() }),
         }
