@@ -14,7 +14,7 @@ use super::{Run, connect};
 use crate::admin::{ACTS, Act};
 use crate::broker::{DATA, MORE};
 use crate::log_dirs;
-use crate::reader::{Extent, verify};
+use crate::reader::{Extent, LATEST, list_offset, verify};
 
 const MORE_PART: &str = "/more/";
 /// Where it is meanwhile, if it is taken away.
@@ -115,7 +115,9 @@ impl Run {
         for (id, name, partitions) in self.lasting_topics() {
             for partition in 0..partitions {
                 let place = (name.to_string(), partition);
-                if served.contains(&place) {
+                // What is left of one that moved into the failed directory at the last moment stays, and is not served.
+                let has_moved = self.may_be_moving.contains(&place) && !self.is_led(&name, partition).await;
+                if served.contains(&place) && !has_moved {
                     drop(self.shared.rest(2 * ANSWERED_MAX));
                     let env = self.world.env();
                     let mut wire = connect(&env, self.shared.address).await.expect("a broker that serves");
@@ -127,6 +129,13 @@ impl Run {
                 }
             }
         }
+    }
+
+    async fn is_led(&self, name: &str, partition: usize) -> bool {
+        let env = self.world.env();
+        let mut wire = connect(&env, self.shared.address).await.expect("a broker that serves");
+        let asked = list_offset(&mut wire, name, partition, LATEST).await;
+        asked.is_ok_and(|(error, _)| error == ErrorCode::None)
     }
 
     /// Those that nobody deletes.
