@@ -125,6 +125,9 @@ impl MachineCore {
 
     /// The end of the world: nothing of this machine refers to another any more.
     pub fn tear_down(&self) {
+        if let Some(boot) = self.boot() {
+            boot.disk.forget(); // Nobody will ask what was left.
+        }
         self.go_down(WITHOUT_POWER);
         self.forget_disk();
         let cut = std::mem::take(&mut lock(&self.state).cut);

@@ -1,10 +1,12 @@
 //! One function each way for every codec, over the crates that implement them.
 
 use std::cell::RefCell;
-use std::io::{Read, Write};
+use std::io::{Cursor, Read};
 
 use flate2::bufread::GzDecoder;
 use flate2::{Compress, Crc, FlushCompress, Status};
+use zstd::bulk::Compressor;
+use zstd::compress_bound;
 use zstd::stream::raw::{DParameter, Decoder, InBuffer, Operation, OutBuffer};
 
 use super::{Compression, CompressionError, lz4, snappy};
@@ -109,26 +111,44 @@ impl Decoders {
 }
 
 pub(super) fn compress(compression: Compression, level: Option<i32>, bytes: &[u8], out: &mut Vec<u8>) {
-    const INFALLIBLE: &str = "a vector takes every write";
     match compression {
         Compression::None => out.extend_from_slice(bytes),
         Compression::Gzip => deflate(flate2::Compression::new(level.unwrap_or(6) as u32), bytes, out),
         Compression::Snappy => snappy::compress(bytes, out),
         Compression::Lz4 => lz4::compress(bytes, out),
-        Compression::Zstd => {
-            let mut encoder =
-                zstd::stream::write::Encoder::new(out, level.unwrap_or(3)).expect("the level is in zstd's range");
-            // Its tables, and the window that a reader makes room for, are then no larger than this.
-            encoder.set_pledged_src_size(Some(bytes.len() as u64)).expect("nothing was written yet");
-            encoder.write_all(bytes).expect(INFALLIBLE);
-            encoder.finish().expect(INFALLIBLE);
-        }
+        Compression::Zstd => zstd(level.unwrap_or(3), bytes, out),
     }
 }
 
 thread_local! {
-    /// The last compressor of this thread, with its level: making one costs as much as compressing some kilobytes.
+    // The last compressors of this thread, with their levels: making one costs as much as compressing some kilobytes.
     static DEFLATE: RefCell<Option<(flate2::Compression, Compress)>> = const { RefCell::new(None) };
+    static ZSTD: RefCell<Option<(i32, Compressor<'static>)>> = const { RefCell::new(None) };
+}
+
+/// zstd's tables are as large as what is compressed: those for more than this are not kept.
+const ZSTD_KEPT_BYTES_MAX: usize = 64 << 10;
+
+/// One frame. It says how large its content is, so that a reader makes room for no more.
+fn zstd(level: i32, bytes: &[u8], out: &mut Vec<u8>) {
+    let new = || Compressor::new(level).expect("the level is in zstd's range");
+    let compress = |compressor: &mut Compressor<'_>| {
+        out.reserve_exact(compress_bound(bytes.len()));
+        let at = out.len() as u64;
+        let mut end = Cursor::new(out);
+        end.set_position(at);
+        compressor.compress_to_buffer(bytes, &mut end).expect("room was made for the worst");
+    };
+    if bytes.len() > ZSTD_KEPT_BYTES_MAX {
+        return compress(&mut new());
+    }
+    ZSTD.with_borrow_mut(|kept| {
+        let (_, compressor) = match kept {
+            Some(kept) if kept.0 == level => kept,
+            other => other.insert((level, new())),
+        };
+        compress(compressor);
+    });
 }
 
 /// One gzip member.
