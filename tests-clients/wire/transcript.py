@@ -108,6 +108,7 @@ class Scene:
             return "<cluster>"
         if isinstance(value, str):
             value = re.sub(r'cluster id "[^"]+"', 'cluster id "<cluster>"', value)
+            value = re.sub(r"127\.0\.0\.1:\d+", "127.0.0.1:<port>", value)
             value = re.sub(r"Timestamp \d+ of message", "Timestamp <time> of message", value)
             return re.sub(r"should be within \[.*?\]", "should be within [<times>]", value)
         return value
