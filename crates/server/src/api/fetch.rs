@@ -5,14 +5,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use env::Instant;
-use protocol::Uuid;
 use protocol::fetch_request::FetchRequestView;
 use protocol::fetch_response::{FetchResponse, FetchableTopicResponse, PartitionData};
+use protocol::{ErrorCode, Uuid};
 use record::{BrokerId, Offset};
 use replication::partition::{Partition, Visibility};
 use replication::watch::{Registration, Until, Waiting};
 
 use super::{Answer, Call};
+use crate::connection::Close;
 use crate::fetch_session::{FetchContext, PartitionKey, PartitionRequest, SessionRequest, TopicKey};
 
 mod target;
@@ -25,22 +26,30 @@ const DEBUGGING_REPLICA_ID: i32 = -2;
 /// than its `request.timeout.ms` would ask for the same again.
 const READ_MAX: Duration = Duration::from_secs(5);
 
-pub async fn handle(call: Call) -> Answer {
+// A block, as for a Produce: an `async fn` would keep the call twice.
+pub fn handle(call: Call) -> impl Future<Output = Answer> {
+    async move {
+        let (reader, mut context, deadline) = match begin(&call)? {
+            Ok(begun) => begun,
+            Err(error) => return call.reply(&FetchResponse { error_code: error.code(), ..Default::default() }),
+        };
+        let partitions = std::mem::take(&mut context.partitions);
+        let mut targets: Vec<Target> =
+            partitions.into_iter().map(|(key, request)| Target::find(&call, key, request)).collect();
+        read_enough(&call, &reader, &mut targets, deadline).await;
+        find_pieces(&call, &mut targets).await;
+        answer(call, &reader, &context, targets)
+    }
+}
+
+/// All of the request that is needed, so that nothing of it stays while the Fetch waits.
+fn begin(call: &Call) -> Result<Result<(Reader, FetchContext, Instant), ErrorCode>, Close> {
     let request: FetchRequestView<'_> = call.request()?;
-    let broker = &call.broker;
-    let asked_at = broker.env.clock.now();
-    let reader = Reader::of(&call, &request);
-    let mut context = match broker.fetch_sessions.begin(session_request(&call, &request, &reader), asked_at) {
-        Ok(context) => context,
-        Err(error) => return call.reply(&FetchResponse { error_code: error.code(), ..Default::default() }),
-    };
-    let partitions = std::mem::take(&mut context.partitions);
-    let mut targets: Vec<Target> =
-        partitions.into_iter().map(|(key, request)| Target::find(&call, key, request)).collect();
-    let deadline = asked_at + Duration::from_millis(request.max_wait_ms.max(0) as u64);
-    read_enough(&call, &reader, &mut targets, deadline).await;
-    find_pieces(&call, &mut targets).await;
-    answer(call, &reader, &context, targets)
+    let now = call.broker.env.clock.now();
+    let reader = Reader::of(call, &request);
+    let context = call.broker.fetch_sessions.begin(session_request(call, &request, &reader), now);
+    let deadline = now + Duration::from_millis(request.max_wait_ms.max(0) as u64);
+    Ok(context.map(|context| (reader, context, deadline)))
 }
 
 /// Who reads, and how much.
