@@ -26,7 +26,7 @@ const DEBUGGING_REPLICA_ID: i32 = -2;
 /// than its `request.timeout.ms` would ask for the same again.
 const READ_MAX: Duration = Duration::from_secs(5);
 
-// A block, as for a Produce: an `async fn` would keep the call twice.
+#[expect(clippy::manual_async_fn, reason = "as of a Produce: an `async fn` would keep the call twice")]
 pub fn handle(call: Call) -> impl Future<Output = Answer> {
     async move {
         let (reader, mut context, deadline) = match begin(&call)? {
