@@ -147,8 +147,8 @@ async fn serve(env: Env, config: &Config, log: Log) -> Result<(), Failure> {
         cluster_id = node.broker().cluster_id,
         node_id = node.broker().node_id.0,
         took_ms = (env.clock.now() - began).as_millis() as u64,
-        "started after {}",
-        if node.was_clean() { "a clean stop" } else { "recovery: the last process was not stopped" }
+        "started; {}",
+        if node.was_clean() { "nothing had to be recovered" } else { "recovered: the last process was not stopped" }
     );
     banner::print(&node, config);
     tokio::select! {

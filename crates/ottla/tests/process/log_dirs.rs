@@ -67,7 +67,7 @@ fn the_broker_goes_on_without_a_directory_that_is_taken_away_and_starts_without_
     std::fs::remove_file(home.join("two")).unwrap();
     std::fs::rename(home.join("away"), home.join("two")).unwrap();
     let broker = Broker::start_with(&home, ARGUMENTS);
-    broker.err.wait_for("started after a clean stop");
+    broker.err.wait_for("started; nothing had to be recovered");
     let mut wire = Wire::connect(broker.address);
     assert_eq!((produce_to(&mut wire, "first"), produce_to(&mut wire, "second")), (0, 0), "it is back");
 

@@ -41,7 +41,7 @@ fn a_second_server_on_a_directory_is_refused() {
     assert_eq!(wire.read_all(), ["hello", "again"]);
     broker.stop(Signal::TERM);
     let broker = Broker::start(&home);
-    broker.err.wait_for("started after a clean stop");
+    broker.err.wait_for("started; nothing had to be recovered");
 }
 
 #[test]
@@ -57,7 +57,7 @@ fn a_port_in_use_is_named() {
     let http = format!("ottla.http.listener={address}");
     says(&refused(&home, &["--override", &http]), &[&address, "in use", "ottla.http.listener"]);
     // Nothing is to be recovered after either.
-    Broker::start(&home).err.wait_for("started after a clean stop");
+    Broker::start(&home).err.wait_for("started; nothing had to be recovered");
 }
 
 #[test]
@@ -99,7 +99,7 @@ fn a_directory_of_a_newer_format_is_left_alone() {
     std::fs::write(&path, text.replace("ottla.format=1", "ottla.format=2")).unwrap();
     says(&refused(&home, &[]), &["ottla-data/meta.properties", "format 2", "reads format 1", "newer"]);
     std::fs::write(&path, text).unwrap();
-    Broker::start(&home).err.wait_for("started after a clean stop");
+    Broker::start(&home).err.wait_for("started; nothing had to be recovered");
 }
 
 #[test]
@@ -110,7 +110,7 @@ fn a_directory_of_another_cluster_or_node_is_left_alone() {
     says(&reason, &["ottla-data/meta.properties", "cluster.id", "MkU3OEVBNTcwNTJENDM2Qg", "log.dirs"]);
     let reason = refused(&home, &["--override", "node.id=7"]);
     says(&reason, &["ottla-data/meta.properties", "node.id 1", "7", "log.dirs"]);
-    Broker::start(&home).err.wait_for("started after a clean stop");
+    Broker::start(&home).err.wait_for("started; nothing had to be recovered");
 }
 
 #[test]

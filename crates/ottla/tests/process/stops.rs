@@ -84,7 +84,7 @@ fn what_was_acknowledged_before_a_stop_is_there_after_it() {
         drop(idle);
 
         let broker = Broker::start(&home);
-        broker.err.wait_for("started after a clean stop");
+        broker.err.wait_for("started; nothing had to be recovered");
         let read = Wire::connect(broker.address).read_all();
         for (name, producer) in producers {
             assert_all_there(&read, name, &producer.acknowledged());
@@ -102,7 +102,7 @@ fn what_was_acknowledged_before_a_kill_is_there_after_it() {
     let acknowledged = producers.map(|(name, producer)| (name, producer.acknowledged()));
 
     let broker = Broker::start(&home);
-    broker.err.wait_for("started after recovery");
+    broker.err.wait_for("started; recovered");
     let mut wire = Wire::connect(broker.address);
     let read = wire.read_all();
     for (name, acknowledged) in &acknowledged {
@@ -128,7 +128,7 @@ fn a_long_poll_does_not_hold_up_a_stop() {
     polling.send(&fetch(0, 300_000), 12).unwrap();
     std::thread::sleep(Duration::from_millis(50)); // So that it waits; if it does not yet, the test is only weaker.
     broker.stop(Signal::TERM);
-    Broker::start(&home).err.wait_for("started after a clean stop");
+    Broker::start(&home).err.wait_for("started; nothing had to be recovered");
 }
 
 #[test]
@@ -168,7 +168,7 @@ fn a_join_that_waits_does_not_hold_up_a_stop() {
         Ok(answer) => assert_eq!(ErrorCode::from_code(answer.error_code), Some(ErrorCode::NotCoordinator)),
         Err(_closed) => {}
     }
-    Broker::start(&home).err.wait_for("started after a clean stop");
+    Broker::start(&home).err.wait_for("started; nothing had to be recovered");
 }
 
 #[test]
@@ -186,7 +186,7 @@ fn a_client_that_never_reads_does_not_hold_up_a_stop() {
         deaf.send(&fetch(0, 0), 12).unwrap();
     }
     broker.stop(Signal::TERM);
-    Broker::start(&home).err.wait_for("started after a clean stop");
+    Broker::start(&home).err.wait_for("started; nothing had to be recovered");
 }
 
 #[test]

@@ -48,7 +48,7 @@ fn directories_of_earlier_releases_open_and_hold_what_they_held() {
             archive::unpack(&kept(release, &format!("{end}.tar.zst")), &home.data());
             let told = std::fs::read_to_string(kept(release, &format!("{end}.txt"))).unwrap();
             let broker = Broker::start_with(&home, &[QUIET, &SMALL].concat());
-            assert_eq!(broker.err.wait_for("started after").contains("a clean stop"), end == "stopped");
+            assert_eq!(broker.err.wait_for("started; ").contains("nothing had"), end == "stopped");
             let mut wire = Wire::connect(broker.address);
             same(&account(&mut wire), &told, &format!("{release}, {end}"));
             goes_on(&mut wire, &told);
