@@ -6,8 +6,9 @@ use std::time::Duration;
 use env::Env;
 use env::sim::Chance;
 use protocol::fetch_request::{FetchPartition, FetchRequest, FetchTopic};
+use protocol::fetch_response::FetchResponseView;
 use protocol::list_offsets_request::{ListOffsetsPartition, ListOffsetsRequest, ListOffsetsTopic};
-use protocol::{ErrorCode, Records, Uuid};
+use protocol::{ErrorCode, Uuid, View as _};
 use record::Batches;
 
 use crate::ledger::{BatchKey, Deletion, Found, Ledger, Seen};
@@ -49,14 +50,13 @@ pub async fn fetch(
         topics: vec![topic],
         ..Default::default()
     };
-    let response = wire.call(&request, FETCH_VERSION).await?;
+    wire.send(&request, FETCH_VERSION).await?;
+    let body = wire.receive_body::<FetchRequest>(FETCH_VERSION).await?;
+    let response = FetchResponseView::decode(FETCH_VERSION, &body).expect("an answer to a Fetch");
     assert_eq!(response.error_code, 0, "a Fetch without a session");
-    let partitions = response.responses.into_iter().flat_map(|topic| topic.partitions);
+    let partitions = response.responses.iter().flat_map(|topic| topic.partitions.iter());
     let fetched = partitions.map(|partition| {
-        let records = match partition.records {
-            Some(Records::Here(bytes)) => bytes,
-            _ => bytes::Bytes::new(),
-        };
+        let records = partition.records.map_or_else(bytes::Bytes::new, |records| body.slice_ref(records));
         let fetched = Fetched {
             error: ErrorCode::from_code(partition.error_code).expect("an error of Kafka"),
             high_watermark: partition.high_watermark,

@@ -6,6 +6,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use bytes::Bytes;
 use env::{Connection, Env};
 use protocol::{Message, Request, decode_response_header, encode_request};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -67,11 +68,17 @@ impl Wire {
 
     /// The answer to the oldest request without one, which was an `R` of this version.
     pub async fn receive<R: Request>(&mut self, version: i16) -> Result<R::Response, WireError> {
+        let body = self.receive_body::<R>(version).await?;
+        Ok(R::Response::decode(version, &body).unwrap_or_else(|error| panic!("an answer to {:?}: {error:?}", R::KEY)))
+    }
+
+    /// The same as it came.
+    pub async fn receive_body<R: Request>(&mut self, version: i16) -> Result<Bytes, WireError> {
         let expected = self.expected.pop_front().expect("a request is in flight");
-        let frame = patiently(&self.env, read_frame(&mut self.connection)).await??;
+        let frame: Bytes = patiently(&self.env, read_frame(&mut self.connection)).await??.into();
         let (correlation, body) = decode_response_header(R::KEY, version, &frame).expect("a response header");
         assert_eq!(correlation, expected, "answers come in the order of their requests");
-        Ok(R::Response::decode(version, body).unwrap_or_else(|error| panic!("an answer to {:?}: {error:?}", R::KEY)))
+        Ok(frame.slice_ref(body))
     }
 
     pub async fn call<R: Request>(&mut self, request: &R, version: i16) -> Result<R::Response, WireError> {

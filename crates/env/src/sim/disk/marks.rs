@@ -1,6 +1,7 @@
 //! Marks that a test writes, and when the medium surely holds them: it can judge an acknowledgement by the disk and not by
 //! the word of whoever gave it.
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
 use std::sync::Arc;
 
 use super::numbers::Numbers;
@@ -9,7 +10,7 @@ use super::state::{Inode, InodeId, ROOT, State};
 
 /// What a mark is made of: a prefix, and the number that tells marks apart (big-endian).
 pub const MARK_BYTES: usize = 16;
-const LOOK_BYTES: usize = 32;
+const LOOK_BYTES: usize = 64;
 /// So many marks, if each has one number more than the one before, are one part of what was found.
 const PART_BITS: u32 = 8;
 /// A mark stands in so many files, mostly: where it was logged, and where it was moved and compacted to.
@@ -76,19 +77,26 @@ impl Marks {
 
     /// Takes note of the marks that lie in these bytes, whole.
     fn look(&mut self, inode: InodeId, bytes: &[u8], inodes: &BTreeMap<InodeId, Arc<Inode>>) {
-        let (prefix, first) = (self.prefix, self.prefix[0]);
-        for (index, part) in bytes.chunks(LOOK_BYTES).enumerate() {
-            // Most of what is written holds no mark. Without an early end the compiler looks at 16 bytes at once.
-            if !part.iter().fold(false, |any, byte| any | (*byte == first)) {
-                continue;
+        let first = self.prefix[0];
+        // Most of what is written holds no mark. Of an array, and without an early end, the compiler looks at many bytes
+        // at once.
+        let (parts, rest) = bytes.as_chunks::<LOOK_BYTES>();
+        for (index, part) in parts.iter().enumerate() {
+            if part.iter().fold(0, |any, byte| any | u8::from(*byte == first)) != 0 {
+                self.look_from(inode, bytes, index * LOOK_BYTES..(index + 1) * LOOK_BYTES, inodes);
             }
-            let places = part.iter().enumerate().filter(|(_, byte)| **byte == first);
-            for at in places.map(|(place, _)| index * LOOK_BYTES + place) {
-                let Some(mark) = bytes.get(at..at + MARK_BYTES) else { return };
-                if let Some(number) = mark.strip_prefix(&prefix) {
-                    let number = u64::from_be_bytes(number.try_into().expect("the other eight bytes"));
-                    self.put(number, inode, inodes);
-                }
+        }
+        self.look_from(inode, bytes, bytes.len() - rest.len()..bytes.len(), inodes);
+    }
+
+    /// At the marks that begin in this range.
+    fn look_from(&mut self, inode: InodeId, bytes: &[u8], range: Range<usize>, inodes: &BTreeMap<InodeId, Arc<Inode>>) {
+        let first = self.prefix[0];
+        for at in range.filter(|at| bytes[*at] == first) {
+            let Some(mark) = bytes.get(at..at + MARK_BYTES) else { return };
+            if let Some(number) = mark.strip_prefix(&self.prefix) {
+                let number = u64::from_be_bytes(number.try_into().expect("the other eight bytes"));
+                self.put(number, inode, inodes);
             }
         }
     }
