@@ -4,7 +4,7 @@
 
 use std::io::Write;
 
-use lz4_flex::block::decompress_into;
+use lz4_flex::block::{DecompressError, decompress_into};
 use lz4_flex::frame::{BlockMode, BlockSize, FrameEncoder, FrameInfo};
 
 use super::codec::Piece;
@@ -14,6 +14,8 @@ const MAGIC: u32 = 0x184d_2204;
 const BLOCK_IS_RAW: u32 = 1 << 31;
 /// lz4 spends at least a byte on 255 of output.
 const GROWTH_MAX: usize = 255;
+const GROWTH_MOSTLY: usize = 8;
+const FEW_BYTES: usize = 2 << 10;
 
 /// A frame, and what of its blocks was not read yet.
 pub(super) struct Frame<'a> {
@@ -54,11 +56,21 @@ impl<'a> Frame<'a> {
             out.extend_from_slice(block);
             return Ok(());
         }
+        // Zeroing room for the most that it may be would cost more than most blocks.
         let start = out.len();
-        out.resize(start + self.block_bytes_max.min(size * GROWTH_MAX), 0);
-        let written = decompress_into(block, &mut out[start..]).map_err(|error| corrupt(&error.to_string()))?;
-        out.truncate(start + written);
-        Ok(())
+        let room_max = self.block_bytes_max.min(size * GROWTH_MAX);
+        let mut room = room_max.min(GROWTH_MOSTLY * size + FEW_BYTES);
+        loop {
+            out.resize(start + room, 0);
+            match decompress_into(block, &mut out[start..]) {
+                Ok(written) => {
+                    out.truncate(start + written);
+                    return Ok(());
+                }
+                Err(DecompressError::OutputTooSmall { .. }) if room < room_max => room = room_max,
+                Err(error) => return Err(corrupt(&error.to_string())),
+            }
+        }
     }
 
     pub(super) fn new(mut bytes: &'a [u8]) -> Result<Frame<'a>, CompressionError> {

@@ -231,6 +231,7 @@ impl Run {
             now: *now,
         };
         out.clear();
+        out.reserve(cursor.step_bytes(&part.segments) as usize);
         places.clear();
         cursor.scan(&part.segments[..group.end], io_bytes, &mut |batch, _| {
             let before = out.len();
@@ -300,6 +301,11 @@ impl Cursor {
                 fault: stop.fault,
             }),
         }
+    }
+
+    /// What the next step reads, at most; a batch that is larger comes whole.
+    fn step_bytes(&self, sources: &[Arc<Segment>]) -> u32 {
+        sources[self.source].summary().size_bytes.saturating_sub(self.written.position).min(STEP_BYTES)
     }
 
     /// The segment's place, if it is read to its end.
