@@ -69,7 +69,7 @@ enum Next {
     GoOn,
     /// All answers are awaited, then everything without one is sent again.
     SendAgain,
-    /// The broker has forgotten what a relaxed topic promised nobody: begin anew, as another producer.
+    /// The broker has forgotten what it promised nobody to remember: begin anew, as another producer.
     BeginAnew,
 }
 
@@ -344,7 +344,12 @@ impl Producer {
         let (topic, partition) = place;
         let Some(stream) = self.streams.get_mut(&place) else { return Next::GoOn }; // Its topic has been deleted.
         let is_first = stream.pending.front().is_some_and(|made| made.key == key);
-        let relaxed = self.shared.ledger().topic(topic).was_relaxed;
+        let may_be_forgotten = {
+            let mut ledger = self.shared.ledger();
+            let topic = ledger.topic(topic);
+            // A copy in another directory knows of a producer what it has copied: what compaction has left of the five.
+            topic.was_relaxed || (topic.has_moved && topic.delete_retention.is_some())
+        };
         match error {
             ErrorCode::KafkaStorageError => self.shared.met("answer: kafka storage error to a produce"),
             ErrorCode::OutOfOrderSequenceNumber => self.shared.met("answer: out of order sequence number"),
@@ -377,7 +382,7 @@ impl Producer {
                 }
             }
             ErrorCode::OutOfOrderSequenceNumber | ErrorCode::UnknownProducerId if !is_first => Next::SendAgain,
-            ErrorCode::OutOfOrderSequenceNumber | ErrorCode::UnknownProducerId if relaxed => Next::BeginAnew,
+            ErrorCode::OutOfOrderSequenceNumber | ErrorCode::UnknownProducerId if may_be_forgotten => Next::BeginAnew,
             error if error.is_retriable() => Next::SendAgain,
             error => panic!("{}: {key} got {error}", self.shared.ledger().place(topic, partition)),
         }
