@@ -25,7 +25,7 @@ use protocol::offset_for_leader_epoch_request::{
     OffsetForLeaderEpochRequest, OffsetForLeaderPartition, OffsetForLeaderTopic,
 };
 use protocol::produce_request::ProduceRequest;
-use record::{BatchBuilder, Compression, Timestamp};
+use record::{BatchBuilder, Compression, ProducerEpoch, ProducerId, Sequence, Timestamp};
 use wire::Wire;
 use wire::records::{batch_of, code, produce_request};
 
@@ -485,6 +485,35 @@ fn records_that_are_deleted_while_the_move_takes_effect_stay_deleted() {
         let (node, mut wire) = home.start().await;
         assert_eq!(fetch_from(&mut wire, 0, 9).await, Err(ErrorCode::OffsetOutOfRange));
         assert_eq!(produce(&mut wire, 0, "value").await, Ok(20));
+        node.stop().await;
+    });
+}
+
+#[test]
+fn a_moved_replica_remembers_what_a_producer_wrote_though_the_records_are_gone() {
+    story(|home| async move {
+        let (node, mut wire) = home.start().await;
+        move_to(&mut wire, "/a", TOPIC, 0).await;
+        wire.create(TOPIC, 1, &[]).await;
+        let request = |sequence| {
+            let batch = batch_of("value").with_producer(ProducerId(7), ProducerEpoch(0), Sequence(sequence), false);
+            produce_request(TOPIC, 0, batch)
+        };
+        for sequence in 0..5 {
+            assert_eq!(wire.produce(&request(sequence)).await, Ok(sequence.into()));
+        }
+        assert_eq!(delete_records(&mut wire, 0, 4).await, ErrorCode::None);
+        assert_eq!(move_to(&mut wire, "/b", TOPIC, 0).await, ErrorCode::None);
+        moved(&home, &mut wire, 0, "/b").await;
+        // The client has never heard of the last four: it sends them again.
+        for sequence in 1..5 {
+            assert_eq!(wire.produce(&request(sequence)).await, Ok(sequence.into()), "the same batch, once");
+        }
+        assert_eq!(wire.produce(&request(5)).await, Ok(5));
+        node.stop().await;
+        let (node, mut wire) = home.start().await;
+        assert_eq!(wire.produce(&request(2)).await, Ok(2));
+        assert_eq!(wire.produce(&request(6)).await, Ok(6));
         node.stop().await;
     });
 }

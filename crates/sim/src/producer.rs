@@ -347,7 +347,7 @@ impl Producer {
         let may_be_forgotten = {
             let mut ledger = self.shared.ledger();
             let topic = ledger.topic(topic);
-            // A copy in another directory knows of a producer what it has copied: what compaction has left of the five.
+            // It moved, and the power went before a checkpoint: a copy has only what compaction has left of the five.
             topic.was_relaxed || (topic.has_moved && topic.delete_retention.is_some())
         };
         match error {

@@ -163,6 +163,16 @@ impl Log {
         self.state().epochs.assign(epoch, start);
     }
 
+    /// This log, a whole copy of `source`, takes its place: it remembers of each producer what that one does. What compaction
+    /// or DeleteRecords has taken was never copied, and may yet come again.
+    pub fn remember_producers_of(&self, source: &Log) {
+        let producers = source.state().producers.clone();
+        let mut state = self.state();
+        if producers.end() == state.producers.end() {
+            state.producers = producers;
+        }
+    }
+
     pub(crate) fn start_and_config(&self) -> (Offset, LogConfig) {
         let state = self.state();
         (state.log_start, state.config.clone())
