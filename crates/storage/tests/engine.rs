@@ -278,6 +278,23 @@ fn a_log_whose_deletion_no_lane_has_yet_is_whole_after_a_crash() {
 }
 
 #[test]
+fn a_log_may_be_deleted_as_soon_as_a_start_has_mended_it() {
+    let rig = Rig::new(settings());
+    let log = rig.create("a");
+    append(&log, &batch(1, 1, 100)).unwrap();
+    rig.run_for(Duration::from_secs(2));
+    append(&log, &batch(2, 1, 100)).unwrap();
+    rig.run();
+    // Its second batch is in the lane alone; names that the start may have made are to be synced with its first piece.
+    let rig = Rig::on(rig.disk.fork().kill(), settings()).unwrap();
+    let log = rig.log("a");
+    assert_eq!(rig.wait(rig.dir.delete_log(&log)), Ok(()));
+    rig.dir.checkpoint();
+    rig.run();
+    assert!(!rig.dir.is_offline(), "what is gone was to be synced");
+}
+
+#[test]
 fn timestamps_are_found_in_segments_that_have_no_file_yet() {
     let rig = Rig::new(settings());
     let log = rig.create_with("a", storage::LogConfig { segment_bytes: 1000, ..Default::default() });

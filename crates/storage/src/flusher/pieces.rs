@@ -123,7 +123,8 @@ impl Flusher {
     pub(super) fn write_piece(&mut self, log: &Arc<Log>) -> Step {
         let next = {
             let mut state = log.state();
-            if std::mem::take(&mut state.made_names) {
+            // Of a log that is gone the directory may be gone too, and nothing is to be synced there.
+            if std::mem::take(&mut state.made_names) && !state.is_gone {
                 self.dirty_directories.insert(log.directory());
                 self.dirty_directories.insert(self.shared.path.clone());
             }
