@@ -123,13 +123,17 @@ impl Flusher {
     pub(super) fn write_piece(&mut self, log: &Arc<Log>) -> Step {
         let next = {
             let mut state = log.state();
-            // Of a log that is gone the directory may be gone too, and nothing is to be synced there.
-            if std::mem::take(&mut state.made_names) && !state.is_gone {
+            // As long as its deletion is only asked for, a crash can bring it back: then it is whole. Of one that is gone
+            // the directory may be gone too, and nothing is to be written or synced there.
+            if state.is_gone {
+                return Ok(Did::Nothing);
+            }
+            if std::mem::take(&mut state.made_names) {
                 self.dirty_directories.insert(log.directory());
                 self.dirty_directories.insert(self.shared.path.clone());
             }
             let before = state.written.place.segment;
-            if !state.is_gone && state.step_over_direct(&self.shared.budget) {
+            if state.step_over_direct(&self.shared.budget) {
                 // Synced already; but only a sync by us moves S.
                 let segments = state.segments.iter().filter(|segment| segment.base_offset() >= before);
                 let passed = segments.take_while(|segment| segment.base_offset() <= state.written.place.segment);
@@ -218,10 +222,6 @@ enum Piece {
 }
 
 fn next_piece(state: &mut State) -> Piece {
-    // As long as its deletion is only asked for, a crash can bring it back: then it is whole.
-    if state.is_gone {
-        return Piece::Nothing;
-    }
     step_over_roll(state);
     if state.sealed_below < state.written.place.segment {
         let index = state.segments.partition_point(|segment| segment.base_offset() < state.sealed_below);
