@@ -51,13 +51,13 @@ fn measure(options: &Options, path: Option<&Path>) -> Result<serde_json::Value, 
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
     let address = listener.local_addr()?;
     let begin = Instant::now();
-    let end = begin + options.span.measured();
-    let answers_max = match &file {
-        Some(_) => u64::MAX,
-        None => (options.rate * options.span.measured().as_secs_f64()) as u64,
+    let span = options.span.measured();
+    let until = match &file {
+        Some(_) => Until::Time(begin + span),
+        None => Until::Answers((options.rate * span.as_secs_f64()) as u64),
     };
     let mut readers: Vec<_> =
-        (0..options.connections).map(|_| Reader { end, answers: 0, answers_max, is_waiting: false }).collect();
+        (0..options.connections).map(|_| Reader { until, answers: 0, is_waiting: false }).collect();
     let spent = std::thread::scope(|scope| {
         let reading = scope.spawn(|| fleet::run(address, &mut readers));
         let streams: Vec<TcpStream> = readers_of(&listener, options.connections)?;
@@ -132,18 +132,25 @@ fn worked() -> Duration {
 }
 
 struct Reader {
-    end: Instant,
+    until: Until,
     answers: u64,
-    answers_max: u64,
     is_waiting: bool,
+}
+
+#[derive(Clone, Copy)]
+enum Until {
+    Time(Instant),
+    /// All readers end with the same answer: the one thread that answers them in turn waits for each.
+    Answers(u64),
 }
 
 impl Conversation for Reader {
     fn next_request(&mut self) -> Result<Option<Bytes>, Error> {
-        if self.is_waiting
-            || self.answers == self.answers_max
-            || (self.answers_max == u64::MAX && Instant::now() >= self.end)
-        {
+        let is_over = match self.until {
+            Until::Time(end) => Instant::now() >= end,
+            Until::Answers(answers) => self.answers == answers,
+        };
+        if self.is_waiting || is_over {
             return Ok(None);
         }
         self.is_waiting = true;
