@@ -73,7 +73,7 @@ impl LogDir {
         change: impl FnOnce(&Shared, &Log) -> io::Result<bool> + Send + 'static,
     ) -> Ticket<Result<(), Offline>> {
         let (shared, log) = (self.shared().clone(), log.clone());
-        self.shared().read_later(move || {
+        let change = move || {
             match change(&shared, &log) {
                 Ok(false) => return Ok(()),
                 Ok(true) => {}
@@ -87,6 +87,7 @@ impl LogDir {
                 shared.go_offline("a sync of a directory failed", &error);
                 Offline
             })
-        })
+        };
+        self.shared().read_later(|_| 0, change)
     }
 }

@@ -287,7 +287,8 @@ impl LogDir {
 
     /// On the reader's thread; every batch is checked.
     pub fn read_slice_cold(&self, slice: FileSlice) -> Ticket<Result<Bytes, ReadError>> {
-        self.inner.shared.read_later(move || slice.read_checked())
+        let bytes_of = |read: &Result<Bytes, ReadError>| read.as_ref().map_or(0, Bytes::len);
+        self.inner.shared.read_later(bytes_of, move || slice.read_checked())
     }
 
     /// As [`Log::read`], on the reader's thread, wherever it has to look. All of the answer is in memory and checked.
@@ -300,7 +301,8 @@ impl LogDir {
         minimum_one: bool,
     ) -> Ticket<Result<Read, ReadError>> {
         let log = log.clone();
-        self.inner.shared.read_later(move || {
+        let bytes_of = |read: &Result<Read, ReadError>| read.as_ref().map_or(0, |read| read.size_bytes);
+        self.inner.shared.read_later(bytes_of, move || {
             let read = || {
                 let mut read = log.read_blocking(from, bytes_max, up_to, minimum_one)?;
                 read.size_bytes = 0;

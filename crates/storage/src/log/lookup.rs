@@ -20,7 +20,7 @@ impl Log {
         up_to: Offset,
     ) -> Ticket<Result<Option<TimestampOffset>, ReadError>> {
         let log = self.clone();
-        self.shared.read_later(move || log.in_files(|| log.find_timestamp(timestamp, up_to)))
+        self.shared.read_later(|_| 0, move || log.in_files(|| log.find_timestamp(timestamp, up_to)))
     }
 
     /// The first of the records with the greatest timestamp; none at or above `up_to`.
@@ -29,7 +29,7 @@ impl Log {
         up_to: Offset,
     ) -> Ticket<Result<Option<TimestampOffset>, ReadError>> {
         let log = self.clone();
-        self.shared.read_later(move || log.in_files(|| log.find_max_timestamp(up_to)))
+        self.shared.read_later(|_| 0, move || log.in_files(|| log.find_max_timestamp(up_to)))
     }
 
     /// Once more if compaction has taken a file away meanwhile.
