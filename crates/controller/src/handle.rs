@@ -30,6 +30,7 @@ use protocol::update_features_request::UpdateFeaturesRequest;
 use protocol::update_features_response::UpdateFeaturesResponse;
 use protocol::{ErrorCode, Uuid};
 use record::BrokerId;
+use tally::{Counter, Histogram};
 use tokio::sync::{Semaphore, mpsc, oneshot};
 
 use crate::allowance::Allowance;
@@ -37,7 +38,6 @@ use crate::brokers::{self, Assignment, BrokerEpoch, Registration};
 use crate::machine::{Decision, Machine};
 use crate::message::{Asked, Message, Reply};
 use crate::producer_ids::{self, ProducerIdBlock};
-use crate::run::Counts;
 use crate::{client_quotas, configs, elections, features, reassignments, scram, topics};
 
 /// Kafka's `AssignmentsManager.MAX_ASSIGNMENTS_PER_REQUEST`.
@@ -53,6 +53,14 @@ pub struct Handle {
     /// Of changes of topics.
     pub(crate) allowance: Allowance,
     pub(crate) counts: Arc<Counts>,
+}
+
+/// What was proposed and committed since the start.
+#[derive(Debug, Default)]
+pub struct Counts {
+    pub records: Counter,
+    /// From a proposal until its answers may leave.
+    pub commits: Histogram,
 }
 
 impl Handle {

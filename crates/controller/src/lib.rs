@@ -23,8 +23,8 @@ mod topics;
 
 pub use allowance::Allowance;
 pub use brokers::{Assignment, BrokerEpoch, Registration};
-pub use handle::{ASSIGNMENTS_MAX, Handle};
+pub use handle::{ASSIGNMENTS_MAX, Counts, Handle};
 pub use machine::{InternalTopics, Options, TopicDefaults};
 pub use producer_ids::ProducerIdBlock;
-pub use run::{Counts, OnUpdate, start};
+pub use run::{OnUpdate, start};
 pub use topics::delete_by_name;

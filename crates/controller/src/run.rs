@@ -9,11 +9,10 @@ use env::{Env, Instant};
 use metadata::{Delta, Image, Records, Update};
 use protocol::ErrorCode;
 use quorum::{Committed, Event, LogId, MetadataLog, Payload, Proposal, ProposeError, Unknown};
-use tally::{Counter, Histogram};
 use tokio::sync::{Semaphore, mpsc};
 
 use crate::allowance::Allowance;
-use crate::handle::Handle;
+use crate::handle::{Counts, Handle};
 use crate::machine::{Machine, Options};
 use crate::message::{Asked, Message, Reply};
 
@@ -80,14 +79,6 @@ struct Controller {
     published: Arc<ArcSwap<Image>>,
     on_update: OnUpdate,
     counts: Arc<Counts>,
-}
-
-/// What was proposed and committed since the start.
-#[derive(Debug, Default)]
-pub struct Counts {
-    pub records: Counter,
-    /// From a proposal until its answers may leave.
-    pub commits: Histogram,
 }
 
 /// The answers that wait for one proposal.
