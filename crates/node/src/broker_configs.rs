@@ -1,19 +1,16 @@
-//! This broker's configuration as admin clients see it: DescribeConfigs of a broker, and which of its keys may be altered
-//! while it runs. Rules of Kafka's `ConfigHelper.createBrokerConfigEntry` and `DynamicBrokerConfig`.
+//! This broker's configuration as admin clients see it: DescribeConfigs of a broker. Rules of Kafka's
+//! `ConfigHelper.createBrokerConfigEntry` and `DynamicBrokerConfig`.
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
-use metadata::configs::BrokerKeys;
 use metadata::{Image, Overrides, Resource};
-use protocol::ErrorCode;
 use protocol::describe_configs_response::{
     DescribeConfigsResourceResult, DescribeConfigsResult, DescribeConfigsSynonym,
 };
 use record::BrokerId;
 use server::broker::{BrokerConfigs, ConfigQuery};
 
-use crate::config::{Config, Key, Kind, Setting, Settings, Source, UpdateMode, key, of_listener};
-use crate::dynamic_configs;
+use crate::config::{Config, Key, Setting, Settings, Source, UpdateMode, key, of_listener};
 
 pub(crate) struct NodeConfigs {
     node_id: BrokerId,
@@ -42,6 +39,10 @@ impl NodeConfigs {
         let listeners = config.listeners.iter().map(|listener| listener.name.to_lowercase()).collect();
         let (settings, log_dirs) = (config.settings.clone(), config.log_dirs.clone());
         Self { node_id: BrokerId(config.node_id), settings, listeners, log_dirs }
+    }
+
+    pub fn node_id(&self) -> BrokerId {
+        self.node_id
     }
 
     pub fn log_dirs(&self) -> &[PathBuf] {
@@ -211,28 +212,4 @@ fn default_entry(name: &str, value: &str, query: &ConfigQuery<'_>) -> Option<Des
         documentation: (query.include_documentation && of_listener.is_none()).then(|| key.documentation.to_owned()),
         ..Default::default()
     })
-}
-
-impl BrokerKeys for NodeConfigs {
-    fn check(
-        &self,
-        image: &Image,
-        name: &str,
-        value: Option<&str>,
-        cluster_wide: bool,
-    ) -> Result<(), (ErrorCode, String)> {
-        dynamic_configs::check(self, image, name, value, cluster_wide)
-    }
-
-    fn takes_replicas(&self, image: &Image, broker: BrokerId) -> bool {
-        broker != self.node_id || self.cordoned_log_dirs(image).len() < self.log_dirs.len()
-    }
-
-    fn default(&self, name: &str) -> Option<String> {
-        self.settings.find(name)?.key.default.map(str::to_owned)
-    }
-
-    fn is_list(&self, name: &str) -> Option<bool> {
-        key(name).map(|key| key.kind == Kind::List)
-    }
 }

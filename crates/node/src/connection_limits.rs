@@ -10,7 +10,7 @@ use parking_lot::Mutex;
 use server::admission::{ConnectionCounts, ConnectionLimits, Limits};
 
 use crate::broker_configs::NodeConfigs;
-use crate::config::Config;
+use crate::config::{Config, per_ip_overrides};
 
 pub(crate) struct CurrentLimits {
     env: Env,
@@ -137,7 +137,7 @@ impl CurrentLimits {
             Ok(address) => vec![address.to_canonical()],
             Err(_) => found.get(host).cloned().unwrap_or_default(),
         };
-        let numbers = overrides(&wanted.overrides).unwrap_or_default();
+        let numbers = per_ip_overrides(&wanted.overrides).unwrap_or_default();
         let per_ip =
             numbers.into_iter().flat_map(|(host, number)| addresses(host).into_iter().map(move |ip| (ip, number)));
         let rates = wanted.created_by_host.iter();
@@ -159,33 +159,7 @@ const IP_RATE: &str = "connection_creation_rate";
 
 impl Written {
     fn hosts(&self) -> impl Iterator<Item = String> + use<'_> {
-        let overridden = overrides(&self.overrides).unwrap_or_default();
+        let overridden = per_ip_overrides(&self.overrides).unwrap_or_default();
         overridden.into_iter().map(|(host, _)| host.to_owned()).chain(self.created_by_host.keys().cloned())
-    }
-}
-
-/// `host:number`, separated by commas; the number is behind the last colon, as hosts may be IPv6 addresses.
-pub(crate) fn overrides(text: &str) -> Option<Vec<(&str, usize)>> {
-    let elements = text.split(',').map(str::trim).filter(|element| !element.is_empty());
-    elements
-        .map(|element| {
-            let (host, number) = element.rsplit_once(':')?;
-            let host = host.trim().trim_start_matches('[').trim_end_matches(']');
-            Some((host, number.trim().parse::<i32>().ok()?.try_into().ok()?)).filter(|(host, _)| !host.is_empty())
-        })
-        .collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::overrides;
-
-    #[test]
-    fn overrides_are_hosts_and_numbers() {
-        assert_eq!(overrides(""), Some(vec![]));
-        assert_eq!(overrides("10.0.0.1:5, [::1]:0,box:7"), Some(vec![("10.0.0.1", 5), ("::1", 0), ("box", 7)]));
-        for wrong in ["10.0.0.1", "10.0.0.1:", "10.0.0.1:-1", ":5", "10.0.0.1:many"] {
-            assert_eq!(overrides(wrong), None, "{wrong}");
-        }
     }
 }

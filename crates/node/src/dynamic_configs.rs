@@ -4,23 +4,17 @@ use std::collections::BTreeSet;
 use std::fmt::Display;
 
 use metadata::Image;
+use metadata::configs::BrokerKeys;
 use protocol::ErrorCode;
+use record::BrokerId;
 
 use crate::broker_configs::NodeConfigs;
-use crate::config::{Effect, Key, Kind, Rule, UpdateMode, key, of_listener, served_of_listener};
-use crate::connection_limits::overrides;
+use crate::config::{
+    Effect, Key, Kind, READ_AT_START, Rule, UpdateMode, key, of_listener, per_ip_overrides, served_of_listener,
+};
 
-pub type Refused = (ErrorCode, String);
+type Refused = (ErrorCode, String);
 
-/// Kafka follows them while it runs.
-pub const READ_AT_START: [&str; 6] = [
-    "listener.security.protocol.map",
-    "listeners",
-    "log.cleaner.backoff.ms",
-    "log.cleaner.dedupe.buffer.size",
-    "log.cleaner.io.max.bytes.per.second",
-    "producer.id.expiration.ms",
-];
 /// Kafka doubles or halves a pool of threads at most.
 const THREADS: [&str; 9] = [
     "background.threads",
@@ -52,8 +46,26 @@ const ALSO_FOR_ALL: [&str; 3] = ["max.connection.creation.rate", "max.connection
 const POSITIVE: [&str; 2] = ["max.connection.creation.rate", "max.connections"];
 const DEDUPE_BUFFER_BYTES_MIN: i64 = 1024 * 1024;
 
+impl BrokerKeys for NodeConfigs {
+    fn check(&self, image: &Image, name: &str, value: Option<&str>, cluster_wide: bool) -> Result<(), Refused> {
+        check(self, image, name, value, cluster_wide)
+    }
+
+    fn takes_replicas(&self, image: &Image, broker: BrokerId) -> bool {
+        broker != self.node_id() || self.cordoned_log_dirs(image).len() < self.log_dirs().len()
+    }
+
+    fn default(&self, name: &str) -> Option<String> {
+        key(name)?.default.map(str::to_owned)
+    }
+
+    fn is_list(&self, name: &str) -> Option<bool> {
+        key(name).map(|key| key.kind == Kind::List)
+    }
+}
+
 /// `value` is `None` where it is taken back.
-pub fn check(
+fn check(
     configs: &NodeConfigs,
     image: &Image,
     name: &str,
@@ -248,7 +260,7 @@ fn check_together(configs: &NodeConfigs, image: &Image, name: &str, value: &str)
             number() > 0 || !present("max.connections.per.ip.overrides").is_empty(),
             format!("{name} can be set to zero only if max.connections.per.ip.overrides property is set."),
         ),
-        "max.connections.per.ip.overrides" if overrides(value).is_none() => {
+        "max.connections.per.ip.overrides" if per_ip_overrides(value).is_none() => {
             Err(format!("Error parsing configuration property '{name}': it is not host:number, host:number, ..."))
         }
         _ if POSITIVE.contains(&name) && number() <= 0 => Err(dynamic(format!("Invalid {name} {value}"))),

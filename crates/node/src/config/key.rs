@@ -78,6 +78,16 @@ pub enum Effect {
     Refused(&'static str),
 }
 
+/// Kafka follows these while it runs; here they are read at the start.
+pub const READ_AT_START: [&str; 6] = [
+    "listener.security.protocol.map",
+    "listeners",
+    "log.cleaner.backoff.ms",
+    "log.cleaner.dedupe.buffer.size",
+    "log.cleaner.io.max.bytes.per.second",
+    "producer.id.expiration.ms",
+];
+
 /// What a number counts, and so which suffixes may follow it.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Unit {

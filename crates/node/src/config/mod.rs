@@ -6,6 +6,7 @@ mod keys;
 mod listeners;
 mod nearest;
 mod page;
+mod per_ip;
 mod problem;
 mod profile;
 mod properties;
@@ -16,10 +17,11 @@ mod value;
 #[cfg(test)]
 mod tests;
 
-pub use key::{Effect, Importance, Key, Kind, Rule, Unit, UpdateMode};
+pub use key::{Effect, Importance, Key, Kind, READ_AT_START, Rule, Unit, UpdateMode};
 pub use keys::{all as all_keys, key, of_listener, served_of_listener};
 pub use listeners::{Endpoint, Listener, SecurityProtocol};
 pub use page::configuration_page;
+pub(crate) use per_ip::per_ip_overrides;
 pub use problem::{ConfigErrors, Problem};
 pub use profile::{DEVIATIONS, Deviation, Profile};
 pub use settings::{Setting, Settings, Source};

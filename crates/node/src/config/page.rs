@@ -1,10 +1,9 @@
 //! `docs/configuration.md`, made from the tables, so that it cannot say anything else than they do.
 use std::fmt::Write as _;
 
-use super::key::{Effect, Key, Rule, Unit, UpdateMode};
+use super::key::{Effect, Key, READ_AT_START, Rule, Unit, UpdateMode};
 use super::keys::AREAS;
 use super::profile::DEVIATIONS;
-use crate::dynamic_configs::READ_AT_START;
 
 const INTRODUCTION: &str = include_str!("page.md");
 

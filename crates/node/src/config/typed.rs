@@ -6,10 +6,10 @@ use std::time::Duration;
 use super::Sources;
 use super::keys;
 use super::listeners::{Endpoint, Listener, Listeners};
+use super::per_ip::per_ip_overrides;
 use super::problem::Problem;
 use super::profile::Profile;
 use super::settings::Settings;
-use crate::connection_limits;
 use crate::metrics::{Detail, Vocabulary, Wanted};
 
 #[derive(Clone, Debug)]
@@ -355,7 +355,7 @@ fn contradictions(settings: &Settings) -> Vec<Problem> {
         "raise it",
     );
     check(
-        connection_limits::overrides(settings.text("max.connections.per.ip.overrides").unwrap_or_default()).is_some(),
+        per_ip_overrides(settings.text("max.connections.per.ip.overrides").unwrap_or_default()).is_some(),
         "max.connections.per.ip.overrides",
         "must be host:number, separated by commas",
         "write it so, or take it out",
