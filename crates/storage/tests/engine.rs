@@ -338,6 +338,23 @@ fn timestamps_are_found_in_segments_and_in_the_tail() {
 }
 
 #[test]
+fn the_greatest_timestamp_may_be_below_the_log_start() {
+    let rig = Rig::new(settings());
+    let log = rig.create("a");
+    for timestamp in [1030, 1010, 1020] {
+        let mut builder = record::BatchBuilder::default();
+        builder.append(Timestamp(timestamp), None, Some(&[0; 10]));
+        append(&log, &builder.build().into()).unwrap();
+    }
+    assert_eq!(rig.wait(log.advance_log_start(Offset(1))), Ok(Offset(1)));
+    for written in [false, true] {
+        let latest = rig.wait(log.offset_of_max_timestamp(Offset(3))).unwrap().unwrap();
+        assert_eq!((latest.offset, latest.timestamp), (Offset(0), Timestamp(1030)), "written: {written}");
+        rig.run_for(Duration::from_secs(2));
+    }
+}
+
+#[test]
 fn a_failed_sync_takes_the_directory_offline_and_is_not_tried_again() {
     let rig = Rig::new(settings());
     let log = rig.create("a");

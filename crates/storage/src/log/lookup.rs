@@ -23,7 +23,8 @@ impl Log {
         self.shared.read_later(|_| 0, move || log.in_files(|| log.find_timestamp(timestamp, up_to)))
     }
 
-    /// The first of the records with the greatest timestamp; none at or above `up_to`.
+    /// The first of the records with the greatest timestamp; none at or above `up_to`. Those below the log's start count as
+    /// long as their segment is there: Kafka's `UnifiedLog` looks at whole segments.
     pub fn offset_of_max_timestamp(
         self: &Arc<Self>,
         up_to: Offset,
@@ -70,10 +71,10 @@ impl Log {
     }
 
     fn find_max_timestamp(&self, up_to: Offset) -> Result<Option<TimestampOffset>, ReadError> {
-        let (segments, tail, log_start) = self.view();
+        let (segments, tail, _) = self.view();
         let mut decompressor = Decompressor::default();
         let mut best: Option<TimestampOffset> = None;
-        for (segment, written) in segments.iter().filter(|(_, written)| written.offset > log_start) {
+        for (segment, written) in &segments {
             // The summary also counts what is still in the tail; so it is no less than what the file holds.
             if best.is_some_and(|best| segment.summary().max_timestamp <= best.timestamp) {
                 continue;
@@ -85,10 +86,10 @@ impl Log {
                 best = Some(found);
             }
         }
-        for batch in tail.iter().filter(|batch| batch.next > log_start) {
+        for batch in &tail {
             let view = BatchView::parse(&batch.bytes).expect("a tail holds whole batches");
             if best.is_none_or(|best| view.max_timestamp() > best.timestamp)
-                && let Some(found) = first_in_batch(&view, view.max_timestamp(), log_start, &mut decompressor)?
+                && let Some(found) = first_in_batch(&view, view.max_timestamp(), Offset(0), &mut decompressor)?
             {
                 best = Some(found);
             }
