@@ -162,15 +162,13 @@ impl FetchSessions {
             }
             Kind::Full { uses_topic_ids, is_follower } => {
                 let mut state = self.state.lock();
-                let count = answers.len();
-                let fits = state.make_room(self.slots_max, is_follower, count, now);
+                let fits = state.make_room(self.slots_max, is_follower, answers.len(), now);
                 let mut session = Session::new(uses_topic_ids, is_follower, now);
                 for answered in answers {
                     *answered.is_told = true;
                     session.begin_with(&answered);
                 }
-                // Without a partition there is nothing to be incremental about (`FetchSessionCacheShard`).
-                let session_id = if fits && count > 0 { state.free_id(rng) } else { NO_SESSION };
+                let session_id = if fits { state.free_id(rng) } else { NO_SESSION };
                 if session_id != NO_SESSION {
                     state.sessions.insert(session_id, session);
                 }
@@ -202,11 +200,11 @@ impl State {
     fn resume(&mut self, request: SessionRequest, now: Instant) -> Result<FetchContext, ErrorCode> {
         let session_id = request.session_id;
         let session = self.sessions.get_mut(&session_id).ok_or(ErrorCode::FetchSessionIdNotFound)?;
-        if session.uses_topic_ids != request.uses_topic_ids {
-            return Err(ErrorCode::FetchSessionTopicIdError);
-        }
         if session.epoch != request.session_epoch {
             return Err(ErrorCode::InvalidFetchSessionEpoch);
+        }
+        if session.uses_topic_ids != request.uses_topic_ids {
+            return Err(ErrorCode::FetchSessionTopicIdError);
         }
         session.update(&request);
         if session.partitions.is_empty() {

@@ -139,6 +139,20 @@ fn a_wrong_epoch_an_unknown_id_and_a_change_of_naming_are_refused() {
         refused(SessionRequest { uses_topic_ids: true, ..request(id, 1, &[]) }),
         ErrorCode::FetchSessionTopicIdError
     );
+    // Of both the epoch is looked at first.
+    assert_eq!(
+        refused(SessionRequest { uses_topic_ids: true, ..request(id, 2, &[]) }),
+        ErrorCode::InvalidFetchSessionEpoch
+    );
+}
+
+#[test]
+fn a_session_may_begin_with_nothing() {
+    let sessions = FetchSessions::new(10);
+    let id = open(&sessions, &[]);
+    assert_ne!(id, 0);
+    let context = sessions.begin(request(id, 1, &[0]), NOW).expect("the session goes on");
+    assert_eq!(finish(&sessions, &context, &[QUIET], NOW).0.session_id, id);
 }
 
 #[test]
