@@ -19,7 +19,8 @@ pub async fn handle(call: Call) -> Answer {
     let asked: BTreeSet<&str> = request.topics.iter().map(|topic| topic.name).collect();
     let is_stray = |(topic, partition): (&str, i32)| partition < 0 || !asked.is_empty() && !asked.contains(topic);
     if cursor.is_some_and(is_stray) {
-        let topics = asked.into_iter().map(|name| refused(name, ErrorCode::InvalidRequest)).collect();
+        // As often as it was asked for.
+        let topics = request.topics.iter().map(|topic| refused(topic.name, ErrorCode::InvalidRequest)).collect();
         return call.reply(&DescribeTopicPartitionsResponse { topics, ..Default::default() });
     }
     let from = cursor.map_or("", |(topic, _)| topic);
@@ -45,10 +46,11 @@ fn page(image: &Image, names: &[&str], cursor: Option<(&str, i32)>, limit: usize
             continue;
         };
         let described = describe(image, topic, first, left);
-        let end = first + described.partitions.len() as i32;
+        // Kafka adds as Java does: so far behind the last partition that the sum wraps, it goes on below the first one.
+        let end = first.wrapping_add(left as i32).min(topic.partitions.len() as i32);
         left -= described.partitions.len();
         response.topics.push(described);
-        if (end as usize) < topic.partitions.len() {
+        if end < topic.partitions.len() as i32 {
             response.next_cursor = Some(next(name, end));
             return response;
         }
