@@ -56,6 +56,8 @@ impl<T> Turn<'_, T> {
                 self.remove_member(&request.member_id);
                 (JoinError::GroupFull, "")
             }
+            // Kafka does not expect it, and names nobody then.
+            Err(JoinError::PendingMemberIsStatic) => (JoinError::PendingMemberIsStatic, ""),
             Err(error) => (error, &*echoed),
         };
         self.answer_join_error(ticket, member_id, error.error_code());
