@@ -142,7 +142,14 @@ fn changed_list(
         Resource::ClientMetrics(_) | Resource::Group(_) => false,
     };
     if !is_list {
-        let text = format!("Can't {} to key {name} because its type is not LIST.", operation.name());
+        let text = match resource {
+            // Kafka's broker looks at them before its controller does.
+            Resource::Broker(_) | Resource::BrokerDefault => {
+                let operation = operation.name().to_lowercase();
+                format!("Config value {operation} is not allowed for config key: {name}")
+            }
+            _ => format!("Can't {} to key {name} because its type is not LIST.", operation.name()),
+        };
         return Err(ApiError::new(ErrorCode::InvalidConfig, text));
     }
     let by_default = || match resource {

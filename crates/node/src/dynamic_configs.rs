@@ -73,6 +73,15 @@ fn check(
     cluster_wide: bool,
 ) -> Result<(), Refused> {
     let invalid = |text: String| Err((ErrorCode::InvalidRequest, text));
+    let check_in_sync = || match name == "min.insync.replicas" && !cluster_wide {
+        true => {
+            let text = "Broker-level min.insync.replicas cannot be altered while ELR is enabled.";
+            Err((ErrorCode::InvalidConfig, text.to_owned()))
+        }
+        false => Ok(()),
+    };
+    // Kafka's broker looks at what is left then: anything may be taken back.
+    let Some(value) = value else { return check_in_sync() };
     if of_listener(name).is_some() {
         return check_of_listener(configs, name, value, cluster_wide).or_else(&invalid);
     }
@@ -85,17 +94,13 @@ fn check(
             "These security configs can be dynamically updated only per-listener using the listener prefix: [{name}]"
         ));
     }
-    value.map_or(Ok(()), |value| parse(key, value)).or_else(&invalid)?;
+    parse(key, value).or_else(&invalid)?;
     if key.update_mode == UpdateMode::PerBroker && cluster_wide {
         return invalid(format!(
             "Cannot update these configs at default cluster level, broker id must be specified: [{name}]"
         ));
     }
-    if name == "min.insync.replicas" && !cluster_wide {
-        let text = "Broker-level min.insync.replicas cannot be altered while ELR is enabled.";
-        return Err((ErrorCode::InvalidConfig, text.to_owned()));
-    }
-    let Some(value) = value else { return Ok(()) };
+    check_in_sync()?;
     check_together(configs, image, name, value.trim()).or_else(&invalid)?;
     match key.effect {
         Effect::Refused(reason) if Some(value) != key.default => {
@@ -109,11 +114,11 @@ fn check(
 }
 
 /// Of one listener. What it has no use for is kept all the same, as Kafka keeps it for listeners to come.
-fn check_of_listener(configs: &NodeConfigs, name: &str, value: Option<&str>, cluster_wide: bool) -> Result<(), String> {
+fn check_of_listener(configs: &NodeConfigs, name: &str, value: &str, cluster_wide: bool) -> Result<(), String> {
     let Some((listener, base)) = of_listener(name) else { return Ok(()) };
     let key = key(base);
     let is_dynamic = key.is_some_and(|key| key.update_mode != UpdateMode::ReadOnly);
-    if let (Some(key), Some(value), true) = (key, value, is_dynamic) {
+    if let (Some(key), true) = (key, is_dynamic) {
         parse(key, value)?;
     }
     if cluster_wide && !ALSO_FOR_ALL.contains(&base) {
@@ -121,7 +126,7 @@ fn check_of_listener(configs: &NodeConfigs, name: &str, value: Option<&str>, clu
             "Cannot update these configs at default cluster level, broker id must be specified: [{name}]"
         ));
     }
-    let (Some(key), Some(value), true) = (key, value, configs.has_listener(listener)) else { return Ok(()) };
+    let (Some(key), true) = (key, configs.has_listener(listener)) else { return Ok(()) };
     parse(key, value).map_err(|error| invalid_dynamic(&error))?;
     let is_none = || value.trim().parse().is_ok_and(|number: i64| number <= 0);
     match served_of_listener(name).is_some() && is_none() {

@@ -120,16 +120,16 @@ pub fn describe_client_metrics(
 ) -> Vec<DescribeConfigsResourceResult> {
     let wanted = KEYS.iter().filter(|(name, ..)| is_asked(name, asked.names));
     let describe = |(name, kind, default, documentation): &(&str, Kind, &str, &str)| {
-        let own = subscription.and_then(|subscription| subscription.value(name));
-        let synonym = |value: &str| DescribeConfigsSynonym {
+        let own = subscription.and_then(|subscription| subscription.value(name)).map(|value| kind.shown(value));
+        let synonym = |value: String| DescribeConfigsSynonym {
             name: (*name).to_owned(),
-            value: Some(value.to_owned()),
+            value: Some(value),
             source: OF_SUBSCRIPTION,
             ..Default::default()
         };
         DescribeConfigsResourceResult {
             name: (*name).to_owned(),
-            value: Some(own.unwrap_or(default).to_owned()),
+            value: Some(own.as_deref().unwrap_or(default).to_owned()),
             config_source: if own.is_some() { OF_SUBSCRIPTION } else { Source::Default as i8 },
             config_type: kind.code(),
             documentation: asked.documentation.then(|| (*documentation).to_owned()),

@@ -82,15 +82,16 @@ fn default_of_synonym(key: &Key, name: &str) -> Option<String> {
     }
 }
 
-/// What CreateTopics answers (v5+): the configs that the new topic has, by name.
+/// What CreateTopics answers (v5+): the configs that the new topic has, by name; its own as they were given.
 pub fn create_topic_configs(layers: &Layers<'_>) -> Vec<CreatableTopicConfigs> {
     by_name()
         .into_iter()
         .map(|key| {
             let (value, source) = layers.resolve(key);
+            let given = layers.topic.filter(|_| source == Source::Topic).and_then(|topic| topic.value(key.name));
             CreatableTopicConfigs {
                 name: key.name.to_owned(),
-                value: Some(value.text()),
+                value: Some(given.map_or_else(|| value.text(), str::to_owned)),
                 config_source: source as i8,
                 ..Default::default()
             }

@@ -266,7 +266,9 @@ impl Key {
             source,
             ..Default::default()
         };
-        let own = group.and_then(|group| group.value(self.name)).map(|value| of(self.name, value, OF_GROUP));
+        let own = group
+            .and_then(|group| group.value(self.name))
+            .map(|value| of(self.name, &self.kind.shown(value), OF_GROUP));
         let broker = self.broker.unwrap_or(self.name);
         // Of a list of assignors the first one is the group's.
         let first = |value: &'_ str| match self.allowed {

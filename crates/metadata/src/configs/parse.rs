@@ -25,6 +25,29 @@ impl Value {
     }
 }
 
+impl Kind {
+    /// Whether a config may have the value is for its rule to say.
+    fn parse(self, text: &str) -> Option<Value> {
+        let trimmed = text.trim_matches(|letter| letter <= ' '); // Java's `String.trim`.
+        match self {
+            Kind::Boolean if trimmed.eq_ignore_ascii_case("true") => Some(Value::Boolean(true)),
+            Kind::Boolean if trimmed.eq_ignore_ascii_case("false") => Some(Value::Boolean(false)),
+            Kind::Boolean => None,
+            Kind::Double => parse_java_double(trimmed).map(Value::Double),
+            Kind::Int => trimmed.parse::<i32>().ok().map(|value| Value::Number(value.into())),
+            Kind::Long => trimmed.parse().ok().map(Value::Number),
+            Kind::List if trimmed.is_empty() => Some(Value::List(Vec::new())),
+            Kind::List => Some(Value::List(split_list(trimmed))),
+            Kind::String => Some(Value::Text(trimmed.to_owned())),
+        }
+    }
+
+    /// What was set, as DescribeConfigs shows it.
+    pub(super) fn shown(self, text: &str) -> String {
+        self.parse(text).map_or_else(|| text.to_owned(), |value| value.text())
+    }
+}
+
 impl Key {
     /// The error is Kafka's message.
     pub fn parse(&self, text: &str) -> Result<Value, String> {
@@ -39,19 +62,10 @@ impl Key {
     }
 
     fn parse_kind(&self, text: &str) -> Result<Value, String> {
-        let trimmed = text.trim_matches(|letter| letter <= ' '); // Java's `String.trim`.
-        let not_a_number = || self.invalid(text, format_args!("Not a number of type {}", self.kind.name()));
-        match self.kind {
-            Kind::Boolean if trimmed.eq_ignore_ascii_case("true") => Ok(Value::Boolean(true)),
-            Kind::Boolean if trimmed.eq_ignore_ascii_case("false") => Ok(Value::Boolean(false)),
-            Kind::Boolean => Err(self.invalid(text, "Expected value to be either true or false")),
-            Kind::Double => parse_java_double(trimmed).map(Value::Double).ok_or_else(not_a_number),
-            Kind::Int => trimmed.parse::<i32>().map(|value| Value::Number(value.into())).map_err(|_| not_a_number()),
-            Kind::Long => trimmed.parse().map(Value::Number).map_err(|_| not_a_number()),
-            Kind::List if trimmed.is_empty() => Ok(Value::List(Vec::new())),
-            Kind::List => Ok(Value::List(split_list(trimmed))),
-            Kind::String => Ok(Value::Text(trimmed.to_owned())),
-        }
+        self.kind.parse(text).ok_or_else(|| match self.kind {
+            Kind::Boolean => self.invalid(text, "Expected value to be either true or false"),
+            _ => self.invalid(text, format_args!("Not a number of type {}", self.kind.name())),
+        })
     }
 
     fn check(&self, value: &Value) -> Result<(), String> {
