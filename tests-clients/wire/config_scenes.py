@@ -13,7 +13,7 @@ from batches import batch, record
 from scenes import NO_ID, SOME_ID, create, fetch, list_offsets, produce
 from transcript import OWN_CONFIGS
 
-TOPIC, BROKER = 2, 4
+TOPIC, BROKER, CLIENT_METRICS, GROUP = 2, 4, 16, 32
 SET = 0
 # Different in each run.
 OWN_VALUES = {"advertised.listeners", "controller.quorum.voters", "listeners", "log.dirs"}
@@ -255,4 +255,48 @@ def listener_configs(scene):
             ask(f"taken back {name} of {resource!r}", name, None, resource, operation=1, only=False)
 
 
-SCENES = [broker_configs, listener_configs, broker_configs_altered, topic_configs_altered, broker_configs_followed, cluster_members, compressed, times]
+def broker_configs_taken_back(scene):
+    """What may not be altered may be taken back; a list is what can be added to."""
+    def ask(label, name, value, resource, operation, only=True):
+        scene.ask(label, "IncrementalAlterConfigs", 1, {"validateOnly": only, "resources": [{
+            "resourceType": BROKER, "resourceName": resource, "configs": [{"name": name, "configOperation": operation, "value": value}]}]})
+    for name in ("num.partitions", "advertised.listeners", "ssl.keystore.location", "log.cleaner.threads", "cordoned.log.dirs", "node.id",
+                 "listener.name.plaintext.ssl.keystore.location", "no.such"):
+        for resource in ("0", ""):
+            for only in (True, False):
+                ask(f"{name} of {resource!r} taken back{', only validated' if only else ''}", name, None, resource, 1, only)
+    ask("min.insync.replicas of '0' taken back", "min.insync.replicas", None, "0", 1)
+    for what, operation in (("appended", 2), ("subtracted", 3)):
+        for name in ("log.retention.ms", "num.partitions", "log.cleanup.policy", "unclean.leader.election.enable", "min.insync.replicas", "no.such"):
+            for resource in ("0", ""):
+                ask(f"{name} of {resource!r} {what}", name, "5", resource, operation)
+        for value in ("delete", "compact", "compact,delete", "", "x", " compact"):
+            ask(f"log.cleanup.policy {value!r} {what}", "log.cleanup.policy", value, "", operation)
+
+
+def as_given(scene):
+    """CreateTopics answers with the text that was given, DescribeConfigs with the value that it stands for."""
+    def described(kind, resource, name):
+        time.sleep(0.3)  # Kafka's broker hears of what its controller has decided a moment later.
+        scene.ask(f"{name} of {resource} described", "DescribeConfigs", 4, {"includeSynonyms": True, "resources": [
+            {"resourceType": kind, "resourceName": resource, "configurationKeys": [name]}]})
+    for name, value in (("retention.ms", " 010 "), ("min.cleanable.dirty.ratio", "1"), ("preallocate", "TRUE"), ("cleanup.policy", " compact , delete "),
+                        ("leader.replication.throttled.replicas", " 0:0 "), ("compression.type", " gzip "), ("max.message.bytes", "+5")):
+        for only in (True, False):
+            with scene.connect() as connection:
+                answer = connection.ask("CreateTopics", 7, {"timeoutMs": 10_000, "validateOnly": only, "topics": [
+                    {"name": f"given-{name}", "numPartitions": 1, "replicationFactor": 1, "configs": [{"name": name, "value": value}]}]})["topics"][0]
+            scene.note(f"{name}={value!r}{', only validated' if only else ''}", {"errorCode": answer["errorCode"], "configs": [
+                config for config in answer["configs"] if config["name"] == name]})
+        described(TOPIC, f"given-{name}", name)
+    for kind, name, value in ((CLIENT_METRICS, "interval.ms", " 0200 "), (CLIENT_METRICS, "metrics", " a , b "), (CLIENT_METRICS, "match", " client_id = a "),
+                              (GROUP, "consumer.session.timeout.ms", " +050000 "), (GROUP, "share.auto.offset.reset", "earliest")):
+        for operation in (SET, 1):
+            scene.ask(f"{name}={value!r}{', taken back' if operation else ''}", "IncrementalAlterConfigs", 1, {"resources": [
+                {"resourceType": kind, "resourceName": "given", "configs": [{"name": name, "configOperation": operation, "value": value}]}]})
+            if operation == SET:
+                described(kind, "given", name)
+
+
+SCENES = [broker_configs, listener_configs, broker_configs_altered, topic_configs_altered, broker_configs_followed, cluster_members, compressed, times,
+          broker_configs_taken_back, as_given]

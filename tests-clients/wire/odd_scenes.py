@@ -6,7 +6,7 @@ They come last on the broker of the other scenes, and look only at what they mad
 import time
 
 
-from batches import batch, record
+from batches import SOME_TIME, batch, record
 from connection import Closed
 from scenes import NO_ID, SOME_ID, coordinator_ready, create, fetch, join, list_offsets, produce
 
@@ -231,4 +231,70 @@ def twice_and_nothing(scene):
             {"topicId": NO_ID, "name": "twice-a"}, {"topicId": NO_ID, "name": None}]})
 
 
-SCENES = [rare_versions, rare_errors, rare_group_errors, pipelined, twice_and_nothing]
+def below_the_start(scene):
+    """Times of records that DeleteRecords has put below the log's start, while their segment is still there."""
+    create(scene, "below", segment_ms="1000", retention_ms="-1")
+    for topic, times in (("below", (0, 500, 5000)), (create(scene, "below-one", retention_ms="-1"), (100, 50, 10))):
+        for at in times:
+            records = [record(i, i) for i in range(3)]
+            scene.ask("written", "Produce", 9, produce(topic, batch(records, first_time=SOME_TIME + at, max_time=SOME_TIME + at + 2)))
+        for start in (1, 4, 7):
+            scene.ask(f"{topic} from {start}", "DeleteRecords", 2, {"timeoutMs": 5_000, "topics": [
+                {"name": topic, "partitions": [{"partitionIndex": 0, "offset": start}]}]})
+            for label, timestamp in (("the youngest", -3), ("by time 11", SOME_TIME + 11), ("by time 101", SOME_TIME + 101)):
+                scene.ask(f"{topic} from {start}, {label}", "ListOffsets", 7, list_offsets(topic, timestamp))
+    scene.ask("below-one from 9", "DeleteRecords", 2, {"timeoutMs": 5_000, "topics": [
+        {"name": "below-one", "partitions": [{"partitionIndex": 0, "offset": 9}]}]})
+    scene.ask("nothing is left, the youngest", "ListOffsets", 7, list_offsets("below-one", -3))
+
+
+def odd_cursors(scene):
+    for name in ("cursor-a", "cursor-b"):
+        create(scene, name, 2)
+    topics = [{"name": name} for name in ("cursor-b", "cursor-a", "cursor-b")]
+
+    def ask(label, topic, partition, limit=2000):
+        scene.ask(label, "DescribeTopicPartitions", 0, {"topics": topics, "responsePartitionLimit": limit, "cursor": {
+            "topicName": topic, "partitionIndex": partition}})
+    ask("negative, a topic asked for twice", "cursor-b", -1)
+    ask("not asked for, a topic asked for twice", "x", 0)
+    for limit in (1, 2, 2000):
+        for partition in (1, 2, 2**31 - 1, 2**31 - 2):
+            ask(f"at {partition}, {limit} at most", "cursor-a", partition, limit)
+
+
+def pending_and_static(scene):
+    """A member that was given its id comes back with an instance id."""
+    coordinator_ready(scene)
+    member = scene.ask("join", "JoinGroup", 9, join("pending"))["memberId"]
+    for version in (5, 9):
+        scene.ask(f"as a static one, v{version}", "JoinGroup", version, join("pending", member, groupInstanceId="one"))
+    scene.ask("as it was", "JoinGroup", 9, join("pending", member))
+
+
+def odd_sessions(scene):
+    """Fetch sessions that begin with nothing, and requests that are wrong in two ways."""
+    create(scene, "odd-sessions")
+    id = topic_id(scene, "odd-sessions")
+    scene.ask("written", "Produce", 9, produce("odd-sessions", batch()))
+
+    def ask(label, version, session, epoch, *partitions):
+        topic = {"topicId": id} if version > 12 else {"topic": "odd-sessions"}
+        parts = [{"partition": each, "fetchOffset": 0, "partitionMaxBytes": 1000} for each in partitions]
+        with scene.connect() as connection:
+            answer = connection.ask("Fetch", version, {"maxWaitMs": 0, "minBytes": 0, "maxBytes": 1000, "sessionId": session, "sessionEpoch": epoch,
+                                                       "topics": [topic | {"partitions": parts}] if parts else []})
+        scene.note(f"{label}, v{version}", answer | {"sessionId": "<session>" if answer["sessionId"] else 0})
+        return answer["sessionId"]
+    for version, other in ((7, 13), (12, 13), (13, 12), (17, 12)):
+        session = ask("begun with nothing", version, 0, 0)
+        ask("a partition is added", version, session, 1, 0)
+        ask("a wrong epoch, and by the other kind of key", other, session, 9)
+        ask("by the other kind of key", other, session, 2)
+        ask("goes on", version, session, 2, 1)
+        session = ask("begun anew with nothing", version, session, 0)
+        ask("nothing is added", version, session, 1)
+        ask("it is gone", version, session, 2)
+
+
+SCENES = [rare_versions, rare_errors, rare_group_errors, pipelined, twice_and_nothing, below_the_start, odd_cursors, pending_and_static, odd_sessions]
