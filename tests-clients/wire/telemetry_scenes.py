@@ -81,29 +81,43 @@ def telemetry_unasked(scene):
         client.close()
 
 
+# Within an hour everything comes at once, and what has waited for LATER comes after SHORTLY, however slow broker and scene are.
+AN_HOUR, SHORTLY, LATER = "3600000", "200", 0.3
+
+
 def telemetry_asked(scene):
-    subscribe(scene, "some", interval_ms="200", metrics="org.apache.kafka.producer.,org.apache.kafka.consumer.", match="client_id=tell.*")
+    some = {"metrics": "org.apache.kafka.producer.,org.apache.kafka.consumer.", "match": "client_id=tell.*"}
+    subscribe(scene, "some", interval_ms=AN_HOUR, **some)
     client, other = Client(scene), Client(scene, "another")
     client.ask("subscribed")
     other.ask("not subscribed")
     client.ask("again at once")
+    client.close()
     pushes = [("wrong subscription", {"subscriptionId": 7}), ("compression 5", {"compressionType": 5}),
               ("compression -1", {"compressionType": -1}), ("gzip", {"compressionType": 1}), ("zstd", {"compressionType": 4}),
               ("nothing", {"metrics": b""}), ("a mebibyte", {"metrics": bytes(1 << 20)}), ("more", {"metrics": bytes((1 << 20) + 1)}),
               ("more, of a wrong subscription", {"metrics": bytes((1 << 20) + 1), "subscriptionId": 7, "compressionType": 9})]
     for label, push in pushes:
-        time.sleep(0.3)
+        client = Client(scene)
+        client.ask(f"{label}: asked before")
         client.push(label, **push)
         client.ask(f"{label}, and asked at once")
-        time.sleep(0.3)
-        client.ask(f"{label}, and asked later")
         client.push(f"{label}, and pushed at once")
-        time.sleep(0.3)
-    subscribe(scene, "some", interval_ms="300")
+        client.close()
+    subscribe(scene, "some", interval_ms=SHORTLY)
+    client = Client(scene)
+    client.ask("a shorter interval")
+    for label, push in pushes:
+        time.sleep(LATER)
+        client.push(f"{label}, later", **push)
+        time.sleep(LATER)
+        client.ask(f"{label}, and asked later")
+        client.push(f"{label}, and pushed once it has asked")
+    subscribe(scene, "some", interval_ms=AN_HOUR)
     client.push("of the subscription before")
     client.ask("the subscription has changed")
     client.push("pushed")
-    subscribe(scene, "all", metrics="*", interval_ms="3600000")
+    subscribe(scene, "all", metrics="*", interval_ms="300")
     client.ask("two subscriptions")
     other.ask("one of them")
     subscribe(scene, "all", match="client_id=none")
