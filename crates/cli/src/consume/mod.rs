@@ -243,7 +243,7 @@ impl Reading {
         Ok(go)
     }
 
-    async fn commit(&self, member: &Member, committed: &mut BTreeMap<TopicPartition, i64>) -> Result<(), Failure> {
+    async fn commit(&mut self, member: &Member, committed: &mut BTreeMap<TopicPartition, i64>) -> Result<(), Failure> {
         let mut offsets: BTreeMap<TopicPartition, i64> = BTreeMap::new();
         for (partition, position) in self.fetcher.positions() {
             if committed.get(partition) != Some(&position.next) {

@@ -3,6 +3,8 @@
 pub(crate) mod input;
 pub(crate) mod partitioner;
 pub(crate) mod sender;
+#[cfg(test)]
+mod tests;
 
 use clap::{Args, ValueEnum};
 use client::Topics;

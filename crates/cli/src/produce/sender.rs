@@ -1,7 +1,7 @@
-//! Batches on their way: one request per leader at a time, one batch per partition in it, in the order of the input.
-//! A batch that was not acknowledged goes first again, with the same sequence, so nothing overtakes it and the broker
-//! knows it if it has it already.
-use std::collections::{BTreeSet, VecDeque};
+//! Batches on their way: several requests per leader at a time, one batch per partition in each, in the order of the
+//! input. Where a batch was not acknowledged, what is under way comes back before anything is sent; then all that was not
+//! acknowledged goes again, with the same sequences, so nothing overtakes it and the broker knows what it has already.
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -11,7 +11,7 @@ use protocol::produce_request::{PartitionProduceData, ProduceRequest, TopicProdu
 use protocol::produce_response::{PartitionProduceResponse, ProduceResponse};
 use protocol::{ApiKey, ErrorCode};
 use record::{BatchBuilder, Compression, ProducerEpoch, ProducerId, Sequence, Timestamp};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 
 use super::input::Input;
 use crate::connect::{RETRY, Session};
@@ -19,6 +19,9 @@ use crate::failure::{Exit, Failure};
 use crate::table::counted;
 
 const REQUEST_BYTES: usize = 8 << 20;
+/// Requests per leader, as Kafka's producer has them (`max.in.flight.requests.per.connection`), and batches per partition:
+/// so many of a producer the broker knows again (`ProducerStateEntry.NUM_BATCHES_TO_RETAIN`).
+const IN_FLIGHT_MAX: usize = 5;
 /// With topic names; 13 has ids.
 const PRODUCE_VERSIONS: std::ops::RangeInclusive<i16> = 3..=12;
 
@@ -54,23 +57,44 @@ pub struct Sender {
     identity: Option<(ProducerId, ProducerEpoch)>,
     batching: Batching,
     partitions: Vec<Partition>,
-    /// Leaders with a request under way.
-    busy: BTreeSet<i32>,
+    /// By leader.
+    lanes: BTreeMap<i32, Lane>,
     acknowledged: u64,
     buffered_bytes: usize,
     /// Nothing is sent before this.
     retry_at: Option<Instant>,
-    finished: mpsc::UnboundedSender<Done>, // At most one per leader.
+    finished: mpsc::UnboundedSender<Done>, // At most `IN_FLIGHT_MAX` per leader.
     completions: mpsc::UnboundedReceiver<Done>,
 }
 
 #[derive(Default)]
 struct Partition {
     building: Option<Building>,
-    /// Its leader may change meanwhile; its next batch must not overtake.
-    is_in_flight: bool,
+    /// Batches. Should its leader change meanwhile, the new one refuses the sequence of what would overtake them.
+    in_flight: usize,
     next_sequence: i32,
+    pace: Pace,
     ready: VecDeque<Batch>,
+}
+
+/// How many batches of a partition may be under way.
+#[derive(Clone, Copy, Default, Eq, PartialEq)]
+enum Pace {
+    /// One, until it is acknowledged: the broker takes any sequence as the first that it hears of.
+    #[default]
+    Alone,
+    /// None: one was not acknowledged, and there are some under way.
+    Halted,
+    Several,
+}
+
+/// The way to one leader.
+#[derive(Default)]
+struct Lane {
+    /// Requests.
+    in_flight: usize,
+    /// Closed when the last of them is written, or never will be.
+    written: Option<oneshot::Receiver<()>>,
 }
 
 struct Building {
@@ -114,7 +138,7 @@ impl Sender {
             identity,
             batching,
             partitions: (0..partitions).map(|_| Partition::default()).collect(),
-            busy: BTreeSet::new(),
+            lanes: BTreeMap::new(),
             acknowledged: 0,
             buffered_bytes: 0,
             retry_at: None,
@@ -137,8 +161,7 @@ impl Sender {
 
     /// Everything that was appended is acknowledged.
     pub fn is_empty(&self) -> bool {
-        let is_idle = |partition: &Partition| partition.building.is_none() && partition.ready.is_empty();
-        self.busy.is_empty() && self.partitions.iter().all(is_idle)
+        self.partitions.iter().all(Partition::is_empty)
     }
 
     /// Puts a record into the partition's batch. Answers whether that is full now.
@@ -197,34 +220,34 @@ impl Sender {
             None => Vec::new(),
         };
         let leader_of = |index: usize| leaders.get(index).copied().unwrap_or(-1);
-        let is_due = |partition: &Partition| !partition.is_in_flight && !partition.ready.is_empty();
-        let waiting: BTreeSet<i32> =
-            (0..self.partitions.len()).filter(|index| is_due(&self.partitions[*index])).map(leader_of).collect();
-        for leader in waiting {
-            if !self.busy.insert(leader) {
-                continue;
-            }
-            let mut batches = Vec::new();
-            let mut size = 0;
-            for index in (0..self.partitions.len()).filter(|index| leader_of(*index) == leader) {
-                let partition = &mut self.partitions[index];
-                if partition.is_in_flight {
-                    continue;
-                }
-                let Some(batch) = partition.ready.pop_front() else { continue };
-                partition.is_in_flight = true;
-                size += batch.bytes.len();
-                batches.push((index as i32, batch));
-                if size >= REQUEST_BYTES {
+        for leader in (0..self.partitions.len()).map(leader_of).collect::<BTreeSet<i32>>() {
+            while self.lanes.entry(leader).or_default().in_flight < IN_FLIGHT_MAX {
+                let batches = self.next_batches(|index| leader_of(index) == leader);
+                if batches.is_empty() {
                     break;
                 }
+                self.send(leader, batches);
             }
-            self.send(leader, batches);
         }
         wake
     }
 
-    fn send(&self, leader: i32, batches: Vec<(i32, Batch)>) {
+    /// What one request may have.
+    fn next_batches(&mut self, is_there: impl Fn(usize) -> bool) -> Vec<(i32, Batch)> {
+        let mut batches = Vec::new();
+        let mut size = 0;
+        for index in (0..self.partitions.len()).filter(|index| is_there(*index)) {
+            let Some(batch) = self.partitions[index].next(self.identity.is_some()) else { continue };
+            size += batch.bytes.len();
+            batches.push((index as i32, batch));
+            if size >= REQUEST_BYTES {
+                break;
+            }
+        }
+        batches
+    }
+
+    fn send(&mut self, leader: i32, batches: Vec<(i32, Batch)>) {
         let data = |(index, batch): &(i32, Batch)| PartitionProduceData {
             index: *index,
             records: Some(batch.bytes.clone().into()),
@@ -239,14 +262,23 @@ impl Sender {
         let request = ProduceRequest { acks: self.acks, timeout_ms, topic_data: vec![topic], ..Default::default() };
         let client = self.session.client.clone();
         let (finished, timeout) = (self.finished.clone(), self.session.timeout);
+        let lane = self.lanes.entry(leader).or_default();
+        lane.in_flight += 1;
+        let (written, is_written) = oneshot::channel::<()>();
+        let before = lane.written.replace(is_written);
         let task = async move {
             let work = async {
+                if let Some(before) = before {
+                    let _ = before.await; // Closed, not told.
+                }
                 let connection = client.broker(leader, Purpose::General).await?;
+                let version = connection.version_of(ApiKey::Produce, PRODUCE_VERSIONS)?;
                 if request.acks == 0 {
-                    let version = connection.version_of(ApiKey::Produce, PRODUCE_VERSIONS)?;
                     return connection.tell(&request, version, timeout).await.map(|()| None);
                 }
-                connection.call_within(&request, PRODUCE_VERSIONS, timeout).await.map(Some)
+                let pending = connection.send(&request, version, timeout).await?;
+                drop(written);
+                pending.response().await?.into_owned().map(Some)
             };
             let outcome = work.await;
             let _ = finished.send(Done { leader, batches, outcome }); // The command may have ended.
@@ -262,8 +294,9 @@ impl Sender {
     /// Takes note of a request's end. Answers which batches are acknowledged.
     pub async fn complete(&mut self, done: Done) -> Result<Vec<Acknowledged>, Failure> {
         let Done { leader, batches, outcome } = done;
-        self.busy.remove(&leader);
+        self.lanes.get_mut(&leader).expect("it was sent there").in_flight -= 1;
         let mut acknowledged = Vec::new();
+        let mut begin_again = false;
         let mut answers = match &outcome {
             Ok(Some(response)) => {
                 response.responses.iter().flat_map(|topic| &topic.partition_responses).collect::<Vec<_>>()
@@ -271,7 +304,6 @@ impl Sender {
             Ok(None) | Err(_) => Vec::new(),
         };
         for (index, batch) in batches {
-            self.partitions[index as usize].is_in_flight = false;
             let answer = answers.iter().position(|answer| answer.index == index).map(|at| answers.swap_remove(at));
             let mut base_offset = -1;
             let error = match (&outcome, answer) {
@@ -284,16 +316,22 @@ impl Sender {
                 (Err(error), _) if error.is_retriable() => Some(Failure::from(error.clone())),
                 (Err(error), _) => return Err(self.lost(&batch, Failure::from(error.clone()))),
             };
-            match error {
+            let again = match error {
                 None => {
                     self.acknowledged += batch.records as u64;
                     acknowledged.push(Acknowledged { partition: index, base_offset, records: batch.records });
                     self.buffered_bytes = self.buffered_bytes.saturating_sub(batch.bytes.len());
+                    None
                 }
-                Some(failure) => self.again(index, batch, failure)?,
-            }
+                Some(failure) if self.session.env.clock.now() + RETRY > batch.deadline => {
+                    return Err(self.lost(&batch, Failure { exit: Exit::Unreachable, ..failure }));
+                }
+                Some(_) => Some(batch),
+            };
+            begin_again |= self.partitions[index as usize].came_back(again);
         }
-        if self.retry_at.is_some() {
+        if begin_again {
+            self.retry_at = Some(self.session.env.clock.now() + RETRY);
             // Another may lead by now. If nobody answers, the next attempt will say so.
             let names = [self.topic.clone()];
             let _ = self.session.client.metadata(Topics::Named { names: &names, create: false }).await;
@@ -315,6 +353,10 @@ impl Sender {
             // The broker has it from an earlier attempt whose answer was lost.
             ErrorCode::None | ErrorCode::DuplicateSequenceNumber => Ok(None),
             code if code.is_retriable() => Ok(Some(failure())),
+            // One before it was refused; what the broker misses if it went alone is lost.
+            ErrorCode::OutOfOrderSequenceNumber if self.partitions[index as usize].pace != Pace::Alone => {
+                Ok(Some(failure()))
+            }
             _ => {
                 let mut failure = failure();
                 if let Some(record) = answer.record_errors.first() {
@@ -327,18 +369,6 @@ impl Sender {
         }
     }
 
-    /// Puts a batch back to the front, until its time is over.
-    fn again(&mut self, index: i32, batch: Batch, failure: Failure) -> Result<(), Failure> {
-        let at = self.session.env.clock.now() + RETRY;
-        if at > batch.deadline {
-            let failure = Failure { exit: Exit::Unreachable, ..failure };
-            return Err(self.lost(&batch, failure));
-        }
-        self.retry_at = Some(at);
-        self.partitions[index as usize].ready.push_front(batch);
-        Ok(())
-    }
-
     fn lost(&self, batch: &Batch, mut failure: Failure) -> Failure {
         failure.what = format!(
             "{}; {} written, record {} and perhaps others not",
@@ -347,5 +377,45 @@ impl Sender {
             batch.first_number
         );
         failure
+    }
+}
+
+impl Partition {
+    fn is_empty(&self) -> bool {
+        self.building.is_none() && self.ready.is_empty() && self.in_flight == 0
+    }
+
+    /// The batch that may be sent now. One with no sequence goes alone: nobody could tell that it has overtaken another.
+    fn next(&mut self, has_sequence: bool) -> Option<Batch> {
+        let in_flight_max = match self.pace {
+            Pace::Halted => 0,
+            Pace::Several if has_sequence => IN_FLIGHT_MAX,
+            Pace::Alone | Pace::Several => 1,
+        };
+        if self.in_flight >= in_flight_max {
+            return None;
+        }
+        let batch = self.ready.pop_front()?;
+        self.in_flight += 1;
+        Some(batch)
+    }
+
+    /// One that was under way is acknowledged, or is to be sent `again`. Answers whether it is now that all go again.
+    fn came_back(&mut self, again: Option<Batch>) -> bool {
+        self.in_flight -= 1;
+        match again {
+            Some(batch) => {
+                let at = self.ready.partition_point(|other| other.first_number < batch.first_number);
+                self.ready.insert(at, batch);
+                self.pace = Pace::Halted;
+            }
+            None if self.pace == Pace::Alone => self.pace = Pace::Several,
+            None => {}
+        }
+        let begins_again = self.pace == Pace::Halted && self.in_flight == 0;
+        if begins_again {
+            self.pace = Pace::Alone;
+        }
+        begins_again
     }
 }
