@@ -342,7 +342,7 @@ impl Producer {
 
     fn judge(&mut self, place: (Uuid, usize), key: BatchKey, error: ErrorCode, offset: i64, life: usize) -> Next {
         let (topic, partition) = place;
-        let Some(stream) = self.streams.get_mut(&place) else { return Next::GoOn }; // Its topic has been deleted.
+        let Some(stream) = self.streams.get_mut(&place) else { return Next::GoOn }; // Its topic has been deleted, or it is given up.
         let is_first = stream.pending.front().is_some_and(|made| made.key == key);
         let may_be_forgotten = {
             let mut ledger = self.shared.ledger();
@@ -382,7 +382,10 @@ impl Producer {
                 }
             }
             ErrorCode::OutOfOrderSequenceNumber | ErrorCode::UnknownProducerId if !is_first => Next::SendAgain,
-            ErrorCode::OutOfOrderSequenceNumber | ErrorCode::UnknownProducerId if may_be_forgotten => Next::BeginAnew,
+            ErrorCode::OutOfOrderSequenceNumber | ErrorCode::UnknownProducerId if may_be_forgotten => {
+                self.streams.remove(&place); // Of those behind it some may be remembered, and are answered.
+                Next::BeginAnew
+            }
             error if error.is_retriable() => Next::SendAgain,
             error => panic!("{}: {key} got {error}", self.shared.ledger().place(topic, partition)),
         }
