@@ -12,6 +12,7 @@ use protocol::{ErrorCode, View};
 
 use super::member::{Member, Protocol, millis};
 use crate::group::GroupRecord;
+use crate::group::partition::hash_code;
 
 /// The protocol type of those who consume topics, the only one whose metadata the coordinator looks into.
 const CONSUMER: &str = "consumer";
@@ -246,8 +247,8 @@ impl<T> Group<T> {
             && protocols.iter().any(|protocol| self.members.values().all(|member| member.supports(&protocol.name)))
     }
 
-    /// Each member votes for the first of its protocols that all support; of equals wins the one that the leader would
-    /// rather have (Kafka leaves that to the order of a hash map).
+    /// Each member votes for the first of its protocols that all support. Of equals wins the one that comes first in
+    /// Kafka's hash map of the votes; of those that share a bucket there, the one that the leader would rather have.
     pub fn select_protocol(&self) -> Option<String> {
         let leader = self.leader.as_ref().and_then(|leader| self.members.get(leader));
         let first = leader.or_else(|| self.members.values().next())?;
@@ -262,7 +263,9 @@ impl<T> Group<T> {
             }
         }
         let most = votes.iter().max()?;
-        let chosen = votes.iter().position(|count| count == most)?;
+        let voted_for = votes.iter().filter(|&&count| count > 0).count();
+        let equals = (0..candidates.len()).filter(|&at| votes[at] == *most);
+        let chosen = equals.min_by_key(|&at| bucket(candidates[at], voted_for))?;
         Some(candidates[chosen].to_owned())
     }
 
@@ -307,6 +310,14 @@ impl<T> Group<T> {
             }
         };
     }
+}
+
+/// Where Java's `HashMap` of so many keys has `key`: of 16 buckets, doubled whenever there are more keys than three for
+/// four buckets.
+fn bucket(key: &str, keys: usize) -> usize {
+    let buckets = (keys * 4).div_ceil(3).next_power_of_two().max(16);
+    let hash = hash_code(key).cast_unsigned();
+    (hash ^ hash >> 16) as usize & (buckets - 1)
 }
 
 /// All versions of a subscription begin like the first.
