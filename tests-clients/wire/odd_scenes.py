@@ -146,6 +146,43 @@ def rare_group_errors(scene):
     scene.ask("delete none", "DeleteGroups", 2, {"groupsNames": []})
 
 
+def odd_group_requests(scene):
+    """An id of the wrong kind, an epoch that is none, and partitions that are refused beside those that are deleted."""
+    coordinator_ready(scene)
+    create(scene, "odd-a", 2)
+    create(scene, "odd-b", 2)
+    for version in (5, 9):
+        given = scene.ask(f"an id is given, v{version}", "JoinGroup", version, join("odd"))["memberId"]
+        scene.ask(f"a static member comes with it, v{version}", "JoinGroup", version, join("odd", given, groupInstanceId="one"))
+    commit = {"groupId": "odd-simple", "generationIdOrMemberEpoch": -1, "memberId": ""}
+    for epoch in (-5, -1, 2):
+        scene.ask(f"commit at leader epoch {epoch}", "OffsetCommit", 9, commit | {"topics": [
+            {"name": "odd-a", "partitions": [{"partitionIndex": 0, "committedOffset": 5, "committedLeaderEpoch": epoch, "committedMetadata": ""}]}]})
+        scene.ask(f"fetch at leader epoch {epoch}", "OffsetFetch", 9, {"groups": [
+            {"groupId": "odd-simple", "topics": [{"name": "odd-a", "partitionIndexes": [0]}]}]})
+    for names in (["odd-a", "odd-b", "odd-a"], ["never-was", "odd-a", "odd-b", "odd-a"], ["never-was"]):
+        for partitions in ([0, 9, 1], [1, 0], []):
+            with scene.connect() as connection:
+                answer = connection.ask("OffsetDelete", 0, {"groupId": "odd-simple", "topics": [
+                    {"name": name, "partitions": [{"partitionIndex": index} for index in partitions]} for name in names]})
+            # In the order of the answer, which is the same each time.
+            scene.note(f"delete {partitions} of {', '.join(names)}", [f"error {answer['errorCode']}", *(
+                " ".join([topic["name"], *(f"{part['partitionIndex']}={part['errorCode']}" for part in topic["partitions"])])
+                for topic in answer["topics"])])
+    for ranks in (("range", "sticky"), ("sticky", "range"), ("cooperative-sticky", "range"), ("range", "roundrobin"), ("roundrobin", "range")):
+        group, one_prefers = f"tie-{'-'.join(ranks)}", tuple((name, b"") for name in ranks)
+        with scene.connect() as one, scene.connect() as two:
+            member = one.ask("JoinGroup", 5, join(group, protocols=one_prefers, groupInstanceId="one"))["memberId"]
+            two.send(two.frame("JoinGroup", 5, join(group, protocols=one_prefers[::-1], groupInstanceId="two")))
+            for _ in range(200):
+                with scene.connect() as connection:
+                    if connection.ask("DescribeGroups", 5, {"groups": [group]})["groups"][0]["groupState"] == "PreparingRebalance":
+                        break
+                time.sleep(0.05)
+            answer = one.ask("JoinGroup", 5, join(group, member, protocols=one_prefers, groupInstanceId="one"))
+            scene.note(f"a vote each, the leader prefers {' to '.join(ranks)}", answer["protocolName"])
+
+
 def pipelined(scene):
     """Many requests before the first answer: answered one by one, in order, each as if it were alone."""
     coordinator_ready(scene)
@@ -297,4 +334,4 @@ def odd_sessions(scene):
         ask("it is gone", version, session, 2)
 
 
-SCENES = [rare_versions, rare_errors, rare_group_errors, pipelined, twice_and_nothing, below_the_start, odd_cursors, pending_and_static, odd_sessions]
+SCENES = [rare_versions, rare_errors, rare_group_errors, odd_group_requests, pipelined, twice_and_nothing, below_the_start, odd_cursors, pending_and_static, odd_sessions]

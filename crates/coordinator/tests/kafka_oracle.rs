@@ -370,7 +370,7 @@ impl Life {
         let partitions = (0..1 + self.rng.below(2)).map(|_| OffsetCommitRequestPartition {
             partition_index: self.partition(),
             committed_offset: self.rng.below(1000) as i64,
-            committed_leader_epoch: if version >= 6 { self.rng.below(3) as i32 - 1 } else { -1 },
+            committed_leader_epoch: if version >= 6 { self.rng.below(4) as i32 - 2 } else { -1 },
             committed_metadata: match self.rng.below(8) {
                 0 => None,
                 1 => Some("ü".repeat(4096)), // Characters count, not bytes.

@@ -207,37 +207,47 @@ pub async fn delete(call: Call) -> Answer {
     let image = call.broker.image();
     let group_id = request.group_id.clone();
     let mut known = OffsetDeleteRequest { group_id: group_id.clone(), ..Default::default() };
-    let mut missing = Vec::new();
+    let mut refused = Vec::new();
     for mut topic in request.topics {
         let exists = image.topics.by_name(&topic.name);
-        let mut refused = OffsetDeleteResponseTopic { name: topic.name.clone(), ..Default::default() };
+        if exists.is_none() {
+            of_topic(&mut refused, &topic.name); // Also if nothing of it is asked.
+        }
         topic.partitions.retain(|partition| {
             let partition_index = partition.partition_index;
             let found = exists.is_some_and(|topic| topic.partitions.find(partition_index).is_some());
             if !found {
                 let error_code = ErrorCode::UnknownTopicOrPartition.code();
                 let answer = OffsetDeleteResponsePartition { partition_index, error_code, ..Default::default() };
-                refused.partitions.push(answer);
+                of_topic(&mut refused, &topic.name).push(answer);
             }
             found
         });
-        // A topic that there is not is answered also if no partition of it was asked for.
-        if !refused.partitions.is_empty() || exists.is_none() {
-            missing.push(refused);
-        }
         if !topic.partitions.is_empty() {
             known.topics.push(topic);
         }
     }
     let mut response: OffsetDeleteResponse =
         call.ask_group(&group_id, Request::OffsetDelete(known)).await.into_offset_delete();
-    if response.error_code == 0 {
-        for refused in missing {
-            match response.topics.iter_mut().find(|topic| topic.name == refused.name) {
-                Some(topic) => topic.partitions.extend(refused.partitions),
-                None => response.topics.push(refused),
-            }
+    // What was refused here comes first, as in Kafka's `OffsetDeleteResponse.Builder.merge`. With nothing refused, a topic
+    // that was named twice is answered twice.
+    if response.error_code == 0 && !refused.is_empty() {
+        for topic in response.topics {
+            of_topic(&mut refused, &topic.name).extend(topic.partitions);
         }
+        response.topics = refused;
     }
     call.reply(&response)
+}
+
+/// What is said of the partitions of one topic.
+fn of_topic<'t>(
+    topics: &'t mut Vec<OffsetDeleteResponseTopic>,
+    name: &str,
+) -> &'t mut Vec<OffsetDeleteResponsePartition> {
+    let index = topics.iter().position(|topic| topic.name == name).unwrap_or_else(|| {
+        topics.push(OffsetDeleteResponseTopic { name: name.to_owned(), ..Default::default() });
+        topics.len() - 1
+    });
+    &mut topics[index].partitions
 }

@@ -126,7 +126,7 @@ fn record(
 ) -> GroupRecord {
     let value = OffsetCommitValue {
         offset: partition.committed_offset,
-        leader_epoch: partition.committed_leader_epoch.max(-1),
+        leader_epoch: partition.committed_leader_epoch,
         metadata: partition.committed_metadata.clone().unwrap_or_default(),
         commit_timestamp: commit_ms,
         expire_timestamp: expire_ms,
