@@ -14,6 +14,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "python"))
 import admin_scenes
 import config_scenes
 import coverage
+import data_scenes
 import dirs_scenes
 import generated
 import limit_scenes
@@ -56,7 +57,8 @@ class OnPurpose:
 
 # By suite: its scenes, and where Kafka's answers are.
 SUITES = {
-    "wire": (SCENES + admin_scenes.SCENES + config_scenes.SCENES + odd_scenes.SCENES + telemetry_scenes.SCENES, "kafka-4.4.0.txt"),
+    "wire": (SCENES + admin_scenes.SCENES + config_scenes.SCENES + odd_scenes.SCENES + telemetry_scenes.SCENES
+             + data_scenes.SCENES, "kafka-4.4.0.txt"),
     "wire-generated": (generated.SCENES, "kafka-4.4.0-generated.txt"),
     "wire-limits": (limit_scenes.SCENES, "kafka-4.4.0-limits.txt"),
     "wire-sequences": (sequences.SCENES, "kafka-4.4.0-sequences.txt"),

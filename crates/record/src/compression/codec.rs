@@ -91,6 +91,9 @@ impl Decoders {
     }
 
     fn zstd(&mut self, bytes: &[u8], read: &mut usize, out: &mut Vec<u8>) -> Result<Piece, CompressionError> {
+        if bytes.is_empty() {
+            return Ok(Piece { read_bytes: 0, is_last: true }); // As zstd-jni: an end, and no frame that is cut off.
+        }
         let decoder = self.zstd.as_mut().expect("the body was begun");
         out.reserve(PIECE_BYTES);
         let written = out.len();

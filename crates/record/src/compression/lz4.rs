@@ -1,5 +1,5 @@
 //! The lz4 frame as Kafka reads and writes it (`Lz4BlockInputStream`): independent blocks only, header and block
-//! checksums verified, the content's checksum skipped, an end mark required, whatever follows it ignored.
+//! checksums verified, the content's checksum wanted and skipped, an end mark required, whatever follows it ignored.
 //! Blocks go straight into the caller's buffer; the frame reader of the crate would hold two more per batch.
 
 use std::io::Write;
@@ -22,6 +22,7 @@ pub(super) struct Frame<'a> {
     rest: &'a [u8],
     block_bytes_max: usize,
     block_checksums: bool,
+    content_checksum: bool,
 }
 
 pub(super) fn compress(bytes: &[u8], out: &mut Vec<u8>) {
@@ -37,10 +38,14 @@ impl<'a> Frame<'a> {
     pub(super) fn more(&mut self, out: &mut Vec<u8>) -> Result<Piece, CompressionError> {
         let left_before = self.rest.len();
         let header = take_u32(&mut self.rest)?;
-        if header != 0 {
+        // A raw block of no byte ends the frame too.
+        let is_last = header & !BLOCK_IS_RAW == 0;
+        if !is_last {
             self.block(header, out)?;
+        } else if self.content_checksum {
+            take_u32(&mut self.rest)?;
         }
-        Ok(Piece { read_bytes: left_before - self.rest.len(), is_last: header == 0 })
+        Ok(Piece { read_bytes: left_before - self.rest.len(), is_last })
     }
 
     fn block(&mut self, header: u32, out: &mut Vec<u8>) -> Result<(), CompressionError> {
@@ -100,7 +105,12 @@ impl<'a> Frame<'a> {
         if take(bytes, 1)?[0] != (xxh32(checked) >> 8) as u8 {
             return Err(corrupt("Stream frame descriptor corrupted"));
         }
-        Ok(Frame { rest: bytes, block_bytes_max: 1 << (2 * size + 8), block_checksums: flags & 0x10 != 0 })
+        Ok(Frame {
+            rest: bytes,
+            block_bytes_max: 1 << (2 * size + 8),
+            block_checksums: flags & 0x10 != 0,
+            content_checksum: flags & 0x04 != 0,
+        })
     }
 }
 
@@ -187,5 +197,28 @@ mod tests {
         frame[at] ^= 1;
         let refused = Frame::new(&frame).unwrap().more(&mut Vec::new()).err();
         assert_eq!(refused, Some(corrupt("Block checksum mismatch")));
+    }
+
+    #[test]
+    fn a_content_checksum_that_is_announced_has_to_be_there() {
+        let info = FrameInfo::new().block_mode(BlockMode::Independent).content_checksum(true);
+        let mut encoder = FrameEncoder::with_frame_info(info, Vec::new());
+        encoder.write_all(b"content").unwrap();
+        let mut frame = encoder.finish().unwrap();
+        frame.pop();
+        let mut blocks = Frame::new(&frame).unwrap();
+        assert!(!blocks.more(&mut Vec::new()).unwrap().is_last);
+        assert_eq!(blocks.more(&mut Vec::new()).err(), Some(corrupt("Stream ended prematurely")));
+    }
+
+    #[test]
+    fn a_raw_block_of_no_byte_is_an_end_mark() {
+        let mut frame = Vec::new();
+        compress(b"content", &mut frame);
+        let blocks_at = 7;
+        frame.splice(blocks_at..blocks_at, BLOCK_IS_RAW.to_le_bytes());
+        let mut out = Vec::new();
+        assert!(Frame::new(&frame).unwrap().more(&mut out).unwrap().is_last);
+        assert!(out.is_empty());
     }
 }

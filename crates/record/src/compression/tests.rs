@@ -94,6 +94,24 @@ fn snappy_streams_that_follow_one_another_are_read_as_one() {
 }
 
 #[test]
+fn the_version_of_a_snappy_stream_is_not_believed() {
+    for version in [-1i32, 0, 2] {
+        let mut packed = compressed(Compression::Snappy, b"content");
+        packed[8..12].copy_from_slice(&version.to_be_bytes());
+        assert_eq!(
+            Decompressor::new().decompress(Compression::Snappy, &packed, PLENTY),
+            Ok(&b"content"[..]),
+            "{version}"
+        );
+    }
+}
+
+#[test]
+fn nothing_is_a_whole_body_of_zstd() {
+    assert_eq!(Decompressor::new().decompress(Compression::Zstd, b"", PLENTY), Ok(&b""[..]));
+}
+
+#[test]
 fn lz4_of_linked_blocks_is_refused_since_no_java_consumer_could_read_it() {
     use lz4_flex::frame::{BlockMode, BlockSize, FrameEncoder, FrameInfo};
     use std::io::Write;
