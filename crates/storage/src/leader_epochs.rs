@@ -68,7 +68,7 @@ impl LeaderEpochs {
     /// epoch beyond the latest, and for none. Below the earliest, `epoch` itself ends where the earliest begins: all
     /// it ever wrote is deleted.
     pub fn end_offset_for(&self, epoch: LeaderEpoch, log_end: Offset) -> Option<(LeaderEpoch, Offset)> {
-        if epoch.is_none() {
+        if epoch == LeaderEpoch::NONE {
             return None;
         }
         let above = self.entries.partition_point(|entry| entry.epoch <= epoch);
@@ -196,6 +196,7 @@ mod tests {
         assert_eq!(end(&epochs, 1), Some((1, 10)));
         assert_eq!(end(&epochs, 7), None);
         assert_eq!(end(&epochs, -1), None);
+        assert_eq!(end(&epochs, -2), Some((-2, 10)));
         assert_eq!(end(&LeaderEpochs::default(), 0), None);
     }
 
