@@ -5,7 +5,7 @@
 
 Needs Java and Maven (Kafka's jars go to target/cache) and builds Ottla and the load generator in release mode. Wall times
 on a shared machine wander: read the ratios of one run, and the CPU figures, which are the server's own from /proc. A row
-is run if its name holds one of the parts given with --only; `--list` names them all.
+is run if its name holds one of the parts given with --only; `--list` names them all. Ctrl-C ends it with what there is.
 """
 
 import argparse
@@ -71,6 +71,8 @@ def main():
                 finally:
                     broker.stop()
                     shutil.rmtree(broker.home, ignore_errors=True)
+    except KeyboardInterrupt:
+        print("stopped: of the rounds that came to their end", file=sys.stderr)
     finally:
         shutil.rmtree(home, ignore_errors=True)
     medians = {product: median(found) for product, found in rounds.items()}
