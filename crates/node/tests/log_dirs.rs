@@ -392,6 +392,14 @@ fn logs_without_their_metadata_are_not_taken_for_strays() {
     });
 }
 
+/// A topic of one partition, in the first directory.
+async fn one_in_a(home: &Home, configs: &[(&str, &str)]) -> (Node, Wire) {
+    let (node, mut wire) = home.start().await;
+    move_to(&mut wire, "/a", TOPIC, 0).await;
+    wire.create(TOPIC, 1, configs).await;
+    (node, wire)
+}
+
 /// The directory that has the partition, and the one that has a copy of it on its way.
 async fn whereabouts(wire: &mut Wire, index: i32) -> (Vec<String>, Vec<String>) {
     let response =
@@ -429,9 +437,7 @@ async fn moved(home: &Home, wire: &mut Wire, index: i32, to: &str) {
 #[test]
 fn a_replica_moves_while_it_is_written_and_read_and_stays_where_it_went() {
     story(|home| async move {
-        let (node, mut wire) = home.start().await;
-        move_to(&mut wire, "/a", TOPIC, 0).await;
-        wire.create(TOPIC, 1, &[]).await;
+        let (node, mut wire) = one_in_a(&home, &[]).await;
         let mut end = 0;
         for (round, to) in ["/b", "/a", "/b"].into_iter().enumerate() {
             for _ in 0..30 {
@@ -465,9 +471,7 @@ fn a_replica_moves_while_it_is_written_and_read_and_stays_where_it_went() {
 #[test]
 fn records_that_are_deleted_while_the_move_takes_effect_stay_deleted() {
     story(|home| async move {
-        let (node, mut wire) = home.start().await;
-        move_to(&mut wire, "/a", TOPIC, 0).await;
-        wire.create(TOPIC, 1, &[]).await;
+        let (node, mut wire) = one_in_a(&home, &[]).await;
         for offset in 0..20 {
             assert_eq!(produce(&mut wire, 0, "value").await, Ok(offset));
         }
@@ -492,9 +496,7 @@ fn records_that_are_deleted_while_the_move_takes_effect_stay_deleted() {
 #[test]
 fn a_moved_replica_remembers_what_a_producer_wrote_though_the_records_are_gone() {
     story(|home| async move {
-        let (node, mut wire) = home.start().await;
-        move_to(&mut wire, "/a", TOPIC, 0).await;
-        wire.create(TOPIC, 1, &[]).await;
+        let (node, mut wire) = one_in_a(&home, &[]).await;
         let request = |sequence| {
             let batch = batch_of("value").with_producer(ProducerId(7), ProducerEpoch(0), Sequence(sequence), false);
             produce_request(TOPIC, 0, batch)
@@ -522,9 +524,7 @@ fn a_moved_replica_remembers_what_a_producer_wrote_though_the_records_are_gone()
 fn a_replica_may_move_before_the_controller_has_heard_where_it_is() {
     for seed in 0..20 {
         story_of_seed(seed, move |home| async move {
-            let (node, mut wire) = home.start().await;
-            move_to(&mut wire, "/a", TOPIC, 0).await;
-            wire.create(TOPIC, 1, &[]).await;
+            let (node, mut wire) = one_in_a(&home, &[]).await;
             assert_eq!(move_to(&mut wire, "/b", TOPIC, 0).await, ErrorCode::None);
             assert_eq!(produce(&mut wire, 0, "value").await, Ok(0));
             moved(&home, &mut wire, 0, "/b").await;
@@ -545,9 +545,7 @@ fn a_power_loss_before_the_controller_has_heard_where_a_moving_replica_is_leaves
         let seen = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
         let found = seen.clone();
         story_of_seed(seed, move |home| async move {
-            let (node, mut wire) = home.start().await;
-            move_to(&mut wire, "/a", TOPIC, 0).await;
-            wire.create(TOPIC, 1, &[]).await;
+            let (node, mut wire) = one_in_a(&home, &[]).await;
             assert_eq!(produce(&mut wire, 0, "value").await, Ok(0));
             assert_eq!(move_to(&mut wire, "/b", TOPIC, 0).await, ErrorCode::None);
             // Long enough for the lane to have the copy, and mostly not for the controller.
@@ -603,9 +601,7 @@ fn a_move_that_power_losses_cut_short_goes_on_by_itself_with_everything_that_was
         let at = std::sync::Arc::new(std::sync::Mutex::new((String::new(), false)));
         let found = at.clone();
         story_of_seed(seed, move |home| async move {
-            let (node, mut wire) = home.start().await;
-            move_to(&mut wire, "/a", TOPIC, 0).await;
-            wire.create(TOPIC, 1, &[]).await;
+            let (node, mut wire) = one_in_a(&home, &[]).await;
             let mut end = 0;
             for _ in 0..20 {
                 assert_eq!(produce(&mut wire, 0, &"v".repeat(500)).await, Ok(end));
@@ -686,9 +682,7 @@ fn a_move_of_a_compacted_topic_goes_on_after_power_losses_that_follow_each_other
         let at = std::sync::Arc::new(std::sync::Mutex::new((false, false)));
         let found = at.clone();
         story_of_seed(seed, move |home| async move {
-            let (node, mut wire) = home.start().await;
-            move_to(&mut wire, "/a", TOPIC, 0).await;
-            wire.create(TOPIC, 1, &COMPACTED).await;
+            let (node, mut wire) = one_in_a(&home, &COMPACTED).await;
             let mut end = 0;
             for round in 0..4 {
                 for _ in 0..10 {
@@ -738,9 +732,7 @@ fn a_move_of_a_compacted_topic_goes_on_after_power_losses_that_follow_each_other
 #[test]
 fn a_move_ends_when_the_present_directory_is_named_or_the_other_one_fails() {
     story(|home| async move {
-        let (node, mut wire) = home.start().await;
-        move_to(&mut wire, "/a", TOPIC, 0).await;
-        wire.create(TOPIC, 1, &[]).await;
+        let (node, mut wire) = one_in_a(&home, &[]).await;
         // Enough to be on the way for a while.
         for offset in 0..10 {
             assert_eq!(produce(&mut wire, 0, &"v".repeat(900_000)).await, Ok(offset));
