@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::io::{Cursor, Read};
 
 use flate2::bufread::GzDecoder;
-use flate2::{Compress, Crc, FlushCompress, Status};
+use flate2::{Compress, FlushCompress, Status};
 use zstd::bulk::Compressor;
 use zstd::compress_bound;
 use zstd::stream::raw::{DParameter, Decoder, InBuffer, Operation, OutBuffer};
@@ -154,27 +154,18 @@ fn zstd(level: i32, bytes: &[u8], out: &mut Vec<u8>) {
     });
 }
 
+/// The widest that there is, and Java's.
+const WINDOW_BITS: u8 = 15;
+
 /// One gzip member.
 fn deflate(level: flate2::Compression, bytes: &[u8], out: &mut Vec<u8>) {
-    const MAGIC_AND_METHOD: [u8; 3] = [0x1f, 0x8b, 8];
-    /// No flags, no time.
-    const NOTHING: [u8; 5] = [0; 5];
-    const UNKNOWN_SYSTEM: u8 = 255;
-    let effort = match level.level() {
-        9.. => 2,
-        0 | 1 => 4,
-        _ => 0,
-    };
-    out.extend_from_slice(&MAGIC_AND_METHOD);
-    out.extend_from_slice(&NOTHING);
-    out.extend_from_slice(&[effort, UNKNOWN_SYSTEM]);
     DEFLATE.with_borrow_mut(|kept| {
         let (_, deflate) = match kept {
             Some(kept) if kept.0 == level => {
                 kept.1.reset();
                 kept
             }
-            other => other.insert((level, Compress::new(level, false))),
+            other => other.insert((level, Compress::new_gzip(level, WINDOW_BITS))),
         };
         let mut rest = bytes;
         loop {
@@ -187,10 +178,6 @@ fn deflate(level: flate2::Compression, bytes: &[u8], out: &mut Vec<u8>) {
             }
         }
     });
-    let mut crc = Crc::new();
-    crc.update(bytes);
-    out.extend_from_slice(&crc.sum().to_le_bytes());
-    out.extend_from_slice(&(bytes.len() as u32).to_le_bytes());
 }
 
 /// One member after the other, as Java's `GZIPInputStream` reads them: what follows a member and does not begin like
