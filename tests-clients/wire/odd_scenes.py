@@ -334,4 +334,28 @@ def odd_sessions(scene):
         ask("it is gone", version, session, 2)
 
 
-SCENES = [rare_versions, rare_errors, rare_group_errors, odd_group_requests, pipelined, twice_and_nothing, below_the_start, odd_cursors, pending_and_static, odd_sessions]
+def gone_in_a_session(scene):
+    """A session by id goes on to ask for a topic that is deleted, and then made anew."""
+    create(scene, "gone-in-session", 2)
+    id = topic_id(scene, "gone-in-session")
+    scene.ask("written", "Produce", 9, produce("gone-in-session", batch()))
+
+    def ask(label, version, session, epoch, *partitions):
+        parts = [{"partition": each, "fetchOffset": 0, "partitionMaxBytes": 1000} for each in partitions]
+        with scene.connect() as connection:
+            answer = connection.ask("Fetch", version, {"maxWaitMs": 0, "minBytes": 0, "maxBytes": 1000, "sessionId": session, "sessionEpoch": epoch,
+                                                       "topics": [{"topicId": id, "partitions": parts}] if parts else []})
+        scene.note(f"{label}, v{version}", answer | {"sessionId": "<session>" if answer["sessionId"] else 0})
+        return answer["sessionId"]
+    sessions = {version: ask("begun", version, 0, 0, 0, 1, 2) for version in (13, 17)}
+    scene.ask("deleted", "DeleteTopics", 6, {"topics": [{"name": "gone-in-session", "topicId": NO_ID}], "timeoutMs": 5_000})
+    for version, session in sessions.items():
+        ask("it is gone", version, session, 1)
+        ask("another fetch of it", version, 0, 0, 0)
+    create(scene, "gone-in-session", 1)
+    for version, session in sessions.items():
+        ask("there is another", version, session, 2)
+        ask("another fetch of the one before", version, 0, 0, 0)
+
+
+SCENES = [rare_versions, rare_errors, rare_group_errors, odd_group_requests, pipelined, twice_and_nothing, below_the_start, odd_cursors, pending_and_static, odd_sessions, gone_in_a_session]

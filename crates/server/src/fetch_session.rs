@@ -34,6 +34,7 @@ struct Session {
 struct Cached {
     place: u64,
     request: PartitionRequest,
+    topic: Option<Arc<str>>,
     /// What the client was told last; -1 is nothing yet, or an error since.
     high_watermark: i64,
     log_start_offset: i64,
@@ -50,6 +51,14 @@ pub struct PartitionKey {
 pub enum TopicKey {
     Id(Uuid),
     Name(Arc<str>),
+}
+
+/// A partition to be fetched.
+pub struct Asked {
+    pub key: PartitionKey,
+    pub request: PartitionRequest,
+    /// How the topic of its id was called, if the session has ever known: there may be none of this id any more.
+    pub topic: Option<Arc<str>>,
 }
 
 /// What the client wants of a partition.
@@ -86,7 +95,7 @@ pub struct SessionRequest {
 /// What is fetched, and how it will be answered.
 pub struct FetchContext {
     kind: Kind,
-    pub partitions: Vec<(PartitionKey, PartitionRequest)>,
+    pub partitions: Vec<Asked>,
 }
 
 enum Kind {
@@ -106,6 +115,8 @@ pub struct SessionAnswer {
 pub struct Answered<'a> {
     pub key: &'a PartitionKey,
     pub request: &'a PartitionRequest,
+    /// How the topic of its id is called, if there is one.
+    pub topic: Option<&'a Arc<str>>,
     pub answer: PartitionAnswer,
     /// Whether the response names it: false until it is said.
     pub is_told: &'a mut bool,
@@ -141,7 +152,7 @@ impl FetchSessions {
                     EPOCH_FINAL => Kind::Sessionless,
                     _ => Kind::Full { uses_topic_ids, is_follower },
                 };
-                Ok(FetchContext { kind, partitions })
+                Ok(FetchContext { kind, partitions: unknown(partitions) })
             }
             _ => state.resume(request, now),
         }
@@ -180,7 +191,7 @@ impl FetchSessions {
                 if answer.error == ErrorCode::None
                     && let Some(session) = state.sessions.get_mut(&session_id)
                 {
-                    answers.for_each(|answered| *answered.is_told = session.tell(answered.key, &answered.answer));
+                    answers.for_each(|answered| *answered.is_told = session.tell(&answered));
                 }
                 answer
             }
@@ -209,12 +220,16 @@ impl State {
         session.update(&request);
         if session.partitions.is_empty() {
             self.sessions.remove(&session_id);
-            return Ok(FetchContext { kind: Kind::Sessionless, partitions: request.partitions });
+            return Ok(FetchContext { kind: Kind::Sessionless, partitions: unknown(request.partitions) });
         }
         session.epoch = next_epoch(session.epoch);
         session.used_at = now;
         let epoch = session.epoch;
-        let partitions = session.order.values().map(|key| (key.clone(), session.partitions[key].request)).collect();
+        let asked = |key: &PartitionKey| {
+            let cached = &session.partitions[key];
+            Asked { key: key.clone(), request: cached.request, topic: cached.topic.clone() }
+        };
+        let partitions = session.order.values().map(asked).collect();
         Ok(FetchContext { kind: Kind::Incremental { session_id, epoch }, partitions })
     }
 
@@ -273,7 +288,7 @@ impl Session {
 
     fn begin_with(&mut self, answered: &Answered<'_>) {
         self.ask(answered.key, answered.request);
-        self.partitions.get_mut(answered.key).expect("asked for right before").told(&answered.answer);
+        self.partitions.get_mut(answered.key).expect("asked for right before").told(answered);
     }
 
     fn update(&mut self, request: &SessionRequest) {
@@ -295,35 +310,45 @@ impl Session {
         let place = self.next_place;
         self.next_place += 1;
         self.order.insert(place, key.clone());
-        let cached = Cached { place, request: *request, high_watermark: -1, log_start_offset: -1 };
+        let cached = Cached { place, request: *request, topic: None, high_watermark: -1, log_start_offset: -1 };
         self.partitions.insert(key.clone(), cached);
     }
 
     /// Whether the answer says anything new. Who gets records goes to the end, so that all are served in turn.
-    fn tell(&mut self, key: &PartitionKey, answer: &PartitionAnswer) -> bool {
-        let Some(cached) = self.partitions.get_mut(key) else { return false };
+    fn tell(&mut self, answered: &Answered<'_>) -> bool {
+        let Answered { key, answer, .. } = answered;
+        let Some(cached) = self.partitions.get_mut(*key) else { return false };
         let is_new = answer.has_records
             || answer.error
             || answer.must_be_told
             || cached.high_watermark != answer.high_watermark
             || cached.log_start_offset != answer.log_start_offset;
-        cached.told(answer);
+        cached.told(answered);
         if answer.has_records {
             self.order.remove(&cached.place);
             cached.place = self.next_place;
             self.next_place += 1;
-            self.order.insert(cached.place, key.clone());
+            self.order.insert(cached.place, (*key).clone());
         }
         is_new
     }
 }
 
 impl Cached {
-    fn told(&mut self, answer: &PartitionAnswer) {
+    fn told(&mut self, answered: &Answered<'_>) {
+        if self.topic.is_none() {
+            self.topic = answered.topic.cloned();
+        }
+        let answer = &answered.answer;
         // After an error the next answer is new, whatever it says.
         self.high_watermark = if answer.error { -1 } else { answer.high_watermark };
         self.log_start_offset = answer.log_start_offset;
     }
+}
+
+/// No session knows how their topics were called.
+fn unknown(partitions: Vec<(PartitionKey, PartitionRequest)>) -> Vec<Asked> {
+    partitions.into_iter().map(|(key, request)| Asked { key, request, topic: None }).collect()
 }
 
 fn next_epoch(epoch: i32) -> i32 {

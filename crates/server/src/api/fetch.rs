@@ -34,8 +34,7 @@ pub fn handle(call: Call) -> impl Future<Output = Answer> {
             Err(error) => return call.reply(&FetchResponse { error_code: error.code(), ..Default::default() }),
         };
         let partitions = std::mem::take(&mut context.partitions);
-        let mut targets: Vec<Target> =
-            partitions.into_iter().map(|(key, request)| Target::find(&call, key, request)).collect();
+        let mut targets: Vec<Target> = partitions.into_iter().map(|asked| Target::find(&call, asked)).collect();
         read_enough(&call, &reader, &mut targets, deadline).await;
         find_pieces(&call, &mut targets).await;
         answer(call, &reader, &context, targets)

@@ -56,8 +56,10 @@ fn finish(
     assert_eq!(context.partitions.len(), answers.len(), "every partition has an answer");
     let mut told = vec![false; answers.len()];
     let answered = context.partitions.iter().zip(answers).zip(&mut told);
-    let answered =
-        answered.map(|(((key, request), answer), is_told)| Answered { key, request, answer: *answer, is_told });
+    let answered = answered.map(|((asked, answer), is_told)| {
+        let Asked { key, request, .. } = asked;
+        Answered { key, request, topic: None, answer: *answer, is_told }
+    });
     (sessions.finish(context, answered, now, &rng()), told)
 }
 
@@ -101,7 +103,7 @@ fn who_got_records_goes_to_the_end() {
     let id = open(&sessions, &[0, 1, 2]);
     resume(&sessions, id, 1, &[RECORDS, QUIET, QUIET]);
     let context = sessions.begin(request(id, 2, &[]), NOW).expect("the session goes on");
-    let order: Vec<i32> = context.partitions.iter().map(|(key, _)| key.partition).collect();
+    let order: Vec<i32> = context.partitions.iter().map(|asked| asked.key.partition).collect();
     assert_eq!(order, [1, 2, 0]);
 }
 
@@ -114,7 +116,7 @@ fn partitions_are_added_changed_and_forgotten() {
     change.forgotten = vec![key(0)];
     let context = sessions.begin(change, NOW).expect("the session goes on");
     let wanted: Vec<(i32, i64)> =
-        context.partitions.iter().map(|(key, request)| (key.partition, request.fetch_offset)).collect();
+        context.partitions.iter().map(|asked| (asked.key.partition, asked.request.fetch_offset)).collect();
     assert_eq!(wanted, [(1, 9), (2, 0)]);
 }
 
@@ -203,4 +205,23 @@ fn a_follower_takes_the_place_of_a_consumer() {
     let context =
         sessions.begin(SessionRequest { is_follower: true, ..request(0, 0, &[0]) }, NOW).expect("a full fetch");
     assert_ne!(finish(&sessions, &context, &[QUIET], NOW).0.session_id, 0);
+}
+
+#[test]
+fn a_session_knows_how_a_topic_was_called_for_as_long_as_it_asks_for_it() {
+    let sessions = FetchSessions::new(10);
+    let context = sessions.begin(request(0, 0, &[0]), NOW).expect("a full fetch");
+    let name: Arc<str> = "called".into();
+    let answer = |context: &FetchContext, topic: Option<&Arc<str>>| {
+        let Asked { key, request, .. } = &context.partitions[0];
+        let answered = Answered { key, request, topic, answer: QUIET, is_told: &mut false };
+        sessions.finish(context, std::iter::once(answered), NOW, &rng()).session_id
+    };
+    let id = answer(&context, None);
+    let known = |epoch: i32| sessions.begin(request(id, epoch, &[]), NOW).expect("the session goes on");
+    let context = known(1);
+    assert_eq!(context.partitions[0].topic, None);
+    answer(&context, Some(&name));
+    answer(&known(2), None);
+    assert_eq!(known(3).partitions[0].topic, Some(name));
 }

@@ -1,6 +1,7 @@
 //! One partition of a Fetch: where it is, what is read of it, and what the answer says of that.
 use std::sync::Arc;
 
+use metadata::Topic;
 use protocol::fetch_response::{EpochEndOffset, LeaderIdAndEpoch, NodeEndpoint, PartitionData};
 use protocol::{ErrorCode, Records};
 use record::{LeaderEpoch, Offset, TopicId};
@@ -9,7 +10,7 @@ use storage::{FileSlice, Slice};
 
 use super::Reader;
 use crate::api::{Call, errors};
-use crate::fetch_session::{Answered, PartitionAnswer, PartitionKey, PartitionRequest, TopicKey};
+use crate::fetch_session::{Answered, Asked, PartitionAnswer, PartitionKey, PartitionRequest, TopicKey};
 use crate::reply::{Piece, Pieces};
 
 /// From this size on a warm range of a file goes out by `sendfile`; below it a copy and one `writev` are cheaper.
@@ -21,6 +22,8 @@ const UNKNOWN: i64 = -1;
 pub struct Target {
     pub key: PartitionKey,
     request: PartitionRequest,
+    /// How the topic of the key's id is called.
+    topic: Option<Arc<str>>,
     /// Or why it is not read.
     pub partition: Result<Arc<Partition>, ErrorCode>,
     pub read: Result<Fetched, ErrorCode>,
@@ -30,15 +33,21 @@ pub struct Target {
 }
 
 impl Target {
-    pub fn find(call: &Call, key: PartitionKey, request: PartitionRequest) -> Self {
+    pub fn find(call: &Call, asked: Asked) -> Self {
+        let Asked { key, request, topic: was_called } = asked;
         let image = call.broker.image();
-        let topic = match &key.topic {
-            TopicKey::Id(id) => image.topics.by_id(TopicId(id.0)).ok_or(ErrorCode::UnknownTopicId),
+        let found = match &key.topic {
+            TopicKey::Id(id) => image.topics.by_id(TopicId(id.0)).ok_or_else(|| {
+                let namesake = was_called.as_ref().map(|name| image.topics.by_name(name));
+                of_gone(namesake, key.partition)
+            }),
             TopicKey::Name(name) => image.topics.by_name(name).ok_or(ErrorCode::UnknownTopicOrPartition),
         };
-        let partition = topic.and_then(|topic| call.broker.partition_of(topic, key.partition));
+        let topic =
+            found.as_ref().ok().filter(|_| matches!(key.topic, TopicKey::Id(_))).map(|topic| topic.name.clone());
+        let partition = found.and_then(|topic| call.broker.partition_of(topic, key.partition));
         let read = Err(partition.as_ref().err().copied().unwrap_or(ErrorCode::None));
-        Self { key, request, partition, read, pieces: Pieces::new(), is_told: false }
+        Self { key, request, topic, partition, read, pieces: Pieces::new(), is_told: false }
     }
 
     pub fn size_bytes(&self) -> u64 {
@@ -94,7 +103,13 @@ impl Target {
                 must_be_told: false,
             },
         };
-        Answered { key: &self.key, request: &self.request, answer, is_told: &mut self.is_told }
+        Answered {
+            key: &self.key,
+            request: &self.request,
+            topic: self.topic.as_ref(),
+            answer,
+            is_told: &mut self.is_told,
+        }
     }
 
     pub fn data(&self, call: &Call, endpoints: &mut Vec<NodeEndpoint>) -> PartitionData {
@@ -134,7 +149,7 @@ impl Target {
             last_stable_offset: UNKNOWN,
             log_start_offset: UNKNOWN,
             // Null where the log was asked, which is how Kafka's two ways to an error differ.
-            aborted_transactions: self.partition.is_err().then(Vec::new),
+            aborted_transactions: (self.partition.is_err() && error != ErrorCode::InconsistentTopicId).then(Vec::new),
             records: Some(Records::default()),
             ..Default::default()
         };
@@ -173,6 +188,16 @@ impl Target {
                 }
             }
         }
+    }
+}
+
+/// Of an id that no topic has any more. A session asks for the topic by the name that it had, and only the log finds that
+/// this is another one.
+fn of_gone(namesake: Option<Option<&Arc<Topic>>>, partition: i32) -> ErrorCode {
+    match namesake {
+        None => ErrorCode::UnknownTopicId,
+        Some(Some(topic)) if topic.partitions.find(partition).is_some() => ErrorCode::InconsistentTopicId,
+        Some(_) => ErrorCode::UnknownTopicOrPartition,
     }
 }
 
