@@ -61,6 +61,8 @@ struct Stream {
     /// On this connection it has taken one of ours. Until then one batch goes at a time: Kafka takes any sequence from a
     /// producer that it does not know, or no longer, so a second batch could overtake a first one that was refused.
     is_known: bool,
+    /// The broker has forgotten what it had of it: everything begins anew.
+    is_given_up: bool,
 }
 
 /// What must happen before the next request.
@@ -291,6 +293,7 @@ impl Producer {
             sent: 0,
             answered: VecDeque::new(),
             is_known: false,
+            is_given_up: false,
         });
         if !stream.is_known && stream.sent > 0 {
             return None;
@@ -342,7 +345,10 @@ impl Producer {
 
     fn judge(&mut self, place: (Uuid, usize), key: BatchKey, error: ErrorCode, offset: i64, life: usize) -> Next {
         let (topic, partition) = place;
-        let Some(stream) = self.streams.get_mut(&place) else { return Next::GoOn }; // Its topic has been deleted, or it is given up.
+        let Some(stream) = self.streams.get_mut(&place) else { return Next::GoOn }; // Its topic has been deleted.
+        if stream.is_given_up {
+            return Next::BeginAnew; // Of what is behind the one that was forgotten some may be remembered, and is answered.
+        }
         let is_first = stream.pending.front().is_some_and(|made| made.key == key);
         let may_be_forgotten = {
             let mut ledger = self.shared.ledger();
@@ -383,7 +389,7 @@ impl Producer {
             }
             ErrorCode::OutOfOrderSequenceNumber | ErrorCode::UnknownProducerId if !is_first => Next::SendAgain,
             ErrorCode::OutOfOrderSequenceNumber | ErrorCode::UnknownProducerId if may_be_forgotten => {
-                self.streams.remove(&place); // Of those behind it some may be remembered, and are answered.
+                stream.is_given_up = true;
                 Next::BeginAnew
             }
             error if error.is_retriable() => Next::SendAgain,
