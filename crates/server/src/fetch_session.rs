@@ -88,7 +88,7 @@ pub struct SessionRequest {
     pub session_epoch: i32,
     pub uses_topic_ids: bool,
     pub is_follower: bool,
-    pub partitions: Vec<(PartitionKey, PartitionRequest)>,
+    pub partitions: Vec<Asked>,
     pub forgotten: Vec<PartitionKey>,
 }
 
@@ -152,7 +152,7 @@ impl FetchSessions {
                     EPOCH_FINAL => Kind::Sessionless,
                     _ => Kind::Full { uses_topic_ids, is_follower },
                 };
-                Ok(FetchContext { kind, partitions: unknown(partitions) })
+                Ok(FetchContext { kind, partitions })
             }
             _ => state.resume(request, now),
         }
@@ -220,7 +220,7 @@ impl State {
         session.update(&request);
         if session.partitions.is_empty() {
             self.sessions.remove(&session_id);
-            return Ok(FetchContext { kind: Kind::Sessionless, partitions: unknown(request.partitions) });
+            return Ok(FetchContext { kind: Kind::Sessionless, partitions: request.partitions });
         }
         session.epoch = next_epoch(session.epoch);
         session.used_at = now;
@@ -292,8 +292,8 @@ impl Session {
     }
 
     fn update(&mut self, request: &SessionRequest) {
-        for (key, wanted) in &request.partitions {
-            self.ask(key, wanted);
+        for asked in &request.partitions {
+            self.ask(&asked.key, &asked.request);
         }
         for key in &request.forgotten {
             if let Some(cached) = self.partitions.remove(key) {
@@ -344,11 +344,6 @@ impl Cached {
         self.high_watermark = if answer.error { -1 } else { answer.high_watermark };
         self.log_start_offset = answer.log_start_offset;
     }
-}
-
-/// No session knows how their topics were called.
-fn unknown(partitions: Vec<(PartitionKey, PartitionRequest)>) -> Vec<Asked> {
-    partitions.into_iter().map(|(key, request)| Asked { key, request, topic: None }).collect()
 }
 
 fn next_epoch(epoch: i32) -> i32 {

@@ -14,7 +14,7 @@ use replication::watch::{Registration, Until, Waiting};
 
 use super::{Answer, Call};
 use crate::connection::Close;
-use crate::fetch_session::{FetchContext, PartitionKey, PartitionRequest, SessionRequest, TopicKey};
+use crate::fetch_session::{Asked, FetchContext, PartitionKey, PartitionRequest, SessionRequest, TopicKey};
 
 mod target;
 
@@ -94,7 +94,8 @@ fn session_request(call: &Call, request: &FetchRequestView<'_>, reader: &Reader)
                 last_fetched_epoch: partition.last_fetched_epoch,
                 log_start_offset: partition.log_start_offset,
             };
-            (PartitionKey { topic: topic_key.clone(), partition: partition.partition }, request)
+            let key = PartitionKey { topic: topic_key.clone(), partition: partition.partition };
+            Asked { key, request, topic: None }
         }));
     }
     once_each(&mut partitions);
@@ -115,18 +116,18 @@ fn session_request(call: &Call, request: &FetchRequestView<'_>, reader: &Reader)
 }
 
 /// Of a partition that is asked for twice only the last word counts, in the place of the first (Kafka's `LinkedHashMap`).
-fn once_each(partitions: &mut Vec<(PartitionKey, PartitionRequest)>) {
+fn once_each(partitions: &mut Vec<Asked>) {
     if partitions.len() < 2 {
         return;
     }
     let mut places = BTreeMap::new();
-    let mut kept: Vec<(PartitionKey, PartitionRequest)> = Vec::with_capacity(partitions.len());
-    for (key, request) in partitions.drain(..) {
-        match places.get(&key) {
-            Some(&place) => kept[place] = (key, request),
+    let mut kept: Vec<Asked> = Vec::with_capacity(partitions.len());
+    for asked in partitions.drain(..) {
+        match places.get(&asked.key) {
+            Some(&place) => kept[place] = asked,
             None => {
-                places.insert(key.clone(), kept.len());
-                kept.push((key, request));
+                places.insert(asked.key.clone(), kept.len());
+                kept.push(asked);
             }
         }
     }

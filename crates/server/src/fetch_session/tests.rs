@@ -18,7 +18,7 @@ fn key(partition: i32) -> PartitionKey {
     PartitionKey { topic: TopicKey::Name("t".into()), partition }
 }
 
-fn wanted(partitions: &[i32]) -> Vec<(PartitionKey, PartitionRequest)> {
+fn wanted(partitions: &[i32]) -> Vec<Asked> {
     let request = PartitionRequest {
         fetch_offset: 0,
         bytes_max: 100,
@@ -26,7 +26,7 @@ fn wanted(partitions: &[i32]) -> Vec<(PartitionKey, PartitionRequest)> {
         last_fetched_epoch: -1,
         log_start_offset: -1,
     };
-    partitions.iter().map(|partition| (key(*partition), request)).collect()
+    partitions.iter().map(|partition| Asked { key: key(*partition), request, topic: None }).collect()
 }
 
 fn request(session_id: i32, session_epoch: i32, partitions: &[i32]) -> SessionRequest {
@@ -112,7 +112,7 @@ fn partitions_are_added_changed_and_forgotten() {
     let sessions = FetchSessions::new(10);
     let id = open(&sessions, &[0, 1]);
     let mut change = request(id, 1, &[1, 2]);
-    change.partitions[0].1.fetch_offset = 9;
+    change.partitions[0].request.fetch_offset = 9;
     change.forgotten = vec![key(0)];
     let context = sessions.begin(change, NOW).expect("the session goes on");
     let wanted: Vec<(i32, i64)> =
