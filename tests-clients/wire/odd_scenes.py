@@ -309,20 +309,24 @@ def pending_and_static(scene):
     scene.ask("as it was", "JoinGroup", 9, join("pending", member))
 
 
+def fetch_in_session(scene, label, version, topic, session, epoch, *partitions):
+    """On a connection of its own; the id of the session that goes on."""
+    parts = [{"partition": each, "fetchOffset": 0, "partitionMaxBytes": 1000} for each in partitions]
+    with scene.connect() as connection:
+        answer = connection.ask("Fetch", version, {"maxWaitMs": 0, "minBytes": 0, "maxBytes": 1000, "sessionId": session, "sessionEpoch": epoch,
+                                                   "topics": [topic | {"partitions": parts}] if parts else []})
+    scene.note(f"{label}, v{version}", answer | {"sessionId": "<session>" if answer["sessionId"] else 0})
+    return answer["sessionId"]
+
+
 def odd_sessions(scene):
     """Fetch sessions that begin with nothing, and requests that are wrong in two ways."""
     create(scene, "odd-sessions")
     id = topic_id(scene, "odd-sessions")
     scene.ask("written", "Produce", 9, produce("odd-sessions", batch()))
 
-    def ask(label, version, session, epoch, *partitions):
-        topic = {"topicId": id} if version > 12 else {"topic": "odd-sessions"}
-        parts = [{"partition": each, "fetchOffset": 0, "partitionMaxBytes": 1000} for each in partitions]
-        with scene.connect() as connection:
-            answer = connection.ask("Fetch", version, {"maxWaitMs": 0, "minBytes": 0, "maxBytes": 1000, "sessionId": session, "sessionEpoch": epoch,
-                                                       "topics": [topic | {"partitions": parts}] if parts else []})
-        scene.note(f"{label}, v{version}", answer | {"sessionId": "<session>" if answer["sessionId"] else 0})
-        return answer["sessionId"]
+    def ask(label, version, *wanted):
+        return fetch_in_session(scene, label, version, {"topicId": id} if version > 12 else {"topic": "odd-sessions"}, *wanted)
     for version, other in ((7, 13), (12, 13), (13, 12), (17, 12)):
         session = ask("begun with nothing", version, 0, 0)
         ask("a partition is added", version, session, 1, 0)
@@ -340,13 +344,8 @@ def gone_in_a_session(scene):
     id = topic_id(scene, "gone-in-session")
     scene.ask("written", "Produce", 9, produce("gone-in-session", batch()))
 
-    def ask(label, version, session, epoch, *partitions):
-        parts = [{"partition": each, "fetchOffset": 0, "partitionMaxBytes": 1000} for each in partitions]
-        with scene.connect() as connection:
-            answer = connection.ask("Fetch", version, {"maxWaitMs": 0, "minBytes": 0, "maxBytes": 1000, "sessionId": session, "sessionEpoch": epoch,
-                                                       "topics": [{"topicId": id, "partitions": parts}] if parts else []})
-        scene.note(f"{label}, v{version}", answer | {"sessionId": "<session>" if answer["sessionId"] else 0})
-        return answer["sessionId"]
+    def ask(label, version, *wanted):
+        return fetch_in_session(scene, label, version, {"topicId": id}, *wanted)
     sessions = {version: ask("begun", version, 0, 0, 0, 1, 2) for version in (13, 17)}
     scene.ask("deleted", "DeleteTopics", 6, {"topics": [{"name": "gone-in-session", "topicId": NO_ID}], "timeoutMs": 5_000})
     for version, session in sessions.items():

@@ -1,7 +1,7 @@
 //! One partition of a Fetch: where it is, what is read of it, and what the answer says of that.
 use std::sync::Arc;
 
-use metadata::Topic;
+use metadata::Topics;
 use protocol::fetch_response::{EpochEndOffset, LeaderIdAndEpoch, NodeEndpoint, PartitionData};
 use protocol::{ErrorCode, Records};
 use record::{LeaderEpoch, Offset, TopicId};
@@ -22,7 +22,7 @@ const UNKNOWN: i64 = -1;
 pub struct Target {
     pub key: PartitionKey,
     request: PartitionRequest,
-    /// How the topic of the key's id is called.
+    /// How the topic of the key's id is called, or was when the session asked for it first.
     topic: Option<Arc<str>>,
     /// Or why it is not read.
     pub partition: Result<Arc<Partition>, ErrorCode>,
@@ -37,14 +37,16 @@ impl Target {
         let Asked { key, request, topic: was_called } = asked;
         let image = call.broker.image();
         let found = match &key.topic {
-            TopicKey::Id(id) => image.topics.by_id(TopicId(id.0)).ok_or_else(|| {
-                let namesake = was_called.as_ref().map(|name| image.topics.by_name(name));
-                of_gone(namesake, key.partition)
-            }),
+            TopicKey::Id(id) => {
+                let found = image.topics.by_id(TopicId(id.0));
+                found.ok_or_else(|| of_gone(&image.topics, was_called.as_deref(), key.partition))
+            }
             TopicKey::Name(name) => image.topics.by_name(name).ok_or(ErrorCode::UnknownTopicOrPartition),
         };
-        let topic =
-            found.as_ref().ok().filter(|_| matches!(key.topic, TopicKey::Id(_))).map(|topic| topic.name.clone());
+        let topic = match (&key.topic, &found) {
+            (TopicKey::Id(_), Ok(topic)) => was_called.or_else(|| Some(topic.name.clone())),
+            _ => was_called,
+        };
         let partition = found.and_then(|topic| call.broker.partition_of(topic, key.partition));
         let read = Err(partition.as_ref().err().copied().unwrap_or(ErrorCode::None));
         Self { key, request, topic, partition, read, pieces: Pieces::new(), is_told: false }
@@ -193,11 +195,11 @@ impl Target {
 
 /// Of an id that no topic has any more. A session asks for the topic by the name that it had, and only the log finds that
 /// this is another one.
-fn of_gone(namesake: Option<Option<&Arc<Topic>>>, partition: i32) -> ErrorCode {
-    match namesake {
-        None => ErrorCode::UnknownTopicId,
-        Some(Some(topic)) if topic.partitions.find(partition).is_some() => ErrorCode::InconsistentTopicId,
-        Some(_) => ErrorCode::UnknownTopicOrPartition,
+fn of_gone(topics: &Topics, was_called: Option<&str>, partition: i32) -> ErrorCode {
+    let Some(name) = was_called else { return ErrorCode::UnknownTopicId };
+    match topics.by_name(name) {
+        Some(topic) if topic.partitions.find(partition).is_some() => ErrorCode::InconsistentTopicId,
+        _ => ErrorCode::UnknownTopicOrPartition,
     }
 }
 
