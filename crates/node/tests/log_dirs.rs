@@ -495,29 +495,37 @@ fn records_that_are_deleted_while_the_move_takes_effect_stay_deleted() {
 
 #[test]
 fn a_moved_replica_remembers_what_a_producer_wrote_though_the_records_are_gone() {
-    story(|home| async move {
-        let (node, mut wire) = one_in_a(&home, &[]).await;
-        let request = |sequence| {
-            let batch = batch_of("value").with_producer(ProducerId(7), ProducerEpoch(0), Sequence(sequence), false);
-            produce_request(TOPIC, 0, batch)
-        };
-        for sequence in 0..5 {
-            assert_eq!(wire.produce(&request(sequence)).await, Ok(sequence.into()));
-        }
-        assert_eq!(delete_records(&mut wire, 0, 4).await, ErrorCode::None);
-        assert_eq!(move_to(&mut wire, "/b", TOPIC, 0).await, ErrorCode::None);
-        moved(&home, &mut wire, 0, "/b").await;
-        // The client has never heard of the last four: it sends them again.
-        for sequence in 1..5 {
-            assert_eq!(wire.produce(&request(sequence)).await, Ok(sequence.into()), "the same batch, once");
-        }
-        assert_eq!(wire.produce(&request(5)).await, Ok(5));
-        node.stop().await;
-        let (node, mut wire) = home.start().await;
-        assert_eq!(wire.produce(&request(2)).await, Ok(2));
-        assert_eq!(wire.produce(&request(6)).await, Ok(6));
-        node.stop().await;
-    });
+    for (seed, has_power_losses) in [(0, false), (1, true), (2, true), (3, true)] {
+        story_of_seed(seed, move |home| async move {
+            let (node, mut wire) = one_in_a(&home, &[]).await;
+            let request = |sequence| {
+                let batch = batch_of("value").with_producer(ProducerId(7), ProducerEpoch(0), Sequence(sequence), false);
+                produce_request(TOPIC, 0, batch)
+            };
+            for sequence in 0..5 {
+                assert_eq!(wire.produce(&request(sequence)).await, Ok(sequence.into()));
+            }
+            assert_eq!(delete_records(&mut wire, 0, 4).await, ErrorCode::None);
+            assert_eq!(move_to(&mut wire, "/b", TOPIC, 0).await, ErrorCode::None);
+            moved(&home, &mut wire, 0, "/b").await;
+            let ends = async |node: Node| match has_power_losses {
+                true => home.without_power(node).await,
+                false => node.stop().await,
+            };
+            ends(node).await;
+            let (node, mut wire) = home.start().await;
+            // The client has never heard of the last four: it sends them again.
+            for sequence in 1..5 {
+                assert_eq!(wire.produce(&request(sequence)).await, Ok(sequence.into()), "the same batch, once");
+            }
+            assert_eq!(wire.produce(&request(5)).await, Ok(5));
+            ends(node).await;
+            let (node, mut wire) = home.start().await;
+            assert_eq!(wire.produce(&request(2)).await, Ok(2));
+            assert_eq!(wire.produce(&request(6)).await, Ok(6));
+            node.stop().await;
+        });
+    }
 }
 
 #[test]

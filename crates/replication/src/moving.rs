@@ -276,6 +276,11 @@ impl Partition {
                 }
                 continue;
             }
+            copy.log.remember_producers_of(&source.log);
+            if !copy.log.has_durable_producers() {
+                clock.sleep_until(clock.now() + LOOK_PAUSE).await;
+                continue;
+            }
             self.with_copy(&copy, |future| future.is_committing = true)?;
             return Ok(Uuid(copy.directory.id().0));
         }

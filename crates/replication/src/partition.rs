@@ -174,7 +174,6 @@ impl Partition {
             }
             location.log.learn_high_watermark(leader.high_watermark());
         }
-        location.log.remember_producers_of(&self.location.load().log);
         location.log.set_listener(Arc::new(LogEvents(Arc::downgrade(self))));
         let before = self.location.swap(location);
         self.is_paused.store(false, Ordering::Release);

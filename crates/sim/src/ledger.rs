@@ -91,9 +91,6 @@ pub struct TopicLedger {
     /// Shared with the copies that judge other disks, until written.
     pub partitions: Vec<Arc<PartitionLedger>>,
     keyed: Vec<Arc<KeyedPartition>>,
-    /// Some replica of it was sent to another log directory. There nobody knows, as with Kafka, what producers wrote below
-    /// the log start: such a batch is taken again if it comes again.
-    pub has_moved: bool,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -266,7 +263,6 @@ impl Ledger {
             delete_retention: plan.delete_retention,
             partitions: vec![Arc::default(); plan.partitions],
             keyed: vec![Arc::default(); plan.partitions],
-            has_moved: false,
         };
         let before = self.topics.insert(id, topic);
         assert!(before.is_none(), "the id {id} was used before");
@@ -291,10 +287,6 @@ impl Ledger {
         for held in partitions.flat_map(|partition| partition.held.values_mut()) {
             held.promised |= held.heard.life == life;
         }
-    }
-
-    pub fn replica_moves(&mut self, id: Uuid) {
-        self.topic(id).has_moved = true;
     }
 
     pub fn promise_relaxed(&mut self, id: Uuid) {
@@ -463,10 +455,7 @@ impl Ledger {
             }
             return;
         }
-        let is_forgotten = known.is_some_and(|known| ledger.has_moved && self.may_begin_above(topic, partition, known));
-        if let Some(known) = known.filter(|_| is_forgotten) {
-            self.topic(topic).partition(partition).held.remove(&known);
-        } else if let Some(known) = known {
+        if let Some(known) = known {
             // Read before a power loss, lost in it, and sent again because nobody had acknowledged it.
             let why = format!("{key} is at {base}, and at {known} too");
             assert!(ledger.partitions[partition].held[&known].heard.life < heard.life, "{place}: {why}");

@@ -185,7 +185,7 @@ impl Producer {
             let topic = ledger.topic(topic);
             // Where nothing has ever been forgotten of a producer. One that nobody knows may begin anywhere.
             let is_sure = !topic.was_relaxed && topic.delete_retention.is_none() && topic.deletion == Deletion::No;
-            is_sure && !topic.has_moved && stream.pending.is_empty() && !stream.answered.is_empty()
+            is_sure && stream.pending.is_empty() && !stream.answered.is_empty()
         };
         let streams = self.streams.iter().filter(|((topic, _), stream)| repeatable((*topic, stream)));
         let places: Vec<(Uuid, usize)> = streams.map(|(place, _)| *place).collect();
@@ -350,12 +350,7 @@ impl Producer {
             return Next::BeginAnew; // Of what is behind the one that was forgotten some may be remembered, and is answered.
         }
         let is_first = stream.pending.front().is_some_and(|made| made.key == key);
-        let may_be_forgotten = {
-            let mut ledger = self.shared.ledger();
-            let topic = ledger.topic(topic);
-            // It moved, and the power went before a checkpoint: a copy has only what compaction has left of the five.
-            topic.was_relaxed || (topic.has_moved && topic.delete_retention.is_some())
-        };
+        let was_relaxed = self.shared.ledger().topic(topic).was_relaxed;
         match error {
             ErrorCode::KafkaStorageError => self.shared.met("answer: kafka storage error to a produce"),
             ErrorCode::OutOfOrderSequenceNumber => self.shared.met("answer: out of order sequence number"),
@@ -388,7 +383,7 @@ impl Producer {
                 }
             }
             ErrorCode::OutOfOrderSequenceNumber | ErrorCode::UnknownProducerId if !is_first => Next::SendAgain,
-            ErrorCode::OutOfOrderSequenceNumber | ErrorCode::UnknownProducerId if may_be_forgotten => {
+            ErrorCode::OutOfOrderSequenceNumber | ErrorCode::UnknownProducerId if was_relaxed => {
                 stream.is_given_up = true;
                 Next::BeginAnew
             }

@@ -74,7 +74,7 @@ impl LogDir {
             log.offer_pieces(&mut log.state());
         }
         if wants_checkpoint {
-            shared.work.lock().wants_checkpoint = true;
+            shared.want_checkpoint();
         }
         shared.wake_flusher();
         Ok(LogDir { inner: Arc::new(Inner { shared, registry, facts, may_lack_logs }) })
@@ -344,8 +344,7 @@ impl LogDir {
 
     /// Takes a checkpoint before its time.
     pub fn checkpoint(&self) {
-        self.inner.shared.work.lock().wants_checkpoint = true;
-        self.inner.shared.wake_flusher();
+        self.inner.shared.want_checkpoint();
     }
 
     /// A clean stop: takes no more appends, writes everything, takes a checkpoint, seals the lane, ends the workers and

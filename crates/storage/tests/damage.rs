@@ -10,10 +10,11 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::time::Duration;
 
+use bytes::Bytes;
 use damaged::{Image, Outcome, Tried};
 use env::sim::{Chance, Disk};
 use env::{Disk as _, OpenOptions};
-use record::Batches;
+use record::{Batches, Offset, Timestamp};
 use rig::{Rig, append, batch};
 use storage::{AppendError, ReadError, Settings};
 
@@ -199,6 +200,38 @@ fn the_last_file_of_the_lane_is_missed() {
         let rig = Rig::on(rig.disk.kill(), settings).unwrap();
         assert!(append(&rig.log("a"), &batch(99, 1, 10)).is_err(), "not by starting again");
         rig.world.end();
+    }
+}
+
+/// What a replica is told of producers when it takes another's place: nothing that it holds itself would tell it again.
+#[test]
+fn what_a_log_was_told_of_producers_is_durable_when_either_checkpoint_has_it() {
+    let source = Rig::new(damaged::settings());
+    let whole = source.create("a");
+    append(&whole, &rig::idempotent_batch(1, 7, 0)).unwrap();
+    append(&whole, &batch(2, 1, 10)).unwrap();
+    let rig = Rig::new(damaged::settings());
+    let log = rig.create("a");
+    let left = Bytes::from(rig::contents_from(&whole, Offset(1)));
+    log.append_as_follower(&left, Timestamp(0)).unwrap();
+    rig.run();
+    assert!(log.active_producers().is_empty(), "compaction has taken the first batch");
+
+    log.remember_producers_of(&whole);
+    assert!(!log.has_durable_producers());
+    let before = rig.dir.counters().checkpoints;
+    rig.run();
+    assert!(log.has_durable_producers());
+    assert_eq!(rig.dir.counters().checkpoints - before, 2);
+    log.remember_producers_of(&whole);
+    assert!(log.has_durable_producers(), "it knew");
+    for damaged in [None, Some("checkpoint-0"), Some("checkpoint-1")] {
+        let disk = rig.disk.fork().power_loss(&mut Chance::new(1));
+        if let Some(checkpoint) = damaged {
+            damaged::flip(&disk, checkpoint, 100, 1);
+        }
+        let rig = Rig::on(disk, damaged::settings()).unwrap();
+        assert_eq!(rig.log("a").active_producers(), whole.active_producers(), "{damaged:?} damaged");
     }
 }
 

@@ -3,15 +3,15 @@
 //! each move ends.
 use std::time::Duration;
 
+use protocol::ErrorCode;
 use protocol::alter_replica_log_dirs_request::{
     AlterReplicaLogDir, AlterReplicaLogDirTopic, AlterReplicaLogDirsRequest,
 };
-use protocol::{ErrorCode, Uuid};
 
 use super::faults::Fault;
 use super::{Run, connect};
 use crate::broker::{DATA, MORE};
-use crate::ledger::{Deletion, TopicLedger};
+use crate::ledger::Deletion;
 use crate::log_dirs::{self, Held};
 
 const ALTER_REPLICA_LOG_DIRS_VERSION: i16 = 2;
@@ -85,17 +85,14 @@ impl Run {
 
     /// Partitions of topics that are there.
     fn some_places(&mut self) -> Vec<(String, usize)> {
-        let topics: Vec<(Uuid, String, usize)> = {
+        let topics: Vec<(String, usize)> = {
             let ledger = self.shared.ledger();
-            // Where compaction and retention are both at work, what comes again cannot be told from what is wrong.
-            let is_fading = |topic: &TopicLedger| topic.delete_retention.is_some() && topic.retention.is_some();
-            let there = ledger.topics.iter().filter(|(_, topic)| topic.deletion == Deletion::No && !is_fading(topic));
-            there.map(|(id, topic)| (*id, topic.name.to_string(), topic.partitions.len())).collect()
+            let there = ledger.topics.values().filter(|topic| topic.deletion == Deletion::No);
+            there.map(|topic| (topic.name.to_string(), topic.partitions.len())).collect()
         };
         let count = 1 + self.chance.index(MOVES_MAX);
         let mut place = || {
-            let (id, name, partitions) = self.chance.pick(&topics).clone();
-            self.shared.ledger().replica_moves(id);
+            let (name, partitions) = self.chance.pick(&topics).clone();
             (name, self.chance.index(partitions))
         };
         (0..count).map(|_| place()).collect()

@@ -54,8 +54,7 @@ impl Compactor {
             // Two of them, and what is due now may be replaced. Whatever is in the way then is not to make more of them.
             self.held_looks += 1;
             self.shared.compaction_waits.store(self.held_looks < CHECKPOINTS, Ordering::Release);
-            self.shared.work.lock().wants_checkpoint = true;
-            self.shared.wake_flusher();
+            self.shared.want_checkpoint();
             return Next::Again;
         }
         self.held_looks = 0;

@@ -344,9 +344,13 @@ impl Flusher {
         checkpoints.starts[checkpoints.older] = plan.start.number;
         checkpoints.start = plan.start;
         checkpoints.older = 1 - checkpoints.older;
+        let mut is_another_wanted = false;
         for log in self.registry.after(None, usize::MAX) {
-            log.state().checkpointed.complete();
+            let mut state = log.state();
+            state.checkpointed.complete();
+            is_another_wanted |= state.checkpointed.lacks_producers();
         }
+        self.shared.work.lock().wants_checkpoint |= is_another_wanted;
         if self.shared.compaction_waits.swap(false, Ordering::AcqRel) {
             self.shared.want_compaction();
         }

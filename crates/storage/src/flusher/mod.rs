@@ -88,6 +88,11 @@ impl Shared {
         self.work.lock().jobs.push_back(job);
         self.wake_flusher();
     }
+
+    pub fn want_checkpoint(&self) {
+        self.work.lock().wants_checkpoint = true;
+        self.wake_flusher();
+    }
 }
 
 pub(crate) struct Flusher {

@@ -163,14 +163,24 @@ impl Log {
         self.state().epochs.assign(epoch, start);
     }
 
-    /// This log, a whole copy of `source`, takes its place: it remembers of each producer what that one does. What compaction
-    /// or DeleteRecords has taken was never copied, and may yet come again.
+    /// This log, a whole copy of `source`, is to take its place: it remembers of each producer what that one does. What
+    /// compaction or DeleteRecords has taken was never copied, and may yet come again. Where that is news it is durable as
+    /// soon as [`Self::has_durable_producers`] says so.
     pub fn remember_producers_of(&self, source: &Log) {
-        let producers = source.state().producers.clone();
+        let mut producers = source.state().producers.clone();
+        producers.high_watermark_moved(self.high_watermark_learned());
         let mut state = self.state();
-        if producers.end() == state.producers.end() {
+        if producers.end() == state.producers.end() && producers != state.producers {
             state.producers = producers;
+            state.checkpointed.producers_learned();
+            drop(state);
+            self.shared.want_checkpoint();
         }
+    }
+
+    /// A start would know of this log's producers all that it does.
+    pub fn has_durable_producers(&self) -> bool {
+        !self.state().checkpointed.lacks_producers()
     }
 
     pub(crate) fn start_and_config(&self) -> (Offset, LogConfig) {

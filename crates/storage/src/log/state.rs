@@ -105,22 +105,41 @@ pub(crate) struct Reach {
     pub place: SegmentPlace,
 }
 
-/// In which segment S lay when checkpoints took their entries of the log. What lies in segments before that, in both of
-/// the durable ones, comes back from no lane; so it may be replaced (rule 13).
+/// What the two checkpoints have of the log: in which segment S lay when they took their entries of it, and whether they
+/// know of its producers what only they can tell. What lies in segments before that one, in both, comes back from no lane;
+/// so it may be replaced (rule 13).
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Checkpointed {
     captured: Offset,
     durable: [Offset; 2],
+    /// So many checkpoints are yet to take the producers' state, which neither the lane nor the segments would bring back;
+    lack_producers: u8,
+    /// and one that will be durable next has.
+    captured_producers: bool,
 }
 
 impl Checkpointed {
     pub fn capture(&mut self, synced: &Reach) {
         self.captured = synced.place.segment;
+        self.captured_producers = true;
     }
 
     /// The checkpoint that has captured it is durable, in the place of the older one.
     pub fn complete(&mut self) {
         self.durable = [self.durable[1], self.captured];
+        if std::mem::take(&mut self.captured_producers) {
+            self.lack_producers = self.lack_producers.saturating_sub(1);
+        }
+    }
+
+    /// The log has been told of producers what its records do not tell.
+    pub fn producers_learned(&mut self) {
+        self.lack_producers = self.durable.len() as u8;
+        self.captured_producers = false;
+    }
+
+    pub fn lacks_producers(&self) -> bool {
+        self.lack_producers > 0
     }
 
     /// The log was cut: segments from `base` on are not what they were.

@@ -30,7 +30,7 @@ pub struct ProducerBatch {
 }
 
 /// The state of one partition at `end`.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct ProducerState {
     // Ordered, so that snapshots and evictions come out the same everywhere.
     producers: BTreeMap<ProducerId, ProducerEntry>,
