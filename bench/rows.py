@@ -19,7 +19,6 @@ LOG4J = ROOT / "tests-clients/java/log4j2.properties"
 JVM = ["-Xmx512m", f"-Dlog4j2.configurationFile={LOG4J}"]
 RUN_SECONDS_MAX = 900
 MANY = 9_990
-SECONDS_UNTIL_FILES = 1.5
 MIB, GIB = 1 << 20, 1 << 30
 
 # What a report of the load generator is called in the table.
@@ -258,14 +257,21 @@ class Rows:
         if topic not in self.made:
             config = {key: load[key] for key in ("config",) if key in load}
             self.until_taken(topic=topic, partitions=partitions, **config)
-            time.sleep(SECONDS_UNTIL_FILES)
+            self.until_files(topic, partitions)
             self.made.add(topic)
+
+    def until_files(self, topic, partitions):
+        """Kafka makes them with the topic, Ottla a second after the first record: no row pays for that."""
+        deadline = time.monotonic() + RUN_SECONDS_MAX
+        while sum(any(log.glob("*.log")) for log in self.broker.data.glob(f"{topic}-[0-9]*")) < partitions:
+            if time.monotonic() > deadline:
+                raise RuntimeError(f"{topic} has no files")
+            time.sleep(0.1)
 
     def until_taken(self, partitions, **options):
         """Makes the topic unless it is there, and goes on until each partition takes a record.
 
-        In Kafka that is a moment later, and the first record of a partition costs a sync of its epochs; Kafka makes the
-        files with the topic, Ottla a second after the first record: no row pays for any of it.
+        In Kafka that is a moment later, and the first record of a partition costs a sync of its epochs.
         """
         deadline = time.monotonic() + RUN_SECONDS_MAX
         connections = min(partitions, 16)
