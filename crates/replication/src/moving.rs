@@ -277,9 +277,11 @@ impl Partition {
                 continue;
             }
             copy.log.remember_producers_of(&source.log);
-            if !copy.log.has_durable_producers() {
+            while !copy.log.has_durable_producers() && !copy.directory.is_offline() {
                 clock.sleep_until(clock.now() + LOOK_PAUSE).await;
-                continue;
+            }
+            if copy.directory.is_offline() {
+                return Err(offline());
             }
             self.with_copy(&copy, |future| future.is_committing = true)?;
             return Ok(Uuid(copy.directory.id().0));
