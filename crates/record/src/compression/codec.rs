@@ -1,18 +1,17 @@
 //! One function each way for every codec, over the crates that implement them.
 
 use std::cell::RefCell;
-use std::io::{Cursor, Read};
+use std::io::Cursor;
 
-use flate2::bufread::GzDecoder;
 use flate2::{Compress, FlushCompress, Status};
 use zstd::bulk::Compressor;
 use zstd::compress_bound;
 use zstd::stream::raw::{DParameter, Decoder, InBuffer, Operation, OutBuffer};
 
-use super::{Compression, CompressionError, lz4, snappy};
+use super::{Compression, CompressionError, gzip, lz4, snappy};
 
 /// How much gzip and zstd give at once. The blocks of lz4 and snappy are as large as their writer made them.
-const PIECE_BYTES: usize = 64 << 10;
+pub(super) const PIECE_BYTES: usize = 64 << 10;
 
 /// `zstd`'s own limit for a decoder that was not told otherwise, and so Kafka's.
 const ZSTD_WINDOW_LOG_MAX: u32 = 27;
@@ -27,7 +26,7 @@ pub(super) struct Decoders {
 /// Where the codec stands in one body.
 pub(super) enum Source<'a> {
     None(&'a [u8]),
-    Gzip(Box<GzDecoder<&'a [u8]>>),
+    Gzip(Box<gzip::Members<'a>>),
     Snappy(snappy::Stream<'a>),
     Lz4(lz4::Frame<'a>),
     Zstd { bytes: &'a [u8], read: usize },
@@ -48,7 +47,7 @@ impl Decoders {
     ) -> Result<Source<'a>, CompressionError> {
         Ok(match compression {
             Compression::None => Source::None(bytes),
-            Compression::Gzip => Source::Gzip(Box::new(GzDecoder::new(bytes))),
+            Compression::Gzip => Source::Gzip(Box::new(gzip::Members::new(bytes)?)),
             Compression::Snappy => Source::Snappy(snappy::Stream::new(bytes)?),
             Compression::Lz4 => Source::Lz4(lz4::Frame::new(bytes)?),
             Compression::Zstd => {
@@ -71,7 +70,7 @@ impl Decoders {
                 out.extend_from_slice(bytes);
                 Ok(Piece { read_bytes: std::mem::take(bytes).len(), is_last: true })
             }
-            Source::Gzip(member) => gzip(member, out),
+            Source::Gzip(members) => members.more(out),
             Source::Snappy(stream) => stream.more(&mut self.snappy, left_bytes_max, out),
             Source::Lz4(frame) => frame.more(out),
             Source::Zstd { bytes, read } => self.zstd(bytes, read, out),
@@ -178,21 +177,6 @@ fn deflate(level: flate2::Compression, bytes: &[u8], out: &mut Vec<u8>) {
             }
         }
     });
-}
-
-/// One member after the other, as Java's `GZIPInputStream` reads them: what follows a member and does not begin like
-/// another is not looked at.
-fn gzip(member: &mut GzDecoder<&[u8]>, out: &mut Vec<u8>) -> Result<Piece, CompressionError> {
-    out.reserve(PIECE_BYTES);
-    let left_before = member.get_ref().len();
-    let piece = member.by_ref().take(PIECE_BYTES as u64).read_to_end(out);
-    let is_member_over = piece.map_err(|error| corrupt(Compression::Gzip, error))? < PIECE_BYTES;
-    let rest = *member.get_ref();
-    if is_member_over {
-        *member = GzDecoder::new(rest);
-    }
-    let read_bytes = left_before - rest.len();
-    Ok(Piece { read_bytes, is_last: is_member_over && member.header().is_none() })
 }
 
 fn corrupt(compression: Compression, error: std::io::Error) -> CompressionError {

@@ -2,6 +2,7 @@
 //! Writes what Kafka's clients read, reads what any Kafka client writes; knows nothing of records.
 
 mod codec;
+mod gzip;
 mod lz4;
 mod reader;
 mod snappy;

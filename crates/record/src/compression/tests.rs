@@ -172,3 +172,41 @@ fn gzip_reads_member_after_member_and_ignores_what_is_none() {
     let more = [member(&[7; 60]), member(&[7; 41])].concat();
     assert_eq!(read(&more), Err(CompressionError::TooLarge { size_bytes_max: 100 }));
 }
+
+/// A member whose header has these flags, and after it what they announce.
+fn gzip_member(flags: u8, announced: &[u8], bytes: &[u8]) -> Vec<u8> {
+    let plain = compressed(Compression::Gzip, bytes);
+    [&plain[..3], &[flags], &plain[4..10], announced, &plain[10..]].concat()
+}
+
+#[test]
+fn a_gzip_header_is_read_as_java_reads_it() {
+    let read = |bytes: &[u8]| Decompressor::new().decompress(Compression::Gzip, bytes, 100).map(<[u8]>::to_vec);
+    let one = || Ok(b"one".to_vec());
+    for flags in [0x00, 0x01, 0x20, 0x40, 0x80, 0xe1] {
+        assert_eq!(read(&gzip_member(flags, b"", b"one")), one(), "{flags:#x}");
+    }
+    assert_eq!(read(&gzip_member(0x1c, b"\x03\0abcname\0comment\0", b"one")), one());
+    assert_eq!(read(&gzip_member(0x9c, b"\0\0\0\0", b"one")), one());
+    assert!(read(&gzip_member(0x02, b"\0\0", b"one")).is_err(), "the header's checksum is wrong");
+    assert!(read(&gzip_member(0x04, b"\xff\xff", b"one")).is_err(), "more is announced than is there");
+    let wrong_method = [&[0x1f, 0x8b, 7], &compressed(Compression::Gzip, b"one")[3..]].concat();
+    assert!(read(&wrong_method).is_err());
+    let behind = |tail: &[u8]| read(&[&compressed(Compression::Gzip, b"one"), tail].concat());
+    assert_eq!(behind(&compressed(Compression::Gzip, b"")[..18]), one(), "too short to be looked at");
+    assert!(behind(&compressed(Compression::Gzip, b" two")[..19]).is_err());
+    assert_eq!(behind(&wrong_method), one(), "no member at all");
+    assert_eq!(behind(&gzip_member(0x20, b"", b" two")), Ok(b"one two".to_vec()));
+}
+
+#[test]
+fn a_gzip_member_is_there_before_its_checksum_is_wrong() {
+    let mut bytes = compressed(Compression::Gzip, b"one");
+    *bytes.last_mut().unwrap() ^= 1;
+    let mut decompressor = Decompressor::new();
+    let mut reader = BodyReader::begin(&mut decompressor, Compression::Gzip, &bytes, 100, true).unwrap();
+    reader.more().unwrap();
+    assert_eq!(reader.window(), b"one");
+    assert!(!reader.is_all_there());
+    assert!(matches!(reader.more(), Err(CompressionError::Corrupt { .. })));
+}
