@@ -4,9 +4,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use metadata::{Limit, Part, QuotaEntity, Record};
-use protocol::ErrorCode;
 use protocol::alter_client_quotas_request::{AlterClientQuotasRequest, EntityData as AskedPart, EntryData as Asked};
 use protocol::alter_client_quotas_response::{AlterClientQuotasResponse, EntityData, EntryData};
+use protocol::{ErrorCode, HashOrder};
 
 use crate::answer::ApiError;
 use crate::machine::{Decision, Machine, RECORDS_PER_DECISION_MAX};
@@ -84,8 +84,16 @@ fn invalid(text: impl Into<String>) -> ApiError {
     ApiError::new(ErrorCode::InvalidRequest, text)
 }
 
+/// In the order of Kafka's map.
+fn parts_of<'r>(entity: &Whole<'r>) -> Vec<(&'r str, Option<&'r str>)> {
+    let order = HashOrder::sized(entity.len());
+    let mut parts: Vec<_> = entity.iter().map(|(kind, name)| (*kind, *name)).collect();
+    parts.sort_by_key(|(kind, _)| order.place(kind));
+    parts
+}
+
 fn duplicate(entity: &Whole<'_>) -> ApiError {
-    let parts = entity.iter().map(|(kind, name)| format!("{kind}={}", name.unwrap_or("null")));
+    let parts = parts_of(entity).into_iter().map(|(kind, name)| format!("{kind}={}", name.unwrap_or("null")));
     invalid(format!(
         "Ignoring duplicate entity ClientQuotaEntity(entries={{{}}})",
         parts.collect::<Vec<_>>().join(", ")
@@ -113,7 +121,10 @@ fn alter_one(
     let entity = entity(wanted)?;
     let known = known_keys(&entity, unresolved)?;
     let mut records = Vec::new();
-    for op in &asked.ops {
+    let order = HashOrder::sized(asked.ops.len());
+    let mut ops: Vec<_> = asked.ops.iter().collect();
+    ops.sort_by_key(|op| order.place(&op.key)); // Kafka names the first that is wrong.
+    for op in ops {
         let limit = match op.remove {
             true => None,
             false => Some(limit(known, &op.key, op.value)?),
@@ -127,13 +138,13 @@ fn alter_one(
 
 fn entity(wanted: &Whole<'_>) -> Result<QuotaEntity, ApiError> {
     let mut entity = QuotaEntity::default();
-    for (kind, name) in wanted {
+    for (kind, name) in parts_of(wanted) {
         let part =
             entity.part_mut(kind).ok_or_else(|| invalid(format!("Unhandled client quota entity type: {kind}")))?;
-        if *name == Some("") {
+        if name == Some("") {
             return Err(invalid(format!("Empty {kind} not supported")));
         }
-        *part = Part::from(*name);
+        *part = Part::from(name);
     }
     match wanted.is_empty() {
         true => Err(invalid("Invalid empty client quota entity")),

@@ -5,13 +5,15 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use metadata::configs::{Kind, check_client_metrics, check_group, check_topic, key};
 use metadata::{Overrides, Record, Resource};
-use protocol::ErrorCode;
 use protocol::alter_configs_request::AlterConfigsRequest;
 use protocol::alter_configs_response::{AlterConfigsResourceResponse as Altered, AlterConfigsResponse};
-use protocol::incremental_alter_configs_request::{AlterConfigsResource, IncrementalAlterConfigsRequest};
+use protocol::incremental_alter_configs_request::{
+    AlterConfigsResource, AlterableConfig, IncrementalAlterConfigsRequest,
+};
 use protocol::incremental_alter_configs_response::{
     AlterConfigsResourceResponse as IncrementallyAltered, IncrementalAlterConfigsResponse,
 };
+use protocol::{ErrorCode, HashOrder};
 
 use crate::answer::ApiError;
 use crate::machine::{Decision, Machine, RECORDS_PER_DECISION_MAX};
@@ -98,16 +100,18 @@ pub fn alter_incrementally(
 fn alter_one_incrementally(machine: &Machine, wanted: &AlterConfigsResource) -> Result<Vec<Record>, ApiError> {
     let invalid = |text: String| Err(ApiError::new(ErrorCode::InvalidRequest, text));
     check_names_once(wanted.configs.iter().map(|config| &*config.name))?;
-    let without_value = |config: &&protocol::incremental_alter_configs_request::AlterableConfig| {
-        config.value.is_none() && config.config_operation != Operation::Delete as i8
-    };
+    let without_value =
+        |config: &&AlterableConfig| config.value.is_none() && config.config_operation != Operation::Delete as i8;
     let nulls: Vec<&str> = wanted.configs.iter().filter(without_value).map(|config| &*config.name).collect();
     if !nulls.is_empty() {
         return invalid(format!("Null value not supported for : {}", nulls.join(", ")));
     }
     let resource = resource_of(machine, wanted.resource_type, &wanted.resource_name)?;
+    let order = HashOrder::grown(wanted.configs.len());
+    let mut configs: Vec<&AlterableConfig> = wanted.configs.iter().collect();
+    configs.sort_by_key(|config| order.place(&config.name)); // Kafka names the first that it cannot change.
     let mut changes = BTreeMap::new();
-    for config in &wanted.configs {
+    for config in configs {
         let Some(operation) = Operation::of(config.config_operation) else {
             return Err(ErrorCode::UnknownServerError.into()); // Kafka's own mishap, kept: it has no text either.
         };
@@ -304,11 +308,11 @@ fn alter(
         }
         Resource::Broker(_) | Resource::BrokerDefault => {
             let cluster_wide = *resource == Resource::BrokerDefault;
-            for (name, value) in &changes {
-                let keys = &machine.options.broker_keys;
-                let checked = keys.check(&machine.image, name, value.as_deref(), cluster_wide);
-                checked.map_err(|(code, text)| ApiError::new(code, text))?;
-            }
+            let order = HashOrder::grown(changes.len());
+            let mut asked: Vec<_> = changes.iter().map(|(name, value)| (&**name, value.as_deref())).collect();
+            asked.sort_by_key(|(name, _)| order.place(name));
+            let checked = machine.options.broker_keys.check(&machine.image, &asked, cluster_wide);
+            checked.map_err(|(code, text)| ApiError::new(code, text))?;
         }
         Resource::ClientMetrics(name) if name.is_empty() => return invalid("Subscription name can't be empty"),
         Resource::ClientMetrics(_) => {

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use protocol::HashOrder;
 use record::BrokerId;
 
 use crate::tree::Tree;
@@ -81,6 +82,12 @@ impl Overrides {
 
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
+    }
+
+    /// The one of the unknown that Kafka names: the first in its hash map of all; of one bucket the first by name.
+    pub fn first_unknown(&self, is_known: impl Fn(&str) -> bool) -> Option<&str> {
+        let order = HashOrder::grown(self.0.len());
+        self.0.keys().map(String::as_str).filter(|name| !is_known(name)).min_by_key(|name| order.place(name))
     }
 }
 

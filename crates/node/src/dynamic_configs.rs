@@ -47,8 +47,19 @@ const POSITIVE: [&str; 2] = ["max.connection.creation.rate", "max.connections"];
 const DEDUPE_BUFFER_BYTES_MIN: i64 = 1024 * 1024;
 
 impl BrokerKeys for NodeConfigs {
-    fn check(&self, image: &Image, name: &str, value: Option<&str>, cluster_wide: bool) -> Result<(), Refused> {
-        check(self, image, name, value, cluster_wide)
+    fn check(&self, image: &Image, changes: &[(&str, Option<&str>)], cluster_wide: bool) -> Result<(), Refused> {
+        check_names(changes, &READ_ONLY)?;
+        check_names(changes, &WITHOUT_LISTENER)?;
+        let mut by_name = changes.to_vec();
+        by_name.sort_unstable();
+        by_name
+            .iter()
+            .filter_map(|(name, value)| Some((*name, (*value)?)))
+            .try_for_each(|(name, value)| check_value(name, value))?;
+        if cluster_wide {
+            check_names(changes, &OF_ONE_BROKER)?;
+        }
+        by_name.iter().try_for_each(|(name, value)| check(self, image, name, *value, cluster_wide))
     }
 
     fn takes_replicas(&self, image: &Image, broker: BrokerId) -> bool {
@@ -64,7 +75,48 @@ impl BrokerKeys for NodeConfigs {
     }
 }
 
-/// `value` is `None` where it is taken back.
+/// Names that may not be altered so, whatever to: all of them are told.
+struct Forbidden {
+    is_of: fn(&str) -> bool,
+    text: &'static str,
+}
+
+const READ_ONLY: Forbidden = Forbidden {
+    is_of: |name| key(name).is_some_and(|key| key.update_mode == UpdateMode::ReadOnly),
+    text: "Cannot update these configs dynamically",
+};
+const WITHOUT_LISTENER: Forbidden = Forbidden {
+    is_of: |name| PER_LISTENER.contains(&name),
+    text: "These security configs can be dynamically updated only per-listener using the listener prefix",
+};
+const OF_ONE_BROKER: Forbidden = Forbidden {
+    is_of: |name| match of_listener(name) {
+        Some((_, base)) => !ALSO_FOR_ALL.contains(&base),
+        None => key(name).is_some_and(|key| key.update_mode == UpdateMode::PerBroker),
+    },
+    text: "Cannot update these configs at default cluster level, broker id must be specified",
+};
+
+/// What is taken back Kafka's broker does not look at: anything may be.
+fn check_names(changes: &[(&str, Option<&str>)], forbidden: &Forbidden) -> Result<(), Refused> {
+    let set = changes.iter().filter(|(_, value)| value.is_some()).map(|(name, _)| *name);
+    let found: Vec<&str> = set.filter(|name| (forbidden.is_of)(name)).collect();
+    let text = format!("{}: [{}]", forbidden.text, found.join(", "));
+    if found.is_empty() { Ok(()) } else { Err((ErrorCode::InvalidRequest, text)) }
+}
+
+/// Whether it is a value of its kind at all.
+fn check_value(name: &str, value: &str) -> Result<(), Refused> {
+    let base = of_listener(name).map_or(name, |(_, base)| base);
+    match key(base) {
+        Some(key) if key.update_mode != UpdateMode::ReadOnly => {
+            parse(key, value).map_err(|text| (ErrorCode::InvalidRequest, text))
+        }
+        _ => Ok(()), // Kafka keeps what it does not know, for plugins.
+    }
+}
+
+/// `value` is `None` where it is taken back. What forbids the name, or is no value of its kind, has been looked for.
 fn check(
     configs: &NodeConfigs,
     image: &Image,
@@ -80,26 +132,11 @@ fn check(
         }
         false => Ok(()),
     };
-    // Kafka's broker looks at what is left then: anything may be taken back.
     let Some(value) = value else { return check_in_sync() };
     if of_listener(name).is_some() {
-        return check_of_listener(configs, name, value, cluster_wide).or_else(&invalid);
+        return check_of_listener(configs, name, value).or_else(&invalid);
     }
-    let Some(key) = key(name) else { return Ok(()) }; // Kafka keeps what it does not know, for plugins.
-    if key.update_mode == UpdateMode::ReadOnly {
-        return invalid(format!("Cannot update these configs dynamically: [{name}]"));
-    }
-    if PER_LISTENER.contains(&name) {
-        return invalid(format!(
-            "These security configs can be dynamically updated only per-listener using the listener prefix: [{name}]"
-        ));
-    }
-    parse(key, value).or_else(&invalid)?;
-    if key.update_mode == UpdateMode::PerBroker && cluster_wide {
-        return invalid(format!(
-            "Cannot update these configs at default cluster level, broker id must be specified: [{name}]"
-        ));
-    }
+    let Some(key) = key(name) else { return Ok(()) };
     check_in_sync()?;
     check_together(configs, image, name, value.trim()).or_else(&invalid)?;
     match key.effect {
@@ -114,19 +151,9 @@ fn check(
 }
 
 /// Of one listener. What it has no use for is kept all the same, as Kafka keeps it for listeners to come.
-fn check_of_listener(configs: &NodeConfigs, name: &str, value: &str, cluster_wide: bool) -> Result<(), String> {
+fn check_of_listener(configs: &NodeConfigs, name: &str, value: &str) -> Result<(), String> {
     let Some((listener, base)) = of_listener(name) else { return Ok(()) };
-    let key = key(base);
-    let is_dynamic = key.is_some_and(|key| key.update_mode != UpdateMode::ReadOnly);
-    if let (Some(key), true) = (key, is_dynamic) {
-        parse(key, value)?;
-    }
-    if cluster_wide && !ALSO_FOR_ALL.contains(&base) {
-        return Err(format!(
-            "Cannot update these configs at default cluster level, broker id must be specified: [{name}]"
-        ));
-    }
-    let (Some(key), true) = (key, configs.has_listener(listener)) else { return Ok(()) };
+    let (Some(key), true) = (key(base), configs.has_listener(listener)) else { return Ok(()) };
     parse(key, value).map_err(|error| invalid_dynamic(&error))?;
     let is_none = || value.trim().parse().is_ok_and(|number: i64| number <= 0);
     match served_of_listener(name).is_some() && is_none() {

@@ -13,6 +13,7 @@ mod api_key;
 mod array;
 mod error_code;
 mod frame;
+mod hash_order;
 mod message;
 mod reader;
 mod records;
@@ -26,6 +27,7 @@ pub use error_code::ErrorCode;
 pub use frame::{
     FrameError, RequestFrame, decode_response_header, encode_request, encode_response, encode_response_in_segments,
 };
+pub use hash_order::{HashOrder, hash_code};
 pub use kind::MessageKind;
 pub use message::{Message, Request, View, decode_with_version, encode_with_version};
 pub use reader::{DecodeError, DecodeErrorKind, Reader};

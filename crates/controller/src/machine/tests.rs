@@ -5,7 +5,7 @@ use super::*;
 struct AnyBrokerKey;
 
 impl BrokerKeys for AnyBrokerKey {
-    fn check(&self, _: &Image, _: &str, _: Option<&str>, _: bool) -> Result<(), (protocol::ErrorCode, String)> {
+    fn check(&self, _: &Image, _: &[(&str, Option<&str>)], _: bool) -> Result<(), (protocol::ErrorCode, String)> {
         Ok(())
     }
 

@@ -17,7 +17,7 @@ pub const NODE: BrokerId = BrokerId(1);
 struct AnyBrokerKey;
 
 impl BrokerKeys for AnyBrokerKey {
-    fn check(&self, _: &Image, _: &str, _: Option<&str>, _: bool) -> Result<(), (ErrorCode, String)> {
+    fn check(&self, _: &Image, _: &[(&str, Option<&str>)], _: bool) -> Result<(), (ErrorCode, String)> {
         Ok(())
     }
 

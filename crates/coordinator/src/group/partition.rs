@@ -3,12 +3,7 @@
 /// Kafka's rule: `Utils.abs(groupId.hashCode()) % partitions` (`GroupCoordinatorService.partitionFor`), where the absolute
 /// value of the least integer is 0.
 pub fn partition_for(group_id: &str, partitions: i32) -> i32 {
-    hash_code(group_id).checked_abs().unwrap_or(0) % partitions
-}
-
-/// As Java hashes a string: its UTF-16 code units.
-pub(super) fn hash_code(text: &str) -> i32 {
-    text.encode_utf16().fold(0i32, |hash, unit| hash.wrapping_mul(31).wrapping_add(i32::from(unit)))
+    protocol::hash_code(group_id).checked_abs().unwrap_or(0) % partitions
 }
 
 #[cfg(test)]

@@ -27,13 +27,12 @@ impl<N: Into<String>, V: Into<String>> FromIterator<(N, V)> for BrokerConfigs {
 
 /// The registry of broker keys, which lives above this crate.
 pub trait BrokerKeys: Send + Sync {
-    /// May this key be set to this value while the broker runs (`None`: taken back), for one broker or for all? The
-    /// error is for the client.
+    /// May these keys be set to these values while the broker runs (`None`: taken back), for one broker or for all? Names
+    /// are in Kafka's order. The error is for the client.
     fn check(
         &self,
         image: &Image,
-        name: &str,
-        value: Option<&str>,
+        changes: &[(&str, Option<&str>)],
         cluster_wide: bool,
     ) -> Result<(), (ErrorCode, String)>;
     /// Whether elements can be added to it and taken away; nothing for what is no key.
@@ -50,8 +49,10 @@ pub trait BrokerKeys: Send + Sync {
 pub struct NoBrokerKeys;
 
 impl BrokerKeys for NoBrokerKeys {
-    fn check(&self, _: &Image, name: &str, _: Option<&str>, _: bool) -> Result<(), (ErrorCode, String)> {
-        Err((ErrorCode::InvalidRequest, format!("Cannot update these configs dynamically: [{name}]")))
+    fn check(&self, _: &Image, changes: &[(&str, Option<&str>)], _: bool) -> Result<(), (ErrorCode, String)> {
+        let names: Vec<&str> = changes.iter().map(|(name, _)| *name).collect();
+        let text = format!("Cannot update these configs dynamically: [{}]", names.join(", "));
+        if names.is_empty() { Ok(()) } else { Err((ErrorCode::InvalidRequest, text)) }
     }
 
     fn is_list(&self, _: &str) -> Option<bool> {

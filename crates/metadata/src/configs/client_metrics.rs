@@ -43,7 +43,7 @@ const INTERVAL_MS_MAX: i32 = 3_600_000;
 
 /// Whether a subscription may have these configs. Kafka has two codes for the reasons.
 pub fn check_client_metrics(configs: &Overrides) -> Result<(), (ErrorCode, String)> {
-    if let Some((name, _)) = configs.iter().find(|(name, _)| !KEYS.iter().any(|(known, ..)| known == name)) {
+    if let Some(name) = configs.first_unknown(|name| KEYS.iter().any(|(known, ..)| *known == name)) {
         return Err((ErrorCode::InvalidRequest, format!("Unknown client metrics configuration: {name}")));
     }
     let invalid = |text: String| Err((ErrorCode::InvalidConfig, text));

@@ -182,7 +182,7 @@ const ASSIGNORS: &str = "group.streams.assignors";
 /// Whether a group may have these configs. `brokers` say what they allow.
 pub fn check_group(configs: &Overrides, brokers: &Layers<'_>) -> Result<(), ConfigError> {
     let known = |name: &str| KEYS.iter().find(|key| key.name == name);
-    if let Some((name, _)) = configs.iter().find(|(name, _)| known(name).is_none()) {
+    if let Some(name) = configs.first_unknown(|name| known(name).is_some()) {
         return Err(ConfigError(format!("Unknown group config name: {name}")));
     }
     let set = || configs.iter().filter_map(|(name, value)| Some((known(name)?, value)));

@@ -22,9 +22,7 @@ impl std::error::Error for ConfigError {}
 
 /// All that the topic would have set, on a broker that is configured so.
 pub fn check_topic(configs: &Overrides, brokers: &BrokerConfigs) -> Result<(), ConfigError> {
-    // Kafka's only config that is not in the table of users; some of its tests set it.
-    let unknown = configs.iter().map(|(name, _)| name).find(|name| key(name).is_none());
-    if let Some(name) = unknown {
+    if let Some(name) = configs.first_unknown(|name| key(name).is_some()) {
         return Err(ConfigError(format!("Unknown topic config name: {name}")));
     }
     let mut values = BTreeMap::new();

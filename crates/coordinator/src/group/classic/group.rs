@@ -8,11 +8,10 @@ use bytes::Bytes;
 use protocol::consumer_protocol_subscription::ConsumerProtocolSubscriptionView;
 use protocol::group_metadata_value::{GroupMetadataValue, MemberMetadata};
 use protocol::join_group_request::JoinGroupRequestProtocol;
-use protocol::{ErrorCode, View};
+use protocol::{ErrorCode, HashOrder, View};
 
 use super::member::{Member, Protocol, millis};
 use crate::group::GroupRecord;
-use crate::group::partition::hash_code;
 
 /// The protocol type of those who consume topics, the only one whose metadata the coordinator looks into.
 const CONSUMER: &str = "consumer";
@@ -263,9 +262,9 @@ impl<T> Group<T> {
             }
         }
         let most = votes.iter().max()?;
-        let voted_for = votes.iter().filter(|&&count| count > 0).count();
+        let order = HashOrder::grown(votes.iter().filter(|&&count| count > 0).count());
         let equals = (0..candidates.len()).filter(|&at| votes[at] == *most);
-        let chosen = equals.min_by_key(|&at| bucket(candidates[at], voted_for))?;
+        let chosen = equals.min_by_key(|&at| order.place(candidates[at]))?;
         Some(candidates[chosen].to_owned())
     }
 
@@ -310,14 +309,6 @@ impl<T> Group<T> {
             }
         };
     }
-}
-
-/// Where Java's `HashMap` of so many keys has `key`: of 16 buckets, doubled whenever there are more keys than three for
-/// four buckets.
-fn bucket(key: &str, keys: usize) -> usize {
-    let buckets = (keys * 4).div_ceil(3).next_power_of_two().max(16);
-    let hash = hash_code(key).cast_unsigned();
-    (hash ^ hash >> 16) as usize & (buckets - 1)
 }
 
 /// All versions of a subscription begin like the first.
