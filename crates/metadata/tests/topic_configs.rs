@@ -75,9 +75,6 @@ fn every_value_is_taken_or_refused_in_kafka_s_words() {
     for line in together.lines() {
         let (configs, kafka) = line.trim().split_once(" -> ").unwrap();
         let configs: Vec<(&str, &str)> = configs.split(',').map(|config| config.split_once('=').unwrap()).collect();
-        if configs[0].0 == "internal.segment.bytes" {
-            continue; // For Kafka's own tests.
-        }
         let kafka = kafka.trim_start_matches("InvalidConfigurationException ");
         assert_eq!(answer(&configs), kafka, "{configs:?}");
     }
@@ -88,6 +85,28 @@ fn defaults_parse_to_themselves() {
     for key in KEYS {
         assert_eq!(key.parse(key.default).unwrap().text(), key.default, "{}", key.name);
     }
+}
+
+#[test]
+fn segments_for_tests_count_and_are_told_only_where_they_are_set() {
+    use metadata::configs::{Layers, TopicConfig, create_topic_configs, describe_topic};
+    let told = |topic: &Overrides| {
+        let layers = Layers { topic: Some(topic), ..Layers::default() };
+        let asked = ["internal.segment.bytes".to_owned()];
+        let described = describe_topic(&layers, Some(&asked), true, false);
+        let created = create_topic_configs(&layers).into_iter().filter(|config| config.name == asked[0]);
+        let values = described.into_iter().map(|config| config.value).chain(created.map(|config| config.value));
+        (TopicConfig::of(&layers).segment_bytes, values.flatten().collect::<Vec<_>>())
+    };
+    let of = |value: &str| [("internal.segment.bytes", value), ("segment.bytes", "2000000")].into_iter().collect();
+    assert_eq!(told(&of("200")), (200, vec!["200".to_owned(); 2]));
+    assert_eq!(told(&of("-5")), (0, vec!["-5".to_owned(); 2]));
+    assert_eq!(told(&[("segment.bytes", "2000000")].into_iter().collect()), (2_000_000, Vec::new()));
+}
+
+#[test]
+fn of_several_unknown_configs_the_first_in_kafka_s_order_is_named() {
+    assert_eq!(answer(&[("alpha", "1"), ("retention.ms", "1"), ("zeta", "1")]), "Unknown topic config name: zeta");
 }
 
 #[test]

@@ -110,10 +110,14 @@ impl<'a> Layers<'a> {
         .filter_map(|(value, source)| value.map(|value| (value, source)))
     }
 
+    /// What the topic itself has set.
+    pub fn set(&self, key: &Key) -> Option<Value> {
+        self.topic.and_then(|topic| topic.value(key.name)).and_then(|text| key.parse(text).ok())
+    }
+
     /// The value that counts. A text that does not parse was checked by nobody: the next one counts.
     pub fn resolve(&self, key: &Key) -> (Value, Source) {
-        let of_topic = self.topic.and_then(|topic| topic.value(key.name)).and_then(|text| key.parse(text).ok());
-        if let Some(value) = of_topic {
+        if let Some(value) = self.set(key) {
             return (value, Source::Topic);
         }
         let of_broker = key.synonyms.iter().find_map(|synonym| {

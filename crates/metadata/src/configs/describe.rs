@@ -8,7 +8,7 @@ use protocol::describe_configs_response::{
 use record::BrokerId;
 
 use super::broker::{BrokerConfigs, Layers, Source};
-use super::keys::{KEYS, Key};
+use super::keys::{KEYS, Key, SEGMENT_BYTES_OF_TESTS};
 use crate::{Image, Resource, check_topic_name};
 
 /// The configs of a topic by name; `names` selects some (`None` or empty: all). Kafka's `ConfigHelper`.
@@ -20,7 +20,7 @@ pub fn describe_topic(
 ) -> Vec<DescribeConfigsResourceResult> {
     let names = names.filter(|names| !names.is_empty());
     let is_wanted = |key: &&Key| names.is_none_or(|names| names.iter().any(|name| name == key.name));
-    by_name()
+    by_name(layers)
         .into_iter()
         .filter(is_wanted)
         .map(|key| {
@@ -39,8 +39,9 @@ pub fn describe_topic(
         .collect()
 }
 
-fn by_name() -> Vec<&'static Key> {
-    let mut keys: Vec<&Key> = KEYS.iter().collect();
+fn by_name(layers: &Layers<'_>) -> Vec<&'static Key> {
+    let of_tests = layers.set(&SEGMENT_BYTES_OF_TESTS).map(|_| &SEGMENT_BYTES_OF_TESTS);
+    let mut keys: Vec<&Key> = KEYS.iter().chain(of_tests).collect();
     keys.sort_unstable_by_key(|key| key.name);
     keys
 }
@@ -84,7 +85,7 @@ fn default_of_synonym(key: &Key, name: &str) -> Option<String> {
 
 /// What CreateTopics answers (v5+): the configs that the new topic has, by name; its own as they were given.
 pub fn create_topic_configs(layers: &Layers<'_>) -> Vec<CreatableTopicConfigs> {
-    by_name()
+    by_name(layers)
         .into_iter()
         .map(|key| {
             let (value, source) = layers.resolve(key);

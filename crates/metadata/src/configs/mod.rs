@@ -15,7 +15,7 @@ pub use broker::{BrokerConfigs, BrokerKeys, Layers, NoBrokerKeys};
 pub use client_metrics::{Subscribed, check_client_metrics, describe_client_metrics, subscribed};
 pub use describe::{Asked, create_topic_configs, describe_topic, describe_topic_result};
 pub use group::{check_group, describe_group};
-pub use keys::{KEYS, Key, Kind, Rule, Synonym, Unit, key};
+pub use keys::{KEYS, Key, Kind, Rule, SEGMENT_BYTES_OF_TESTS, Synonym, Unit, key};
 pub use parse::Value;
 pub use rules::{ConfigError, check_topic};
 pub use topic::{Cleanup, CompressionSetting, Durability, TopicConfig};

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use super::broker::{BrokerConfigs, Layers};
-use super::keys::{KEYS, key};
+use super::keys::{KEYS, SEGMENT_BYTES_OF_TESTS, key};
 use super::parse::Value;
 use crate::Overrides;
 
@@ -33,6 +33,11 @@ pub fn check_topic(configs: &Overrides, brokers: &BrokerConfigs) -> Result<(), C
         };
         values.insert(key.name, value);
     }
+    // Kafka looks at it last.
+    configs
+        .value(SEGMENT_BYTES_OF_TESTS.name)
+        .map_or(Ok(()), |text| SEGMENT_BYTES_OF_TESTS.parse(text).map(drop))
+        .map_err(ConfigError)?;
     let number = |name: &str| match &values[name] {
         Value::Number(number) => *number,
         _ => unreachable!("{name} is a number"),

@@ -3,7 +3,7 @@
 use record::{BrokerId, TimestampType};
 
 use super::broker::{BrokerConfigs, Layers};
-use super::keys::key;
+use super::keys::{SEGMENT_BYTES_OF_TESTS, key};
 use super::parse::Value;
 use crate::Image;
 
@@ -91,6 +91,10 @@ impl TopicConfig {
         let unless_negative = |number: i64| (number >= 0).then_some(number);
         // Every rule of a size keeps it within u32.
         let size = |name: &str| u32::try_from(number(name)).unwrap_or(u32::MAX);
+        let size_of_tests = layers.set(&SEGMENT_BYTES_OF_TESTS).map(|value| match value {
+            Value::Number(number) => u32::try_from(number).unwrap_or(0), // No batch is small enough then, as in Kafka.
+            _ => unreachable!("it is a number"),
+        });
         let policies = match value("cleanup.policy") {
             Value::List(policies) => policies,
             _ => unreachable!("cleanup.policy is a list"),
@@ -128,7 +132,7 @@ impl TopicConfig {
             preallocate: boolean("preallocate"),
             retention_bytes: unless_negative(number("retention.bytes")).map(i64::unsigned_abs),
             retention_ms: unless_negative(number("retention.ms")),
-            segment_bytes: size("segment.bytes"),
+            segment_bytes: size_of_tests.unwrap_or_else(|| size("segment.bytes")),
             segment_index_bytes: size("segment.index.bytes"),
             segment_jitter_ms: number("segment.jitter.ms"),
             segment_ms: number("segment.ms"),
