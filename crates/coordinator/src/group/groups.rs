@@ -38,6 +38,8 @@ pub(crate) struct Groups<T> {
     pub(super) timers: Timers<Timer>,
     /// Where the sweep for what has expired goes on.
     pub(super) expired_up_to: Option<Arc<str>>,
+    /// Of these no record tells. As in Kafka, whose readers look at what is written, they are seen once anything is.
+    pub(super) unseen: BTreeSet<Arc<str>>,
     // While the partition is loaded there is nobody here yet: the log replaces what was. Afterwards it confirms.
     loading: bool,
 }
@@ -72,6 +74,7 @@ impl<T> Machine for Groups<T> {
     type Answer = Answer;
 
     fn apply(&mut self, record: &GroupRecord) {
+        self.unseen.clear();
         match record {
             GroupRecord::GroupMetadata { group_id, value: None } => {
                 self.groups.remove(group_id.as_str());
@@ -122,8 +125,8 @@ impl<T> Machine for Groups<T> {
 impl<T> Groups<T> {
     /// Empty, to be loaded.
     pub fn new(config: Arc<GroupConfig>, rng: Arc<dyn Rng>) -> Groups<T> {
-        let (groups, offsets, timers) = Default::default();
-        Groups { config, rng, groups, offsets, timers, expired_up_to: None, loading: true }
+        let (groups, offsets, timers, unseen) = Default::default();
+        Groups { config, rng, groups, offsets, timers, expired_up_to: None, unseen, loading: true }
     }
 
     /// The log has been read: members have a session from now on.
@@ -265,7 +268,7 @@ impl<T> Groups<T> {
     }
 
     fn describe(&self, caller: &Caller, group_id: &str) -> DescribedGroup {
-        let Some(group) = self.find(group_id) else {
+        let Some(group) = self.find(group_id).filter(|_| !self.unseen.contains(group_id)) else {
             let error_message = format!("Group {group_id} not found.");
             let (error, error_message) = match caller.version >= DESCRIBE_NOT_FOUND_VERSION {
                 true => (ErrorCode::GroupIdNotFound, Some(error_message)),
@@ -308,6 +311,7 @@ impl<T> Groups<T> {
         let groups = self
             .groups
             .values()
+            .filter(|group| !self.unseen.contains(&group.id))
             .filter(|group| of_type && (states.is_empty() || states.contains(&group.phase.name().to_lowercase())));
         let listed = groups.map(|group| ListedGroup {
             group_id: group.id.to_string(),

@@ -1,5 +1,7 @@
 //! OffsetCommit: a member, or a consumer that assigns itself, says how far it has come.
 
+use std::sync::Arc;
+
 use machine::{Now, Step};
 use protocol::ErrorCode;
 use protocol::offset_commit_request::{OffsetCommitRequest, OffsetCommitRequestPartition, OffsetCommitRequestTopic};
@@ -47,7 +49,10 @@ impl<T> Groups<T> {
             return step.answer(ticket, Answer::OffsetCommit(commit_refused(&request, error.error_code())));
         }
         // Kafka makes the group even if nothing of the request is written.
-        self.find_or_create(&request.group_id, now.wall_ms);
+        let is_new = self.find(&request.group_id).is_none();
+        if is_new {
+            self.find_or_create(&request.group_id, now.wall_ms);
+        }
         if let Some(mut turn) = self.turn(&request.group_id, now, step)
             && matches!(turn.group.phase, Phase::Stable | Phase::PreparingRebalance { .. })
         {
@@ -74,6 +79,9 @@ impl<T> Groups<T> {
             }
             let (name, topic_id) = (topic.name, topic.topic_id);
             response.topics.push(OffsetCommitResponseTopic { name, topic_id, partitions, ..Default::default() });
+        }
+        if is_new && step.records().is_empty() {
+            self.unseen.insert(Arc::from(request.group_id));
         }
         step.answer(ticket, Answer::OffsetCommit(response));
     }
