@@ -16,9 +16,15 @@ pub fn reassign_refused(
     request: &AlterPartitionReassignmentsRequest,
     code: ErrorCode,
 ) -> AlterPartitionReassignmentsResponse {
+    let responses = request.topics.iter().map(|topic| {
+        let refused = topic.partitions.iter().map(|wanted| response(wanted.partition_index, Err(code.into())));
+        ReassignableTopicResponse { name: topic.name.clone(), partitions: refused.collect(), ..Default::default() }
+    });
     AlterPartitionReassignmentsResponse {
         allow_replication_factor_change: request.allow_replication_factor_change,
         error_code: code.code(),
+        error_message: None,
+        responses: responses.collect(),
         ..Default::default()
     }
 }
