@@ -254,7 +254,9 @@ impl State {
             self.sessions.iter().filter(|(_, session)| old(session.used_at)).min_by_key(|(_, session)| session.used_at);
         let victim = stale.map(|(id, _)| *id).or_else(|| {
             let worth = |session: &Session| (session.is_follower, session.partitions.len());
-            let evictable = |session: &Session| old(session.created_at) || (is_follower && !session.is_follower);
+            // Kafka looks at a session's age whenever it is used, and never in between.
+            let was_old = |session: &Session| session.used_at.since(session.created_at) > EVICTION_AGE;
+            let evictable = |session: &Session| was_old(session) || (is_follower && !session.is_follower);
             let candidates = self.sessions.iter().filter(|(_, session)| evictable(session));
             let least = candidates.min_by_key(|(id, session)| (worth(session), **id))?;
             (worth(least.1) < (is_follower, size)).then_some(*least.0)

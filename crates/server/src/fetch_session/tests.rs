@@ -199,6 +199,21 @@ fn a_full_cache_opens_no_session_until_one_is_stale_or_old_and_smaller() {
 }
 
 #[test]
+fn a_session_makes_room_only_if_it_was_old_when_it_was_used_last() {
+    let sessions = FetchSessions::new(1);
+    let first = open(&sessions, &[0]);
+    let (used, later) = (NOW + Duration::from_secs(119), NOW + Duration::from_secs(200));
+    sessions.begin(request(first, 1, &[]), used).expect("still in use");
+    let open_at = |now| {
+        let context = sessions.begin(request(0, 0, &[0, 1]), now).expect("a full fetch");
+        finish(&sessions, &context, &[QUIET; 2], now).0.session_id
+    };
+    assert_eq!(open_at(later), 0);
+    sessions.begin(request(first, 2, &[]), later).expect("still in use");
+    assert_ne!(open_at(later), 0);
+}
+
+#[test]
 fn a_follower_takes_the_place_of_a_consumer() {
     let sessions = FetchSessions::new(1);
     open(&sessions, &[0, 1, 2]);
