@@ -418,6 +418,8 @@ def reassignments(scene):
     alter("nothing")
     alter("a topic without partitions", ("reassigned", []))
     alter("the same twice", ("reassigned", [(0, [0]), (0, [0])]))
+    for timeout in (0, -1):
+        alter(f"within {timeout} ms", ("reassigned", [(1, [0]), (0, None)]), ("never-was", [(0, [0])]), timeoutMs=timeout)
 
     def listed(label, topics):
         scene.ask(label, "ListPartitionReassignments", 0, {"timeoutMs": 10_000, "topics": topics})

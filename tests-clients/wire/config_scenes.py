@@ -298,5 +298,77 @@ def as_given(scene):
                 described(kind, "given", name)
 
 
+def segments_of_tests(scene):
+    """internal.segment.bytes is told of a topic that has it, and counts instead of segment.bytes."""
+    of = lambda value: [{"name": "internal.segment.bytes", "value": value}]
+
+    def create_with(label, value, version=4, name="tested", validate=True):
+        with scene.connect() as connection:
+            answer = connection.ask("CreateTopics", version, {"timeoutMs": 10_000, "validateOnly": validate, "topics": [
+                {"name": name, "numPartitions": 1, "replicationFactor": 1, "configs": of(value)}]})
+        for topic in answer["topics"]:
+            topic["configs"] = [config for config in topic.get("configs") or [] if "segment.bytes" in config["name"]]
+        scene.note(label, answer)
+
+    def described(label, *names, synonyms=False):
+        time.sleep(0.5)  # Kafka's broker hears of it a moment later.
+        scene.ask(label, "DescribeConfigs", 4, {"includeSynonyms": synonyms, "resources": [
+            {"resourceType": TOPIC, "resourceName": "tested", "configurationKeys": list(names)}]})
+
+    def alter(label, value, how=SET, validate=False):
+        scene.ask(label, "IncrementalAlterConfigs", 1, {"validateOnly": validate, "resources": [{"resourceType": TOPIC, "resourceName": "tested", "configs": [
+            {"name": "internal.segment.bytes", "configOperation": how, "value": value}]}]})
+    for value in ("x", "", "-1", "0", " 13 ", "1.5", "2147483648", None):
+        create_with(f"create with {value!r}", value)
+    create_with("created, v7", "200", 7, validate=False)
+    both = ("internal.segment.bytes", "segment.bytes")
+    described("it is set", *both)
+    described("it is set, with synonyms", *both, synonyms=True)
+    for value in ("x", "", "-5", "2147483648"):
+        alter(f"alter to {value!r}", value, validate=True)
+    alter("append", "1", 2)
+    scene.ask("too large", "Produce", 9, produce("tested", batch([record(value=bytes(150))])))
+    scene.ask("small enough", "Produce", 9, produce("tested", batch([record(value=bytes(100))])))
+    alter("altered", "-5")
+    described("it is negative", *both)
+    scene.ask("nothing is small enough", "Produce", 9, produce("tested", batch()))
+    alter("taken back", None, 1)
+    described("it is not set", *both)
+    scene.ask("all is small enough", "Produce", 9, produce("tested", batch([record(value=bytes(150))])))
+
+
+def orders(scene):
+    """Of several that are wrong Kafka names the first in its hash map, or all in its order."""
+    create(scene, "orders")
+    several = [("alpha", "zeta", "mid", "no.such", "other.thing"), ("a", "b"), ("b", "a"), ("retention.ms", "aa", "zz"),
+               tuple(f"x{number}" for number in range(1, 16)), tuple(f"key.{number}" for number in range(30))]
+    for names in several:
+        label = " ".join(names[:5])
+        for kind, name in ((TOPIC, "orders"), (CLIENT_METRICS, "orders"), (GROUP, "orders")):
+            for how in (SET, 2):
+                scene.ask(f"{kind} {how} to {label}", "IncrementalAlterConfigs", 1, {"resources": [{"resourceType": kind, "resourceName": name, "configs": [
+                    {"name": each, "configOperation": how, "value": "1"} for each in names]}]})
+            scene.ask(f"{kind} anew to {label}", "AlterConfigs", 2, {"resources": [{"resourceType": kind, "resourceName": name, "configs": [
+                {"name": each, "value": "1"} for each in names]}]})
+        scene.ask(f"created with {label}", "CreateTopics", 4, {"timeoutMs": 10_000, "topics": [{"name": "orders-never", "numPartitions": 1, "replicationFactor": 1, "configs": [
+            {"name": each, "value": "1"} for each in names]}]})
+    of_brokers = [("group.max.size", "delete.topic.enable", "fetch.max.bytes"), ("num.partitions", "node.id"),
+                  ("broker.rack", "fetch.max.bytes", "group.max.size", "offsets.topic.num.partitions"),
+                  ("ssl.truststore.type", "ssl.keystore.type"), ("ssl.keystore.type", "log.retention.ms", "node.id"), ("listeners", "log.retention.ms"),
+                  ("listener.name.x.ssl.keystore.type", "listener.name.x.ssl.keystore.location"), ("listeners", "cordoned.log.dirs")]
+    for name, several in (("", of_brokers), ("0", of_brokers[:6])):
+        for names in several:
+            scene.ask(f"broker {name} to {' '.join(names)}", "IncrementalAlterConfigs", 1, {"validateOnly": True, "resources": [{"resourceType": BROKER, "resourceName": name, "configs": [
+                {"name": each, "configOperation": SET, "value": "x"} for each in names]}]})
+    quotas = [((("zeta", "1"), ("alpha", "2"), ("user", "u")), ()), ((("user", None), ("client-id", "c"), ("ip", "1")), ()),
+              ((("user", "u"),), (("producer_byte_rate", -1.0), ("consumer_byte_rate", 0.0))), ((("user", "u"),), (("aa", 1.0), ("zz", 1.0), ("producer_byte_rate", -1.0))),
+              ((("ip", "127.0.0.1"),), (("request_percentage", 1.0), ("producer_byte_rate", 1.0)))]
+    for number, (entity, ops) in enumerate(quotas):
+        entry = {"entity": [{"entityType": kind, "entityName": name} for kind, name in entity],
+                 "ops": [{"key": key, "value": value, "remove": False} for key, value in ops]}
+        for times in (1, 2):
+            scene.ask(f"quota {number}, {times} times", "AlterClientQuotas", 1, {"validateOnly": True, "entries": [entry] * times})
+
+
 SCENES = [broker_configs, listener_configs, broker_configs_altered, topic_configs_altered, broker_configs_followed, cluster_members, compressed, times,
-          broker_configs_taken_back, as_given]
+          broker_configs_taken_back, as_given, segments_of_tests, orders]

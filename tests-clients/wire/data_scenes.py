@@ -5,6 +5,7 @@ What Kafka takes here no consumer may be able to read; what it refuses, each of 
 
 import gzip
 import struct
+import zlib
 
 import cramjam
 
@@ -52,6 +53,43 @@ def odd_bodies(scene):
             scene.ask(f"{topic}, {label}", "Produce", 9, produce(topic, content))
 
 
+def gzip_member(content, flags=0, announced=b"", method=8, checksum=None):
+    """Whatever its header says; `announced` is what the flags say that there is."""
+    deflate = zlib.compressobj(6, zlib.DEFLATED, -15)
+    return (b"\x1f\x8b" + bytes([method, flags]) + bytes(5) + b"\xff" + announced + deflate.compress(content) + deflate.flush()
+            + struct.pack("<II", zlib.crc32(content) if checksum is None else checksum, len(content)))
+
+
+def odd_members(scene):
+    """What Java's GZIPInputStream reads: it knows no reserved flags, and looks for another member only where one would fit."""
+    three = [record(i) for i in range(3)]
+    content = b"".join(three)
+    cases = {f"flags {flags:#x}": gzip_member(content, flags) for flags in (0x01, 0x20, 0x40, 0x80, 0xe0)}
+    cases |= {
+        "a name and a comment": gzip_member(content, 0x18, b"name\0comment\0"),
+        "extra bytes": gzip_member(content, 0x84, b"\x03\0abc"),
+        "more extra bytes than there are": gzip_member(content, 0x04, b"\xff\xff"),
+        "a wrong checksum of the header": gzip_member(content, 0x02, b"\0\0"),
+        "another method": gzip_member(content, method=7),
+        "a wrong checksum": gzip_member(content, checksum=1),
+        "no trailer": gzip_member(content)[:-8],
+        "a record too many, and a wrong checksum": gzip_member(content + record(3), checksum=1),
+        "behind it a header": gzip_member(content) + gzip_member(b"")[:10],
+        "behind it a member cut off": gzip_member(content) + gzip_member(b"more")[:17],
+        "behind it a longer one cut off": gzip_member(content) + gzip_member(content[:40])[:30],
+        "behind it another method": gzip_member(content) + gzip_member(content, method=7),
+        "behind it a wrong checksum": gzip_member(content) + gzip_member(b"more", checksum=1),
+        "behind it zeros": gzip_member(content) + bytes(40),
+        "two members": gzip_member(content[:9], 0x20) + gzip_member(content[9:], 0x80),
+        "two members, nothing between": gzip_member(content[:9]) + gzip_member(b"") + gzip_member(content[9:]),
+    }
+    create(scene, "members")
+    create(scene, "members-again", compression_type="lz4")
+    for topic in ("members", "members-again"):
+        for label, payload in cases.items():
+            scene.ask(f"{topic}, {label}", "Produce", 9, produce(topic, batch(three, codec="gzip", payload=payload)))
+
+
 def odd_epochs(scene):
     """Only -1 is none. Any other that is below the first ends where the first begins."""
     create(scene, "epochs")
@@ -67,4 +105,4 @@ def odd_epochs(scene):
     scene.ask("the start", "ListOffsets", 5, list_offsets("epochs", -2))
 
 
-SCENES = [odd_bodies, odd_epochs]
+SCENES = [odd_bodies, odd_members, odd_epochs]

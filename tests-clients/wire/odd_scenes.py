@@ -7,7 +7,7 @@ import time
 
 
 from batches import SOME_TIME, batch, record
-from connection import Closed
+from connection import Closed, Connection
 from scenes import NO_ID, SOME_ID, coordinator_ready, create, fetch, join, list_offsets, produce
 
 
@@ -230,6 +230,9 @@ def twice_and_nothing(scene):
         {"name": "twice-a", "partitionData": [{"index": 0, "records": batch()}]}] * 2})
     scene.ask("produce of the same partition twice", "Produce", 9, {"acks": -1, "timeoutMs": 10_000, "topicData": [
         {"name": "twice-a", "partitionData": [{"index": 0, "records": batch()}] * 2}]})
+    for name in ("twice-a", "never-was"):
+        scene.ask(f"produce of an unknown partition of {name} twice", "Produce", 9, {"acks": -1, "timeoutMs": 10_000, "topicData": [
+            {"name": name, "partitionData": [{"index": 7, "records": batch()}] * 2}]})
     scene.ask("written", "Produce", 9, produce("twice-b", batch()))
     scene.ask("fetch of the same topic twice", "Fetch", 12, {"maxWaitMs": 100, "minBytes": 0, "maxBytes": 1 << 20, "sessionEpoch": -1, "topics": [
         {"topic": "twice-b", "partitions": [{"partition": 0, "fetchOffset": 0, "partitionMaxBytes": 1}]}] * 2})
@@ -357,4 +360,85 @@ def gone_in_a_session(scene):
         ask("another fetch of the one before", version, 0, 0, 0)
 
 
-SCENES = [rare_versions, rare_errors, rare_group_errors, odd_group_requests, pipelined, twice_and_nothing, below_the_start, odd_cursors, pending_and_static, odd_sessions, gone_in_a_session]
+def asked_again(scene):
+    """A member that does not wait for its answer and asks again, and one that names a protocol twice."""
+    coordinator_ready(scene)
+    patient = lambda: Connection(scene.address, scene.schemas, timeout=2)
+
+    def told(label, connection, api, version):
+        try:
+            scene.note(label, f"error {connection.answer(api, version)['errorCode']}")
+        except TimeoutError:
+            scene.note(label, "no answer")
+
+    def until_preparing(group):
+        for _ in range(200):
+            with scene.connect() as connection:
+                if connection.ask("DescribeGroups", 5, {"groups": [group]})["groups"][0]["groupState"] == "PreparingRebalance":
+                    return
+            time.sleep(0.05)
+    with patient() as connection:
+        connection.send(connection.frame("JoinGroup", 3, join("named-twice", protocols=(("range", b"a"), ("range", b"b")))))
+        told("a protocol twice", connection, "JoinGroup", 3)
+    with scene.connect() as one, patient() as two, patient() as three:
+        leader = one.ask("JoinGroup", 3, join("again"))["memberId"]
+        two.send(two.frame("JoinGroup", 5, join("again", groupInstanceId="two")))
+        until_preparing("again")
+        generation = one.ask("JoinGroup", 3, join("again", leader))["generationId"]
+        member = two.answer("JoinGroup", 5)["memberId"]
+        known = {"groupId": "again", "generationId": generation, "memberId": member, "assignments": []}
+        for each in (two, three):
+            each.send(each.frame("SyncGroup", 3, known))
+            time.sleep(0.3)
+        told("the first sync", two, "SyncGroup", 3)
+        one.ask("SyncGroup", 3, known | {"memberId": leader, "assignments": [{"memberId": member, "assignment": b"mine"}]})
+        told("the second sync", three, "SyncGroup", 3)
+    with scene.connect() as one, patient() as two, patient() as three:
+        for each in (two, three):
+            each.send(each.frame("JoinGroup", 5, join("again", member, protocols=(("range", b"new"),), groupInstanceId="two")))
+            time.sleep(0.3)
+        told("the first join", two, "JoinGroup", 5)
+        one.ask("JoinGroup", 3, join("again", leader))
+        told("the second join", three, "JoinGroup", 5)
+
+
+def unseen_groups(scene):
+    """A group that comes to be by a commit of which nothing is written: seen once something else is."""
+    coordinator_ready(scene)
+    create(scene, "unseen")
+
+    def commit(group, metadata):
+        with scene.connect() as connection:
+            return connection.ask("OffsetCommit", 9, {"groupId": group, "generationIdOrMemberEpoch": -1, "memberId": "", "topics": [
+                {"name": "unseen", "partitions": [{"partitionIndex": 0, "committedOffset": 1, "committedMetadata": metadata}]}]})
+
+    def seen(label):
+        for version in (5, 6):
+            scene.ask(f"{label}, described v{version}", "DescribeGroups", version, {"groups": ["unseen"]})
+        with scene.connect() as connection:
+            listed = connection.ask("ListGroups", 5, {})["groups"]
+        scene.note(f"{label}, listed", [group["groupState"] for group in listed if group["groupId"] == "unseen"])
+    scene.note("metadata too long", commit("unseen", "m" * 5000))
+    seen("nothing is written")
+    for number in range(40):  # In each partition of the coordinator's topic.
+        commit(f"unseen-{number}", "")
+    seen("others are written")
+    scene.ask("delete", "DeleteGroups", 2, {"groupsNames": ["unseen"]})
+    seen("deleted")
+
+
+def share_coordinators(scene):
+    """Makes a topic in Kafka: what follows would see it."""
+    for version in (5, 6):
+        for key in ("", "g", "g:t:0", "g:AAAAAAAAAAAAAAAAAAAAEg:x", ":AAAAAAAAAAAAAAAAAAAAEg:0", "g:AAAAAAAAAAAAAAAAAAAAEg:0"):
+            for _ in range(100):  # Its partitions take a moment.
+                with scene.connect() as connection:
+                    answer = connection.ask("FindCoordinator", version, {"keyType": 2, "coordinatorKeys": [key]})
+                if answer["coordinators"][0]["errorCode"] != 15:
+                    break
+                time.sleep(0.1)
+            scene.note(f"of {key!r}, v{version}", answer)
+
+
+SCENES = [rare_versions, rare_errors, rare_group_errors, odd_group_requests, pipelined, twice_and_nothing, below_the_start, odd_cursors, pending_and_static, odd_sessions, gone_in_a_session,
+          asked_again, unseen_groups, share_coordinators]
