@@ -388,6 +388,10 @@ def elect_leaders(scene):
     ask("nothing")
     ask("a topic without partitions", ("elects", []))
     ask("the same twice", ("elects", [0, 0]))
+    for version in range(3):
+        for timeout in (0, -1):
+            ask(f"within {timeout} ms, v{version}", ("elects", [0, 1]), ("never-was", [0]), version=version, timeoutMs=timeout)
+            ask(f"nothing within {timeout} ms, v{version}", version=version, timeoutMs=timeout)
     for label, kind in (("of all", 0), ("of all, unclean", 1)):
         answer = scene.connect().ask("ElectLeaders", 2, {"electionType": kind, "timeoutMs": 10_000, "topicPartitions": None})
         answer["replicaElectionResults"] = [each for each in answer["replicaElectionResults"] if each["topic"] == "elects"]
@@ -420,6 +424,8 @@ def reassignments(scene):
     alter("the same twice", ("reassigned", [(0, [0]), (0, [0])]))
     for timeout in (0, -1):
         alter(f"within {timeout} ms", ("reassigned", [(1, [0]), (0, None)]), ("never-was", [(0, [0])]), timeoutMs=timeout)
+        alter(f"within {timeout} ms, not to be more", ("reassigned", [(1, [0])]), timeoutMs=timeout, allowReplicationFactorChange=False)
+        alter(f"nothing within {timeout} ms", timeoutMs=timeout)
 
     def listed(label, topics):
         scene.ask(label, "ListPartitionReassignments", 0, {"timeoutMs": 10_000, "topics": topics})
@@ -457,8 +463,8 @@ def quorum(scene):
 
 
 def features(scene):
-    def update(label, *updates, version=2, validate=False):
-        body = {"timeoutMs": 10_000, "featureUpdates": [
+    def update(label, *updates, version=2, validate=False, timeout=10_000):
+        body = {"timeoutMs": timeout, "featureUpdates": [
             {"feature": name, "maxVersionLevel": level}
             | ({"upgradeType": how} if version else {"allowDowngrade": how != 1}) for name, level, how in updates]}
         scene.ask(label, "UpdateFeatures", version, body | ({"validateOnly": validate} if version else {}))
@@ -467,6 +473,8 @@ def features(scene):
         update(f"to what it is, v{version}", ("metadata.version", 33, upgrade), version=version)
     for version in (0, 1, 2):
         update(f"unknown, v{version}", ("no.such", 1, upgrade), version=version)
+    for version in (0, 1, 2):
+        update(f"unknown, in no time, v{version}", ("no.such", 1, upgrade), version=version, timeout=-1)
     update("unknown, off", ("no.such", 0, upgrade))
     update("nothing")
     update("too high", ("metadata.version", 99, upgrade))

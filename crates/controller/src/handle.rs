@@ -133,22 +133,23 @@ impl Handle {
     }
 
     pub async fn elect_leaders(&self, request: ElectLeadersRequest) -> ElectLeadersResponse {
-        self.decide(self.deadline(request.timeout_ms), request, elections::elect, elections::elect_refused).await
+        let is_empty = request.topic_partitions.as_ref().is_some_and(Vec::is_empty);
+        let deadline = self.deadline_unless(is_empty, request.timeout_ms);
+        self.decide(deadline, request, elections::elect, elections::elect_refused).await
     }
 
     pub async fn reassign_partitions(
         &self,
         request: AlterPartitionReassignmentsRequest,
     ) -> AlterPartitionReassignmentsResponse {
-        let deadline = self.deadline(request.timeout_ms);
+        let deadline = self.deadline_unless(request.topics.is_empty(), request.timeout_ms);
         self.decide(deadline, request, reassignments::reassign, reassignments::reassign_refused).await
     }
 
-    /// `version` is the request's: what it may say, and what it is told.
+    /// `version` is the request's: what it may say, and what it is told. Kafka does not look at its timeout.
     pub async fn update_features(&self, request: UpdateFeaturesRequest, version: i16) -> UpdateFeaturesResponse {
-        let deadline = self.deadline(request.timeout_ms);
         let decide = move |machine: &Machine, request: &_| features::update(machine, request, version);
-        self.decide(deadline, request, decide, |_, error| features::update_refused(error)).await
+        self.decide(Instant::NEVER, request, decide, |_, error| features::update_refused(error)).await
     }
 
     /// A block that nobody else is given, not even after a crash.
@@ -183,6 +184,11 @@ impl Handle {
     pub async fn ended(&self) {
         let closed = self.ended.acquire().await;
         assert!(closed.is_err(), "nobody adds permits to this semaphore");
+    }
+
+    /// Of a request that asks for nothing Kafka does not look at the time.
+    fn deadline_unless(&self, is_empty: bool, timeout_ms: i32) -> Instant {
+        if is_empty { Instant::NEVER } else { self.deadline(timeout_ms) }
     }
 
     fn deadline(&self, timeout_ms: i32) -> Instant {

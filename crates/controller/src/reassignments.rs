@@ -21,7 +21,6 @@ pub fn reassign_refused(
         ReassignableTopicResponse { name: topic.name.clone(), partitions: refused.collect(), ..Default::default() }
     });
     AlterPartitionReassignmentsResponse {
-        allow_replication_factor_change: request.allow_replication_factor_change,
         error_code: code.code(),
         error_message: None,
         responses: responses.collect(),

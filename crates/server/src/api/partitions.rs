@@ -8,9 +8,16 @@ use protocol::list_partition_reassignments_response::ListPartitionReassignmentsR
 
 use super::{Answer, Call};
 
+/// Before this version an error of the whole election stands at its partitions only.
+const ELECTION_ERROR_SINCE: i16 = 1;
+
 pub async fn elect_leaders(call: Call) -> Answer {
     let request = call.request::<ElectLeadersRequestView<'_>>()?.to_message();
-    call.reply(&call.broker.controller.elect_leaders(request).await)
+    let mut response = call.broker.controller.elect_leaders(request).await;
+    if call.version < ELECTION_ERROR_SINCE {
+        response.error_code = 0;
+    }
+    call.reply(&response)
 }
 
 pub async fn reassign(call: Call) -> Answer {
