@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use env::Instant;
 use record::{BatchView, Decompressor, Record, Records};
+use rustc_hash::FxHashMap;
 
 use crate::ledger::{MARK_PREFIX, UNASKED_PREFIX};
 
@@ -37,16 +38,17 @@ struct Sent {
 #[derive(Clone, Debug, Default)]
 pub struct KeyedPartition {
     /// By mark.
-    sent: BTreeMap<u64, Sent>,
+    sent: FxHashMap<u64, Sent>,
     /// By offset, its mark.
     known: BTreeMap<i64, u64>,
-    /// Of each key, the newest mark that was sent, and the newest of which the offset is known.
-    newest: BTreeMap<u64, Newest>,
+    keys: BTreeMap<u64, OfKey>,
 }
 
-#[derive(Clone, Copy, Debug, Default)]
-struct Newest {
-    sent: u64,
+#[derive(Clone, Debug, Default)]
+struct OfKey {
+    /// All that were sent, oldest first.
+    marks: Vec<u64>,
+    /// The newest of which the offset is known.
     known: Option<u64>,
 }
 
@@ -66,7 +68,7 @@ impl KeyedPartition {
     pub fn sent(&mut self, records: &[Keyed], at: Instant) {
         for Keyed { mark, key, value_bytes } in records {
             self.sent.insert(*mark, Sent { key: *key, value_bytes: *value_bytes, at, offset: None });
-            self.newest.entry(*key).or_default().sent = *mark;
+            self.keys.entry(*key).or_default().marks.push(*mark);
         }
     }
 
@@ -112,7 +114,7 @@ impl KeyedPartition {
                 (_, Some(&other)) if other != mark => {
                     return Err(format!("an offset means two things: {offset} is {mark}, and {other}"));
                 }
-                _ => self.is_before_newest(mark, offset)?,
+                _ => self.is_before_newest(sent.key, mark, offset)?,
             }
         }
         Ok(())
@@ -128,14 +130,15 @@ impl KeyedPartition {
         if let Some(other) = self.known.insert(offset, mark) {
             return Err(format!("an offset means two things: {offset} is {mark}, and {other}"));
         }
-        let newest = self.newest.get_mut(&sent.key).expect("its key was sent");
-        newest.known = newest.known.max(Some(mark));
-        self.is_before_newest(mark, offset)
+        let key = sent.key;
+        let of_key = self.keys.get_mut(&key).expect("its key was sent");
+        of_key.known = of_key.known.max(Some(mark));
+        self.is_before_newest(key, mark, offset)
     }
 
     /// The newest known record of its key is not before it.
-    fn is_before_newest(&self, mark: u64, offset: i64) -> Result<(), String> {
-        let newer = self.newest[&self.sent[&mark].key].known.filter(|known| *known > mark);
+    fn is_before_newest(&self, key: u64, mark: u64, offset: i64) -> Result<(), String> {
+        let newer = self.keys[&key].known.filter(|known| *known > mark);
         match newer.and_then(|newer| self.sent[&newer].offset) {
             Some(newer) if newer <= offset => {
                 Err(format!("the record {mark} at {offset} is behind a newer one at {newer}"))
@@ -146,7 +149,7 @@ impl KeyedPartition {
 
     /// Nothing newer of its key was ever sent: it must be there, and durable if it was acknowledged.
     pub fn is_newest(&self, mark: u64) -> bool {
-        self.sent.get(&mark).is_some_and(|sent| self.newest[&sent.key].sent == mark)
+        self.sent.get(&mark).is_some_and(|sent| self.keys[&sent.key].marks.last() == Some(&mark))
     }
 
     pub fn known_end(&self) -> i64 {
@@ -159,7 +162,7 @@ impl KeyedPartition {
 
     /// Where the newest known record of each key is, but for tombstones.
     pub fn newest_values(&self) -> impl Iterator<Item = i64> {
-        let newest = self.newest.values().filter_map(|newest| self.sent.get(&newest.known?));
+        let newest = self.keys.values().filter_map(|of_key| self.sent.get(&of_key.known?));
         newest.filter(|sent| sent.value_bytes.is_some()).filter_map(|sent| sent.offset)
     }
 
@@ -175,20 +178,19 @@ impl KeyedPartition {
                 return Err(format!("key {key} has {mark} at {offset}, behind the newer {before}"));
             }
         }
-        for (key, newest) in &self.newest {
-            let Some(known) = newest.known else { continue };
+        for (key, of_key) in &self.keys {
+            let Some(known) = of_key.known else { continue };
             let sent = &self.sent[&known];
             let offset = sent.offset.expect("it is known");
             // A newer one without an answer may have come and gone, too.
-            let and_newer = self
-                .sent
-                .range(known..)
-                .filter(|(mark, sent)| sent.key == *key && (**mark == known || sent.offset.is_none()));
+            let marks = &of_key.marks[of_key.marks.partition_point(|mark| *mark < known)..];
+            let and_newer = marks.iter().map(|mark| (mark, &self.sent[mark]));
+            let mut and_newer = and_newer.filter(|(mark, sent)| **mark == known || sent.offset.is_none());
             let expired = |sent: &Sent| horizon.has_passed(sent.at, sent.value_bytes.is_none());
             let what = if sent.value_bytes.is_some() { "value" } else { "tombstone" };
             match last.get(key) {
                 Some(last) if *last >= known => {} // One newer may have had no answer.
-                None if and_newer.map(|(_, sent)| sent).any(expired) => {}
+                None if and_newer.any(|(_, sent)| expired(sent)) => {}
                 Some(last) => {
                     return Err(format!("key {key} ends with {last}, and the {what} {known} at {offset} is gone"));
                 }

@@ -13,6 +13,7 @@ use env::Instant;
 use env::sim::Disk;
 use protocol::Uuid;
 use record::BatchView;
+use rustc_hash::FxHashMap;
 
 use crate::admin::TopicPlan;
 use crate::batches::Made;
@@ -24,7 +25,7 @@ pub const MARK_PREFIX: [u8; 8] = *b"\xf1OTTLAsm";
 pub const UNASKED_PREFIX: [u8; 8] = *b"\xf2OTTLAsm";
 
 /// A batch, by what its producer stamped it with.
-#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub struct BatchKey {
     pub producer_id: i64,
     pub producer_epoch: i16,
@@ -95,7 +96,7 @@ pub struct TopicLedger {
 
 #[derive(Clone, Debug, Default)]
 pub struct PartitionLedger {
-    sent: BTreeMap<BatchKey, Sent>,
+    sent: FxHashMap<BatchKey, Sent>,
     held: BTreeMap<i64, Held>,
     /// DeleteRecords was acknowledged up to here,
     log_start_least: i64,
@@ -388,11 +389,12 @@ impl Ledger {
             seen.high_watermark
         );
         assert!(seen.batch.crc_is_valid(), "{place}: {key} at {base} is damaged");
-        if self.topic(topic).delete_retention.is_some() {
+        let ledger = &self.topics[&topic];
+        if ledger.delete_retention.is_some() {
             return self.read_keyed(topic, partition, seen);
         }
-        let promised = self.topic(topic).promise == Promise::Durable;
-        let Some(sent) = self.topic(topic).partitions[partition].sent.get(&key) else {
+        let promised = ledger.promise == Promise::Durable;
+        let Some(sent) = ledger.partitions[partition].sent.get(&key) else {
             panic!("{place}: {key} at {base} was never sent there");
         };
         assert_eq!(
@@ -435,6 +437,9 @@ impl Ledger {
         let promised = ledger.promise == Promise::Durable;
         let sent = ledger.partitions[partition].sent.get(&key).expect("looked for by the caller");
         let (end, known) = (base + i64::from(sent.records), sent.offset);
+        if known == Some(base) && self.is_copy {
+            return; // Then nothing else is known to be here.
+        }
         if self.is_copy {
             // What was known to be elsewhere, or here, is lost there.
             let elsewhere = known.filter(|known| *known != base);
@@ -608,10 +613,14 @@ impl Ledger {
             return;
         }
         self.check_contiguous(&place, topic, partition, found);
-        let is_there = |base: &i64| found.batches.binary_search_by_key(base, |(base, _)| *base).is_ok();
         loop {
             let held = &self.topic(topic).partitions[partition].held;
             let first = held.range(..found.from).next_back().filter(|(_, held)| held.end > found.from);
+            let mut there = found.batches.iter().map(|(base, _)| base).peekable();
+            let mut is_there = |base: &i64| {
+                while there.next_if(|found| *found < base).is_some() {}
+                there.peek() == Some(&base)
+            };
             let missing = first.into_iter().chain(held.range(found.from..)).find(|(base, _)| !is_there(base));
             let Some((base, held)) = missing.map(|(base, held)| (*base, held.clone())) else { break };
             let why = format!("the log is {}..{}", found.log_start, found.log_end);

@@ -2,8 +2,11 @@
 //! order. Knows no request.
 use std::collections::VecDeque;
 use std::fmt;
+use std::future::poll_fn;
 use std::io;
 use std::net::SocketAddr;
+use std::pin::pin;
+use std::task::Poll;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -96,10 +99,15 @@ async fn read_frame(connection: &mut Connection) -> io::Result<Vec<u8>> {
 }
 
 async fn patiently<T>(env: &Env, future: impl Future<Output = T>) -> Result<T, WireError> {
-    let limit = env.clock.sleep_until(env.clock.now() + PATIENCE);
-    tokio::select! {
-        biased;
-        value = future => Ok(value),
-        () = limit => Err(WireError::Silent),
-    }
+    let ends = env.clock.now() + PATIENCE;
+    let mut future = pin!(future);
+    let mut limit = None; // Most need none.
+    poll_fn(|context| {
+        if let Poll::Ready(value) = future.as_mut().poll(context) {
+            return Poll::Ready(Ok(value));
+        }
+        let limit = limit.get_or_insert_with(|| env.clock.sleep_until(ends));
+        limit.as_mut().poll(context).map(|()| Err(WireError::Silent))
+    })
+    .await
 }
