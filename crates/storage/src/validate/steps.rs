@@ -90,7 +90,7 @@ impl<'a> Validation<'a> {
                     Ok(Outlined::Record(record)) => self.walk.take_note(&self.batch, &record, &self.rules, self.now),
                     Ok(Outlined::NeedsMore) => break Some(false),
                     Ok(Outlined::End) => break Some(true),
-                    Err(error) => return Err(self.refusal(error)),
+                    Err(error) => return Err(self.read_on_behind(error)),
                 }
             };
             let taken = window.len() - rest.len();
@@ -110,6 +110,18 @@ impl<'a> Validation<'a> {
     /// Gives up. What the decompressor holds is of no use to the next batch.
     pub fn into_decompressor(self) -> &'a mut Decompressor {
         self.body.into_decompressor()
+    }
+
+    /// What a field claims beyond its record Kafka takes from the records behind it: if these cannot be read, that is told.
+    fn read_on_behind(&mut self, error: RecordError) -> ValidateError {
+        let claims_more = matches!(error, RecordError::BadHeaders { .. } | RecordError::BadStructure { .. });
+        if claims_more
+            && !self.body.is_all_there()
+            && let Err(unreadable) = self.body.more()
+        {
+            return self.uncompressed_refusal(unreadable);
+        }
+        self.refusal(error)
     }
 
     fn refusal(&self, error: RecordError) -> ValidateError {
