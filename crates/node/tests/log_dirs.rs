@@ -529,6 +529,30 @@ fn a_moved_replica_remembers_what_a_producer_wrote_though_the_records_are_gone()
 }
 
 #[test]
+fn a_move_that_waits_for_its_producers_can_be_called_off() {
+    story(|home| async move {
+        let (node, mut wire) = one_in_a(&home, &[]).await;
+        let batch = batch_of("value").with_producer(ProducerId(7), ProducerEpoch(0), Sequence(0), false);
+        assert_eq!(wire.produce(&produce_request(TOPIC, 0, batch)).await, Ok(0));
+        assert_eq!(produce(&mut wire, 0, "value").await, Ok(1));
+        assert_eq!(delete_records(&mut wire, 0, 1).await, ErrorCode::None);
+        // The copy is complete but for what it is told of the producer: there is no room for a checkpoint.
+        home.machine.disk().inject(Fault::no_space(Call::Write).on_path("/b/checkpoint"));
+        assert_eq!(move_to(&mut wire, "/b", TOPIC, 0).await, ErrorCode::None);
+        home.sleep(Duration::from_millis(300)).await;
+        assert_eq!(whereabouts(&mut wire, 0).await, (vec!["/a".to_owned()], vec!["/b".to_owned()]), "it waits");
+        assert_eq!(move_to(&mut wire, "/a", TOPIC, 0).await, ErrorCode::None);
+        moved(&home, &mut wire, 0, "/a").await;
+        assert_eq!(produce(&mut wire, 0, "value").await, Ok(2));
+        home.sleep(Duration::from_secs(5)).await;
+        assert_eq!(move_to(&mut wire, "/b", TOPIC, 0).await, ErrorCode::None);
+        moved(&home, &mut wire, 0, "/b").await;
+        assert_eq!(produce(&mut wire, 0, "value").await, Ok(3));
+        node.stop().await;
+    });
+}
+
+#[test]
 fn a_replica_may_move_before_the_controller_has_heard_where_it_is() {
     for seed in 0..20 {
         story_of_seed(seed, move |home| async move {

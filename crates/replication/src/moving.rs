@@ -277,11 +277,12 @@ impl Partition {
                 continue;
             }
             copy.log.remember_producers_of(&source.log);
-            while !copy.log.has_durable_producers() && !copy.directory.is_offline() {
+            while !copy.log.has_durable_producers() {
+                if copy.directory.is_offline() {
+                    return Err(offline());
+                }
+                self.with_copy(&copy, |_| ())?; // A copy that is called off is deleted: no checkpoint has it.
                 clock.sleep_until(clock.now() + LOOK_PAUSE).await;
-            }
-            if copy.directory.is_offline() {
-                return Err(offline());
             }
             self.with_copy(&copy, |future| future.is_committing = true)?;
             return Ok(Uuid(copy.directory.id().0));

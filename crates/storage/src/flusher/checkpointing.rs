@@ -348,7 +348,7 @@ impl Flusher {
         for log in self.registry.after(None, usize::MAX) {
             let mut state = log.state();
             state.checkpointed.complete();
-            is_another_wanted |= state.checkpointed.lacks_producers();
+            is_another_wanted |= state.checkpointed.lacks_producers() && !state.is_gone;
         }
         self.shared.work.lock().wants_checkpoint |= is_another_wanted;
         if self.shared.compaction_waits.swap(false, Ordering::AcqRel) {
