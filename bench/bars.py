@@ -17,7 +17,8 @@ FETCH_64K, FETCH_SMALL = "raw catch-up fetch of 64 KiB batches", "raw catch-up f
 TAIL = "1 writer, 50 tailing readers"
 IDLE = "4,000 idle long polls"
 CREATE = f"creating {MANY}"
-RELAXED, BESIDE = "relaxed: ", "flush beside it"  # Before the name of a raw row.
+RELAXED = "relaxed: "  # Before the name of a raw row;
+BESIDE = "flush beside it"  # behind it, of what it is compared with.
 # Both go through the lane, so what is asked for is that one is not worse than the other; two equal runs differ by this.
 NOISE = 0.05
 ONE_IN_FLIGHT, MUCH_IN_FLIGHT = "1 in flight on 16 connections", "256 in flight on 16 connections"
